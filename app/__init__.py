@@ -1,0 +1,1 @@
+"""The HTTP service. Imports `model.contract`, FastAPI and ONNX Runtime, never torch."""

@@ -1,0 +1,92 @@
+"""What a model file says of itself: one JSON document in the ONNX metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+METADATA_KEY = "solo_xray_manifest"
+INPUT_NAME = "images"
+OUTPUT_NAMES = ("scores", "labels", "masks")
+RESEARCH_USE_ONLY = (
+    "Research use only. Not a medical device: not for diagnosis or treatment. "
+    "Every result must be reviewed by a qualified person."
+)
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class ManifestError(ValueError):
+    """The model file carries no manifest, or one that this version cannot read."""
+
+
+class Manifest(BaseModel):
+    """Everything a service needs to know of a model besides its graph.
+
+    Sizes are (height, width) in pixels. `class_names` and `category_ids` run in parallel; the
+    graph's labels index them. `metrics` holds the measured quality, `metrics_on` says on what.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    name: str
+    version: str
+    variant: str
+    backbone: str
+    class_names: tuple[str, ...]
+    category_ids: tuple[int, ...]
+    canvas_size: tuple[Positive, Positive]
+    mask_stride: Positive
+    max_instances: Positive
+    score_threshold: Probability
+    mask_threshold: Probability
+    training_data: str
+    licence: str
+    attribution: str
+    metrics: dict[str, float]
+    metrics_on: str
+    intended_use: str = RESEARCH_USE_ONLY
+    weights_sha256: str
+    source_revision: str
+    opset: Positive
+
+    @model_validator(mode="after")
+    def _classes_run_in_parallel(self) -> Self:
+        if not self.class_names or len(self.class_names) != len(self.category_ids):
+            raise ValueError(
+                f"{len(self.class_names)} class names for {len(self.category_ids)} category ids"
+            )
+        return self
+
+    def to_metadata(self) -> dict[str, str]:
+        """The manifest as ONNX `metadata_props`."""
+        return {METADATA_KEY: self.model_dump_json()}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str]) -> Manifest:
+        """Reads the manifest of a model file.
+
+        Args:
+            metadata: the file's `metadata_props`, such as ONNX Runtime's `custom_metadata_map`.
+
+        Raises:
+            ManifestError: if it is missing, not valid, or of another schema version.
+        """
+        document = metadata.get(METADATA_KEY)
+        if document is None:
+            raise ManifestError(
+                f"the model file has no '{METADATA_KEY}' in its metadata: "
+                "it was not written by `python -m export`"
+            )
+        try:
+            return cls.model_validate_json(document)
+        except ValidationError as error:
+            faults = "; ".join(
+                f"{'.'.join(map(str, fault['loc'])) or 'manifest'}: {fault['msg']}"
+                for fault in error.errors()
+            )
+            raise ManifestError(f"the model's manifest cannot be used: {faults}") from error
