@@ -1,0 +1,96 @@
+"""Focal and dice loss, and how SOLOv2 sums them over a batch.
+
+Source: focal loss (ICCV 2017), equation 5; SOLO (ECCV 2020), section 3.3.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from tests.reference.targets import LevelTargets
+
+Float = npt.NDArray[np.float64]
+MASK_WEIGHT = 3.0
+DICE_EPSILON = 1e-3
+
+
+def sigmoid(logits: npt.NDArray[np.floating]) -> Float:
+    """The logistic function in float64."""
+    return np.exp(-np.logaddexp(0, -logits.astype(np.float64)))
+
+
+def focal_loss(
+    logits: npt.NDArray[np.floating],
+    labels: npt.NDArray[np.int64],
+    alpha: float = 0.25,
+    gamma: float = 2.0,
+) -> Float:
+    """Sigmoid focal loss of each entry.
+
+    Args:
+        logits: [N, C].
+        labels: int64 [N] in [0, C]; C is background.
+        alpha: weight of the positives; the negatives' is 1 - alpha.
+        gamma: how much easy entries are played down.
+
+    Returns:
+        float64 [N, C].
+    """
+    losses = np.zeros(logits.shape)
+    for row, label in enumerate(labels):
+        for column in range(logits.shape[1]):
+            positive = column == label
+            logit = np.float64(logits[row, column] if positive else -logits[row, column])
+            log_p = -np.logaddexp(0, -logit)  # of the right answer
+            wrong = np.exp(-np.logaddexp(0, logit))
+            weight = alpha if positive else 1 - alpha
+            losses[row, column] = -weight * wrong**gamma * log_p
+    return losses
+
+
+def dice_loss(probabilities: npt.NDArray[np.floating], target: npt.NDArray[np.generic]) -> float:
+    """Dice loss of one mask, with squares; an empty target costs 1 whatever is predicted.
+
+    Args:
+        probabilities: [h, w] in [0, 1].
+        target: [h, w], 0 or 1.
+    """
+    p, q = probabilities.astype(np.float64), target.astype(np.float64)
+    denominator = (p**2).sum() + DICE_EPSILON + (q**2).sum() + DICE_EPSILON
+    return float(1 - 2 * (p * q).sum() / denominator)
+
+
+def solov2_losses(
+    category_logits: Sequence[npt.NDArray[np.floating]],
+    kernels: Sequence[npt.NDArray[np.floating]],
+    mask_features: npt.NDArray[np.floating],
+    targets: Sequence[Sequence[LevelTargets]],
+    *,
+    mean_over_targets: bool = False,
+) -> tuple[float, float]:
+    """The weighted (mask, category) loss of a batch.
+
+    Args:
+        category_logits: [N, C, G, G] per level.
+        kernels: [N, E, G, G] per level.
+        mask_features: [N, E, h, w].
+        targets: of each image, of each level.
+        mean_over_targets: divide the mask loss by its targets, with repeats, rather than by the
+            positive cells. They differ where two objects share a cell.
+    """
+    dice, focal, cells = [], 0.0, 0
+    for image, levels in enumerate(targets):
+        for logits, kernel, level in zip(category_logits, kernels, levels, strict=True):
+            classes = logits.shape[1]
+            flat = logits[image].reshape(classes, -1).T
+            focal += float(focal_loss(flat, level.labels.reshape(-1)).sum())
+            cells += len({cell for cell, _ in level.pairs})
+            weights = kernel[image].reshape(kernel.shape[1], -1).T.astype(np.float64)
+            for (cell, _), target in zip(level.pairs, level.masks, strict=True):
+                mask = np.tensordot(weights[cell], mask_features[image], axes=1)
+                dice.append(dice_loss(sigmoid(mask), target))
+    divisor = len(dice) if mean_over_targets else cells
+    return MASK_WEIGHT * sum(dice) / max(divisor, 1), focal / (cells + 1)
