@@ -1,0 +1,54 @@
+"""Backbones by name, and their ImageNet weights on one grey channel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from model.config import BackboneName
+from model.efficientnet_lite import EfficientNetLite0, imagenet_state_dict
+from model.resnet import BasicBlock, Bottleneck, ResNet
+
+Backbone = ResNet | EfficientNetLite0
+
+
+def build_backbone(name: BackboneName, in_channels: int = 1) -> Backbone:
+    """A backbone with random weights; its `channels` are the widths of C2..C5."""
+    match name:
+        case "resnet18":
+            return ResNet(BasicBlock, (2, 2, 2, 2), in_channels)
+        case "resnet34":
+            return ResNet(BasicBlock, (3, 4, 6, 3), in_channels)
+        case "resnet50":
+            return ResNet(Bottleneck, (3, 4, 6, 3), in_channels)
+        case "efficientnet_lite0":
+            return EfficientNetLite0(in_channels)
+
+
+def load_imagenet(backbone: Backbone, weights: Path | None = None) -> None:
+    """Fills a backbone with ImageNet weights.
+
+    Args:
+        backbone: any of `build_backbone`.
+        weights: a torchvision state dict for a ResNet; EfficientNet-Lite0 brings its own.
+
+    Raises:
+        ValueError: if a ResNet is given no weights, or if they are another network's.
+    """
+    if weights is not None:
+        state: dict[str, Tensor] = torch.load(weights, map_location="cpu", weights_only=True)
+        state = {key: value for key, value in state.items() if not key.startswith("fc.")}
+    elif isinstance(backbone, EfficientNetLite0):
+        state = imagenet_state_dict()
+    else:
+        raise ValueError("a ResNet needs a file of torchvision weights: no package carries them")
+    stem = next(iter(backbone.state_dict()))
+    if backbone.state_dict()[stem].shape[1] == 1 and stem in state:
+        # A grey image is an RGB image of three equal channels: the summed weights see the same.
+        state[stem] = state[stem].sum(dim=1, keepdim=True)
+    try:
+        backbone.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(f"these weights are not of this backbone: {error}") from error

@@ -1,0 +1,222 @@
+"""What a network is and how it is trained: frozen dataclasses, and the named presets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+BackboneName = Literal["resnet18", "resnet34", "resnet50", "efficientnet_lite0"]
+NmsKernel = Literal["gaussian", "linear"]
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of the head: an FPN map, the grid laid over it, and the objects it is for.
+
+    Attributes:
+        pyramid: which FPN map, 2 for P2 (stride 4) to 6 for P6 (stride 64).
+        stride: canvas pixels a cell of the map that the head sees; where it is not that of the FPN
+            map, the map is resized to the one that has this stride.
+        num_grid: cells along each side of the canvas.
+        scale_range: smallest and largest sqrt(box area) in canvas pixels, both included.
+    """
+
+    pyramid: int
+    stride: int
+    num_grid: int
+    scale_range: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A SOLOv2 network. Sizes are (height, width) in pixels.
+
+    Attributes:
+        class_names: one name a category; the network's labels index it.
+        category_ids: the data set's own id of each class.
+        backbone: C2..C5 come from here.
+        canvas_size: what images are letterboxed to; multiples of 32.
+        levels: the head's levels, finest first.
+        fpn_channels: width of P2..P6.
+        head_channels: width of the category and kernel towers.
+        stacked_convs: blocks in each tower.
+        mask_branch_channels: width inside the unified mask-feature branch.
+        mask_channels: E, channels of the mask features, and D, length of a 1 x 1 kernel.
+        sigma: the part of an object's box around its centre of mass that is positive.
+        score_threshold: candidates need a higher category score.
+        mask_threshold: a pixel is in the mask above this probability.
+        max_candidates: how many candidates get a mask, best category score first.
+        max_instances: K, instances in an answer.
+        nms_kernel: decay function of Matrix NMS.
+        nms_sigma: the Gaussian kernel's sigma; the paper's formula divides by its own, which is 1
+            over this one.
+        nms_threshold: instances below this score after the decay are dropped.
+    """
+
+    class_names: tuple[str, ...]
+    category_ids: tuple[int, ...]
+    backbone: BackboneName
+    canvas_size: tuple[int, int]
+    levels: tuple[Level, ...]
+    fpn_channels: int
+    head_channels: int
+    stacked_convs: int
+    mask_branch_channels: int
+    mask_channels: int
+    sigma: float = 0.2
+    score_threshold: float = 0.1
+    mask_threshold: float = 0.5
+    max_candidates: int = 500
+    max_instances: int = 100
+    nms_kernel: NmsKernel = "gaussian"
+    nms_sigma: float = 2.0
+    nms_threshold: float = 0.05
+
+    def __post_init__(self) -> None:
+        if any(side % 32 or side < 32 for side in self.canvas_size):
+            raise ValueError(f"canvas_size must be multiples of 32, not {self.canvas_size}")
+        if len(self.class_names) != len(self.category_ids) or not self.class_names:
+            raise ValueError("class_names and category_ids must run in parallel")
+
+    @property
+    def num_classes(self) -> int:
+        """Categories, background not counted."""
+        return len(self.class_names)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values only, so that a checkpoint loads with `weights_only=True`."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
+        """The inverse of `to_dict`, also after a round through JSON."""
+        levels = tuple(
+            Level(**{**level, "scale_range": tuple(level["scale_range"])})
+            for level in values["levels"]
+        )
+        sequences = {
+            key: tuple(values[key]) for key in ("class_names", "category_ids", "canvas_size")
+        }
+        return cls(**{**values, **sequences, "levels": levels})
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a network is trained.
+
+    Attributes:
+        iterations: optimiser steps.
+        batch_size: images a step.
+        learning_rate: peak rate of all that starts from random numbers.
+        backbone_learning_rate: peak rate of the pretrained backbone.
+        weight_decay: AdamW's; none on norms and biases.
+        warmup_iterations: linear rise to the peak rate; a cosine to 1 % follows.
+        clip_norm: largest norm of the gradient.
+        ema_decay: of the average of the weights that is evaluated and exported.
+    """
+
+    iterations: int
+    batch_size: int = 8
+    learning_rate: float = 2e-3
+    backbone_learning_rate: float = 1e-3
+    weight_decay: float = 0.02
+    warmup_iterations: int = 100
+    clip_norm: float = 10.0
+    ema_decay: float = 0.998
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named network and its recipe."""
+
+    model: ModelConfig
+    train: TrainConfig
+
+
+Categories = tuple[tuple[str, ...], tuple[int, ...]]
+
+
+def cxr_lungs(categories: Categories) -> Preset:
+    """Few large objects, fast on a CPU: one head level, narrow branches (docs/adr/0004-*.md)."""
+    class_names, category_ids = categories
+    model = ModelConfig(
+        class_names=class_names,
+        category_ids=category_ids,
+        backbone="efficientnet_lite0",
+        canvas_size=(256, 256),
+        levels=(Level(pyramid=4, stride=16, num_grid=16, scale_range=(1, 2048)),),
+        fpn_channels=64,
+        head_channels=96,
+        stacked_convs=2,
+        mask_branch_channels=64,
+        mask_channels=64,
+        max_candidates=100,
+    )
+    return Preset(model, TrainConfig(iterations=2400))
+
+
+def _solov2_levels(scale_ranges: tuple[tuple[float, float], ...]) -> tuple[Level, ...]:
+    layout = ((2, 8, 40), (3, 8, 36), (4, 16, 24), (5, 32, 16), (6, 32, 12))
+    return tuple(
+        Level(*place, scale_range) for place, scale_range in zip(layout, scale_ranges, strict=True)
+    )
+
+
+def _solov2_light(categories: Categories, backbone: BackboneName) -> Preset:
+    class_names, category_ids = categories
+    model = ModelConfig(
+        class_names=class_names,
+        category_ids=category_ids,
+        backbone=backbone,
+        canvas_size=(512, 512),
+        levels=_solov2_levels(((1, 56), (28, 112), (56, 224), (112, 448), (224, 896))),
+        fpn_channels=256,
+        head_channels=256,
+        stacked_convs=2,
+        mask_branch_channels=128,
+        mask_channels=128,
+    )
+    return Preset(model, TrainConfig(iterations=20_000, learning_rate=5e-4))
+
+
+def solov2_light_r18(categories: Categories) -> Preset:
+    """SOLOv2 light on ResNet-18 (paper section 4.2, "light-weight models")."""
+    return _solov2_light(categories, "resnet18")
+
+
+def solov2_light_r34(categories: Categories) -> Preset:
+    """SOLOv2 light on ResNet-34."""
+    return _solov2_light(categories, "resnet34")
+
+
+def solov2_light_r50(categories: Categories) -> Preset:
+    """SOLOv2 light on ResNet-50."""
+    return _solov2_light(categories, "resnet50")
+
+
+def solov2_r50(categories: Categories) -> Preset:
+    """The full SOLOv2 of the paper on ResNet-50, on a square canvas."""
+    class_names, category_ids = categories
+    model = ModelConfig(
+        class_names=class_names,
+        category_ids=category_ids,
+        backbone="resnet50",
+        canvas_size=(1024, 1024),
+        levels=_solov2_levels(((1, 96), (48, 192), (96, 384), (192, 768), (384, 2048))),
+        fpn_channels=256,
+        head_channels=512,
+        stacked_convs=4,
+        mask_branch_channels=128,
+        mask_channels=256,
+    )
+    return Preset(model, TrainConfig(iterations=90_000, batch_size=16, learning_rate=1e-4))
+
+
+PRESETS: dict[str, Callable[[Categories], Preset]] = {
+    "cxr-lungs": cxr_lungs,
+    "solov2-light-r18": solov2_light_r18,
+    "solov2-light-r34": solov2_light_r34,
+    "solov2-light-r50": solov2_light_r50,
+    "solov2-r50": solov2_r50,
+}
