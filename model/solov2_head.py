@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.config import Level, ModelConfig
+from model.config import Level, ModelConfig, NormName
 from model.coord_conv import append_coordinates
 
 _PRIOR = 0.01  # probability of every category at the start (focal loss, arXiv 1708.02002)
@@ -38,12 +38,12 @@ class HeadOutputs:
 
 
 class ConvBlock(nn.Sequential):
-    """3 x 3 or 1 x 1 convolution, group norm, ReLU."""
+    """3 x 3 or 1 x 1 convolution, norm, ReLU."""
 
-    def __init__(self, in_channels: int, channels: int, kernel: int = 3) -> None:
+    def __init__(self, in_channels: int, channels: int, norm: NormName, kernel: int = 3) -> None:
         super().__init__()
         self.conv = nn.Conv2d(in_channels, channels, kernel, padding=kernel // 2, bias=False)
-        self.norm = nn.GroupNorm(_GROUPS, channels)
+        self.norm = nn.GroupNorm(_GROUPS, channels) if norm == "group" else nn.BatchNorm2d(channels)
         self.relu = nn.ReLU(inplace=True)
 
 
@@ -54,7 +54,7 @@ class MaskFeatureBranch(nn.Module):
     coordinates.
     """
 
-    def __init__(self, in_channels: int, channels: int, out_channels: int) -> None:
+    def __init__(self, in_channels: int, channels: int, out_channels: int, norm: NormName) -> None:
         super().__init__()
         self.levels = nn.ModuleList()
         for depth in range(4):
@@ -62,11 +62,11 @@ class MaskFeatureBranch(nn.Module):
             widths = [first] + [channels] * max(1, depth)
             blocks: list[nn.Module] = []
             for width, next_width in itertools.pairwise(widths):
-                blocks.append(ConvBlock(width, next_width))
+                blocks.append(ConvBlock(width, next_width, norm))
                 if depth:
                     blocks.append(nn.Upsample(scale_factor=2, mode="bilinear"))
             self.levels.append(nn.Sequential(*blocks))
-        self.predict = ConvBlock(channels, out_channels, kernel=1)
+        self.predict = ConvBlock(channels, out_channels, norm, kernel=1)
 
     def forward(self, pyramid: list[Tensor]) -> Tensor:
         """P2..P5, each [N, in_channels, h, w], to [N, out_channels, H / 4, W / 4]."""
@@ -82,12 +82,12 @@ class SOLOv2Head(nn.Module):
         super().__init__()
         self.levels: tuple[Level, ...] = config.levels
         width = config.head_channels
-        self.category_tower = _tower(config.fpn_channels, width, config.stacked_convs)
-        self.kernel_tower = _tower(config.fpn_channels + 2, width, config.stacked_convs)
+        self.category_tower = _tower(config.fpn_channels, config)
+        self.kernel_tower = _tower(config.fpn_channels + 2, config)
         self.category = nn.Conv2d(width, config.num_classes, 3, padding=1)
         self.kernel = nn.Conv2d(width, config.mask_channels, 3, padding=1)
         self.mask_branch = MaskFeatureBranch(
-            config.fpn_channels, config.mask_branch_channels, config.mask_channels
+            config.fpn_channels, config.mask_branch_channels, config.mask_channels, config.norm
         )
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -121,9 +121,9 @@ def form_masks(kernels: Tensor, mask_features: Tensor) -> Tensor:
     return (kernels @ mask_features.flatten(-2)).unflatten(-1, mask_features.shape[-2:])
 
 
-def _tower(in_channels: int, channels: int, depth: int) -> nn.Sequential:
-    widths = [in_channels] + [channels] * depth
-    return nn.Sequential(*(ConvBlock(a, b) for a, b in itertools.pairwise(widths)))
+def _tower(in_channels: int, config: ModelConfig) -> nn.Sequential:
+    widths = [in_channels] + [config.head_channels] * config.stacked_convs
+    return nn.Sequential(*(ConvBlock(a, b, config.norm) for a, b in itertools.pairwise(widths)))
 
 
 def _align(pyramid: list[Tensor], level: Level) -> Tensor:

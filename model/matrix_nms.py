@@ -1,0 +1,69 @@
+"""Points NMS and Matrix NMS (SOLOv2, section 3.3), batched over images and traceable."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from model.config import NmsKernel
+
+# Keeps 0 / 0 out of the linear kernel: a mask with an exact copy above it suppresses nothing more.
+_SMALLEST = 1e-6
+
+
+def points_nms(probabilities: Tensor) -> Tensor:
+    """Zeroes every cell that its upper, left or upper-left neighbour outscores, class by class.
+
+    Args:
+        probabilities: float [N, C, G, G].
+
+    Returns:
+        The same with zeros.
+    """
+    highest = F.max_pool2d(probabilities, kernel_size=2, stride=1, padding=1)[..., :-1, :-1]
+    return torch.where(highest == probabilities, probabilities, 0.0)
+
+
+def matrix_nms(
+    masks: Tensor,
+    labels: Tensor,
+    scores: Tensor,
+    kernel: NmsKernel = "gaussian",
+    sigma: float = 2.0,
+) -> Tensor:
+    """Lowers the score of each mask by how much a better one of its class covers it.
+
+    Nothing needs to be sorted: a mask is better where its score is higher, or equal with a lower
+    index. decay_j = min_i f(iou_ij) / f(iou_i) over all better i, where iou_i is the largest IoU of
+    i with a mask better than i, and f is exp(-sigma iou^2) or 1 - iou.
+
+    Args:
+        masks: bool or 0/1 [N, K, h, w].
+        labels: int64 [N, K].
+        scores: float32 [N, K]; 0 for an entry that is not there.
+        kernel: "gaussian" or "linear".
+        sigma: of the Gaussian kernel.
+
+    Returns:
+        float32 [N, K], at most the scores, in the order of the input.
+    """
+    flat = masks.flatten(2).to(torch.float32)
+    areas = flat.sum(2)
+    overlap = flat @ flat.transpose(1, 2)
+    union = areas[:, :, None] + areas[:, None, :] - overlap
+    iou = overlap / union.clamp(min=1.0)
+    better = _better(scores) & (labels[:, :, None] == labels[:, None, :])
+    iou = torch.where(better, iou, 0.0)  # row i, column j: i is better than j
+    covered = iou.amax(1)[:, :, None]
+    if kernel == "gaussian":
+        decay = torch.exp(-sigma * (iou * iou - covered * covered))
+    else:
+        decay = (1 - iou) / (1 - covered).clamp(min=_SMALLEST)
+    return scores * torch.where(better, decay, 1.0).amin(1).clamp(max=1.0)
+
+
+def _better(scores: Tensor) -> Tensor:
+    index = torch.arange(scores.shape[1], device=scores.device)
+    first, second = scores[:, :, None], scores[:, None, :]
+    return (first > second) | ((first == second) & (index[:, None] < index))
