@@ -99,7 +99,8 @@ class SOLOv2Head(nn.Module):
 
     def forward(self, pyramid: list[Tensor]) -> HeadOutputs:
         """P2..P6 to the raw answers of every level."""
-        category_logits, kernels = [], []
+        category_logits: list[Tensor] = []
+        kernels: list[Tensor] = []
         for level in self.levels:
             aligned = _align(pyramid, level)
             on_grid = _resize(append_coordinates(aligned), (level.num_grid, level.num_grid))

@@ -1,0 +1,250 @@
+"""Reads a data set in COCO format and says plainly what is wrong with it.
+
+A data set is a folder with one `*.json` of annotations and the images, beside it or in `images/`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pycocotools import mask as coco_mask
+
+Polygons = tuple[npt.NDArray[np.float64], ...]
+
+
+class DatasetError(ValueError):
+    """The data set cannot be used; the message lists every fault that was found."""
+
+
+@dataclass(frozen=True, eq=False)  # compared by identity: arrays have no single truth
+class Annotation:
+    """One object.
+
+    Attributes:
+        label: index into the data set's class names.
+        polygons: float64 [n, 2] each, (x, y) in image pixels where a pixel's corner is an integer;
+            empty for an object given as a mask.
+        rle: COCO compressed RLE at the image's size, where there are no polygons.
+        area: in image pixels.
+        is_crowd: a region of many objects, which is not trained on.
+    """
+
+    label: int
+    polygons: Polygons
+    rle: dict[str, Any] | None
+    area: float
+    is_crowd: bool
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """One image and its objects; sizes in pixels. `patient` groups images that may not be split."""
+
+    image_id: int
+    path: Path
+    height: int
+    width: int
+    patient: str
+    annotations: tuple[Annotation, ...]
+
+
+@dataclass(frozen=True)
+class CocoDataset:
+    """Images and the classes their labels index."""
+
+    class_names: tuple[str, ...]
+    category_ids: tuple[int, ...]
+    images: tuple[ImageRecord, ...]
+
+    def subset(self, images: tuple[ImageRecord, ...]) -> CocoDataset:
+        """The same classes with other images."""
+        return CocoDataset(self.class_names, self.category_ids, images)
+
+
+def load_coco(folder: Path) -> CocoDataset:
+    """Reads and checks a data set; images without objects stay, as negatives.
+
+    Raises:
+        DatasetError: with one sentence a fault, naming the image or annotation by its id.
+    """
+    path = _annotation_file(folder)
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DatasetError(f"{path.name} is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise DatasetError(f"{path.name} holds no JSON object")
+    faults = [
+        f"{path.name} has no list '{key}'"
+        for key in ("categories", "images", "annotations")
+        if not isinstance(document.get(key), list)
+    ]
+    if faults:
+        raise DatasetError("\n".join(faults))
+    labels = _read_categories(document["categories"], faults)
+    by_image = _read_annotations(document, labels, faults)
+    images = tuple(_read_images(document["images"], folder, by_image, faults))
+    if not images:
+        faults.append("the data set has no images")
+    if faults:
+        raise DatasetError("\n".join(faults))
+    names = {entry["id"]: entry["name"] for entry in document["categories"]}
+    return CocoDataset(tuple(str(names[key]) for key in labels), tuple(labels), images)
+
+
+def _annotation_file(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise DatasetError(f"{folder} is not a folder")
+    found = sorted(folder.glob("*.json"))
+    if len(found) != 1:
+        raise DatasetError(
+            f"{folder} must hold one JSON file of annotations, it holds {len(found)}"
+        )
+    return found[0]
+
+
+def _read_categories(entries: list[Any], faults: list[str]) -> dict[int, int]:
+    """Category id to label, in the order of the file; ids need not be contiguous."""
+    ids = []
+    for index, entry in enumerate(entries):
+        if not isinstance(entry, dict) or not isinstance(entry.get("id"), int):
+            faults.append(f"category number {index} has no integer 'id'")
+        elif not isinstance(entry.get("name"), str) or not entry["name"]:
+            faults.append(f"category {entry['id']} has no 'name'")
+        else:
+            ids.append(entry["id"])
+    faults.extend(
+        f"category id {key} is used {n} times" for key, n in Counter(ids).items() if n > 1
+    )
+    if not entries:
+        faults.append("the data set has no categories")
+    return {key: label for label, key in enumerate(dict.fromkeys(ids))}
+
+
+def _read_annotations(
+    document: dict[str, Any], labels: dict[int, int], faults: list[str]
+) -> dict[int, list[Annotation]]:
+    sizes = {
+        entry["id"]: (entry.get("height"), entry.get("width"))
+        for entry in document["images"]
+        if isinstance(entry, dict) and isinstance(entry.get("id"), int)
+    }
+    by_image: dict[int, list[Annotation]] = {key: [] for key in sizes}
+    for index, entry in enumerate(document["annotations"]):
+        if not isinstance(entry, dict):
+            faults.append(f"annotation number {index} is not an object")
+            continue
+        name = f"annotation {entry.get('id', f'number {index}')}"
+        image_id = entry.get("image_id")
+        if image_id not in by_image:
+            faults.append(f"{name} is of image {image_id}, which is not there")
+        elif entry.get("category_id") not in labels:
+            faults.append(f"{name} is of category {entry.get('category_id')}, which is not there")
+        else:
+            try:
+                polygons, rle = _read_outline(entry.get("segmentation"), sizes[image_id])
+            except ValueError as error:
+                faults.append(f"{name} of image {image_id}: {error}")
+                continue
+            area = float(coco_mask.area(rle)) if rle else sum(map(_area, polygons))
+            label, is_crowd = labels[entry["category_id"]], bool(entry.get("iscrowd"))
+            by_image[image_id].append(Annotation(label, polygons, rle, area, is_crowd))
+    return by_image
+
+
+def _read_outline(
+    segmentation: object, size: tuple[Any, Any]
+) -> tuple[Polygons, dict[str, Any] | None]:
+    if isinstance(segmentation, dict):
+        return (), _read_rle(segmentation, size)
+    if not isinstance(segmentation, list) or not segmentation:
+        raise ValueError("it has no 'segmentation'")
+    polygons = []
+    for ring in segmentation:
+        try:
+            points = np.asarray(ring, np.float64)
+        except (TypeError, ValueError):
+            raise ValueError("a polygon holds something other than numbers") from None
+        if points.ndim != 1 or len(points) < 6 or len(points) % 2:
+            raise ValueError(
+                f"a polygon needs three or more x, y pairs, it has {points.size} numbers"
+            )
+        if not np.isfinite(points).all():
+            raise ValueError("a polygon holds a number that is not finite")
+        points = points.reshape(-1, 2)
+        low, high = points.min(0), points.max(0)
+        if high[0] <= 0 or high[1] <= 0 or low[0] >= size[1] or low[1] >= size[0]:
+            raise ValueError("a polygon lies outside the image")
+        if _area(points) == 0:
+            raise ValueError("a polygon encloses no area")
+        polygons.append(points)
+    return tuple(polygons), None
+
+
+def _read_rle(segmentation: dict[str, Any], size: tuple[Any, Any]) -> dict[str, Any]:
+    if segmentation.get("size") != list(size):
+        raise ValueError(
+            f"its mask is of size {segmentation.get('size')}, the image is {list(size)}"
+        )
+    counts = segmentation.get("counts")
+    if isinstance(counts, list):
+        if (
+            not all(isinstance(n, int) and n >= 0 for n in counts)
+            or sum(counts) != size[0] * size[1]
+        ):
+            raise ValueError("its run lengths do not add up to the image")
+        rle: dict[str, Any] = coco_mask.frPyObjects(segmentation, *size)
+    elif isinstance(counts, str) and counts.isascii():
+        rle = {"size": list(size), "counts": counts.encode("ascii")}
+    else:
+        raise ValueError("its mask has no 'counts'")
+    if coco_mask.area(rle) == 0:
+        raise ValueError("its mask is empty")
+    return rle
+
+
+def _read_images(
+    entries: list[Any], folder: Path, by_image: dict[int, list[Annotation]], faults: list[str]
+) -> Iterator[ImageRecord]:
+    seen: Counter[int] = Counter()
+    for index, entry in enumerate(entries):
+        if not isinstance(entry, dict) or not isinstance(entry.get("id"), int):
+            faults.append(f"image number {index} has no integer 'id'")
+            continue
+        key = entry["id"]
+        seen[key] += 1
+        if seen[key] == 2:
+            faults.append(f"image id {key} is used more than once")
+        sides = entry.get("height"), entry.get("width")
+        if not all(isinstance(side, int) and side > 0 for side in sides):
+            faults.append(f"image {key} has no valid 'height' and 'width'")
+            continue
+        path = _find_image(folder, entry.get("file_name"))
+        if path is None:
+            faults.append(f"image {key}: there is no file '{entry.get('file_name')}'")
+            continue
+        patient = str(entry.get("patientid", entry.get("patient_id", f"image {key}")))
+        yield ImageRecord(
+            key, path, entry["height"], entry["width"], patient, tuple(by_image.get(key, ()))
+        )
+
+
+def _find_image(folder: Path, file_name: object) -> Path | None:
+    if not isinstance(file_name, str) or not file_name:
+        return None
+    for path in (folder / file_name, folder / "images" / file_name):
+        if path.is_file():
+            return path
+    return None
+
+
+def _area(points: npt.NDArray[np.float64]) -> float:
+    x, y = points.T
+    return float(abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2)

@@ -1,0 +1,109 @@
+"""Training samples: an endless, reproducible stream of augmented films with their objects."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from model.augment import random_placement
+from model.coco import CocoDataset, ImageRecord
+from model.film import read_film
+from model.photometric import change_grey_values
+from model.rasterise import coverage, warp
+from model.targets import Objects
+
+_CACHED_FILMS = 1024
+_SMALLEST_OBJECT = 4  # canvas pixels; less of an object than that is not trained on
+_VISIBLE = 0.1  # nor is an object of which a crop left less than this part
+
+Sample = tuple[Tensor, Objects]
+
+
+class TrainingStream(Dataset[Sample]):
+    """Sample i of a training run.
+
+    Sample i depends on the seed and on i alone, so that a resumed run sees what an unbroken one
+    would have seen. Every film comes once in each round of `len(images)` samples.
+
+    Args:
+        data: the films to train on.
+        canvas_size: (height, width).
+        length: samples in the run.
+        seed: of the order and of every augmentation.
+    """
+
+    def __init__(
+        self, data: CocoDataset, canvas_size: tuple[int, int], length: int, seed: int
+    ) -> None:
+        self.images = data.images
+        self.canvas_size = canvas_size
+        self.length = length
+        self.seed = seed
+        self._read = lru_cache(_CACHED_FILMS)(self._read_reduced)
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> Sample:
+        """Image float32 [1, H, W] in [0, 1], and the objects on it."""
+        turn, place = divmod(index, len(self.images))
+        order = np.random.default_rng((self.seed, turn)).permutation(len(self.images))
+        record = self.images[order[place]]
+        rng = np.random.default_rng((self.seed, turn, place))
+        film, reduction = self._read(record)
+        to_canvas = random_placement((record.height, record.width), self.canvas_size, rng)
+        from_reduced = to_canvas.copy()
+        from_reduced[:, :2] /= reduction
+        # Black is what the letterbox puts around a film; other collimators leave other greys.
+        fill = int(rng.integers(0, 256)) if rng.random() < 0.5 else 0
+        grey = warp(film, from_reduced, self.canvas_size, fill)
+        grey = change_grey_values(grey, rng)
+        masks, labels = self._objects(record, to_canvas)
+        image = torch.from_numpy(grey).to(torch.float32).div_(255).unsqueeze(0)
+        return image, Objects(torch.from_numpy(masks), _boxes(masks), torch.tensor(labels).long())
+
+    def _objects(
+        self, record: ImageRecord, to_canvas: npt.NDArray[np.float64]
+    ) -> tuple[npt.NDArray[np.uint8], list[int]]:
+        masks, labels = [np.empty((0, *self.canvas_size), np.uint8)], []
+        area_scale = abs(np.linalg.det(to_canvas[:, :2]))
+        for annotation in record.annotations:
+            if annotation.is_crowd:
+                continue
+            mask = coverage(annotation, to_canvas, self.canvas_size)
+            visible = int((mask >= 128).sum())
+            if visible >= max(_SMALLEST_OBJECT, _VISIBLE * annotation.area * area_scale):
+                masks.append(mask[None])
+                labels.append(annotation.label)
+        return np.concatenate(masks), labels
+
+    def _read_reduced(
+        self, record: ImageRecord
+    ) -> tuple[npt.NDArray[np.uint8], tuple[float, float]]:
+        """The film at no more than 2.5 times the canvas, and the reduction (x, y)."""
+        film = read_film(record)
+        limit = max(self.canvas_size) * 2.5 / max(film.shape)
+        if limit < 1:
+            size = (max(1, round(film.shape[1] * limit)), max(1, round(film.shape[0] * limit)))
+            film = cv2.resize(film, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
+        return film, (film.shape[1] / record.width, film.shape[0] / record.height)
+
+
+def collate(samples: list[Sample]) -> tuple[Tensor, list[Objects]]:
+    """Samples to images [N, 1, H, W] and one `Objects` an image."""
+    return torch.stack([image for image, _ in samples]), [objects for _, objects in samples]
+
+
+def _boxes(masks: npt.NDArray[np.uint8]) -> Tensor:
+    """The tight box of every mask: x1, y1, x2, y2, max exclusive."""
+    boxes = np.zeros((len(masks), 4), np.float32)
+    for mask, box in zip(masks, boxes, strict=True):
+        x, y, width, height = cv2.boundingRect((mask >= 128).astype(np.uint8))
+        box[:] = (x, y, x + width, y + height)
+    return torch.from_numpy(boxes)

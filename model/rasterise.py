@@ -1,0 +1,75 @@
+"""Outlines to coverage masks, with the sub-pixel place of every edge kept."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from pycocotools import mask as coco_mask
+
+from model.coco import Annotation
+
+_SUPERSAMPLING = 4
+_SHIFT = 6  # fractional bits of OpenCV's fixed-point coordinates
+
+Affine = npt.NDArray[np.float64]
+
+
+def coverage(
+    annotation: Annotation, to_canvas: Affine, canvas_size: tuple[int, int]
+) -> npt.NDArray[np.uint8]:
+    """How much of each canvas pixel an object covers.
+
+    COCO polygons have pixel corners at integers, OpenCV has pixel centres there; and OpenCV also
+    fills the pixels under the outline. Drawing at four times the canvas with the half-pixel shift,
+    then averaging, leaves neither a shift nor a rim.
+
+    Args:
+        annotation: the object, in image pixels.
+        to_canvas: [2, 3], from image to canvas coordinates, both with corners at integers.
+        canvas_size: (height, width).
+
+    Returns:
+        uint8 [height, width], 0 to 255.
+    """
+    fine_size = (canvas_size[0] * _SUPERSAMPLING, canvas_size[1] * _SUPERSAMPLING)
+    fine = np.zeros(fine_size, np.uint8)
+    to_fine = to_canvas * _SUPERSAMPLING
+    if annotation.rle is not None:
+        mask = coco_mask.decode(annotation.rle)
+        fine[:] = cv2.warpAffine(mask, _centred(to_fine), fine_size[::-1], flags=cv2.INTER_NEAREST)
+    for points in annotation.polygons:
+        placed = points @ to_fine[:, :2].T + to_fine[:, 2] - 0.5
+        ring = np.round(placed * 2**_SHIFT).astype(np.int32)
+        # Each ring by itself, since fillPoly would leave out where two rings overlap.
+        cv2.fillPoly(fine, [ring], 1, lineType=cv2.LINE_8, shift=_SHIFT)
+    return _shrink(fine * np.uint8(255), canvas_size)
+
+
+def warp(
+    image: npt.NDArray[np.uint8], to_canvas: Affine, canvas_size: tuple[int, int], fill: int
+) -> npt.NDArray[np.uint8]:
+    """Puts an image on the canvas by an affine map, anti-aliased twofold.
+
+    Args:
+        image: uint8 [h, w].
+        to_canvas: [2, 3], corners at integers.
+        canvas_size: (height, width).
+        fill: grey value where there is no image.
+    """
+    fine_size = (canvas_size[1] * 2, canvas_size[0] * 2)
+    fine = cv2.warpAffine(
+        image, _centred(to_canvas * 2), fine_size, flags=cv2.INTER_LINEAR, borderValue=fill
+    )
+    return _shrink(fine, canvas_size)
+
+
+def _shrink(fine: cv2.typing.MatLike, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    return cv2.resize(fine, size[::-1], interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+
+
+def _centred(affine: Affine) -> Affine:
+    """The same map for OpenCV, whose coordinates have pixel centres at integers."""
+    shifted = affine.copy()
+    shifted[:, 2] += affine[:, :2] @ (0.5, 0.5) - 0.5
+    return shifted
