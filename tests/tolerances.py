@@ -25,3 +25,9 @@ LOSS_FLOOR = 1e-6
 
 FLIPPED_PIXELS = 1e-5
 """Share of mask pixels whose probability lies within rounding of the threshold."""
+
+FLIPPED_QUANTISED_PIXELS = 1e-3
+"""The same where soft masks were rounded to 1/255 before they were resized."""
+
+GRADIENT = 1e-5
+"""Relative, of the norm of one weight's gradient: float32 sums over both images and all cells."""

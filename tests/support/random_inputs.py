@@ -1,0 +1,54 @@
+"""Objects and head outputs drawn at random, for comparisons with the oracles."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from model.solov2_head import HeadOutputs
+from model.targets import Objects
+from tests.support.small_network import NUM_GRIDS
+
+
+def objects(rng: np.random.Generator, count: int, size: tuple[int, int]) -> Objects:
+    """Rectangles and ellipses, some of one pixel, some over all, some cut, some without a mask.
+
+    A third of them repeat the box of the one before, so that objects share cells.
+    """
+    height, width = size
+    masks = np.zeros((count, height, width), np.uint8)
+    boxes = np.zeros((count, 4), np.float32)
+    rows, columns = np.mgrid[:height, :width] + 0.5
+    for index in range(count):
+        extent = np.exp(rng.uniform(0, np.log(size)))
+        corner = rng.integers(0, np.array(size) - extent.astype(int) + 1)
+        boxes[index, :2] = corner[::-1]
+        boxes[index, 2:] = np.minimum(corner + np.ceil(extent).astype(int), size)[::-1]
+        if index and rng.random() < 1 / 3:
+            boxes[index] = boxes[index - 1]
+        left, top, right, bottom = boxes[index]
+        x = (columns - (left + right) / 2) / ((right - left) / 2)
+        y = (rows - (top + bottom) / 2) / ((bottom - top) / 2)
+        inside = np.maximum(abs(x), abs(y)) < 1 if rng.random() < 0.5 else x**2 + y**2 < 1
+        if rng.random() < 0.2:
+            inside &= x > 0.3  # the centre of mass leaves the box's centre
+        masks[index] = inside if rng.random() < 0.9 else 0
+    labels = rng.integers(0, 3, count)
+    return Objects(torch.tensor(masks * np.uint8(255)), torch.tensor(boxes), torch.tensor(labels))
+
+
+def outputs(
+    rng: np.random.Generator, size: tuple[int, int] = (128, 160), images: int = 2
+) -> HeadOutputs:
+    """Head outputs with blobs for masks; about one pair in ten is a candidate."""
+
+    def normal(*shape: int, mean: float = 0.0, spread: float = 1.0) -> torch.Tensor:
+        return torch.tensor(rng.normal(mean, spread, shape), dtype=torch.float32)
+
+    coarse = normal(images, 8, size[0] // 32, size[1] // 32)
+    return HeadOutputs(
+        [normal(images, 3, grid, grid, mean=-3, spread=1.2) for grid in NUM_GRIDS],
+        [normal(images, 8, grid, grid) for grid in NUM_GRIDS],
+        F.interpolate(coarse, scale_factor=8.0, mode="bilinear").relu(),
+    )
