@@ -71,9 +71,8 @@ def test_targets_on_every_grid_line() -> None:
     objects = Objects(
         masks, torch.stack([x, x * 0, x + 1, x * 0 + 1], dim=1), torch.zeros(640, dtype=torch.int64)
     )
-    config = small_config(
-        levels=tuple(Level(2, 8, grid, (1, 2)) for grid in (40, 36, 24, 16, 12, 7))
-    )
+    levels = tuple(Level(2, 8, grid, (1, 2)) for grid in (40, 36, 24, 16, 12, 7))
+    config = small_config(levels=levels, sigma=0.0)  # the centre's cell and no other
     for level, setting in zip(assign(objects, config), config.levels, strict=True):
         grid = setting.num_grid
         expected = []
