@@ -1,0 +1,51 @@
+"""Chooses the decoder by what the bytes are, whatever they are called."""
+
+from __future__ import annotations
+
+from app.decoding.dicom import decode_dicom
+from app.decoding.dicom_file import looks_like_dicom
+from app.decoding.radiograph import FileKind, Limits, Radiograph
+from app.decoding.raster import JPEG_SIGNATURE, PNG_SIGNATURE, decode_jpeg, decode_png
+from app.errors import EmptyError, MalformedError
+
+
+def sniff(data: bytes) -> FileKind | None:
+    """The format that the first bytes announce, or None."""
+    if data.startswith(PNG_SIGNATURE):
+        return "png"
+    if data.startswith(JPEG_SIGNATURE):
+        return "jpeg"
+    return "dicom" if looks_like_dicom(data) else None
+
+
+def decode(data: bytes, limits: Limits, frame: int = 0) -> Radiograph:
+    """Decodes a file.
+
+    The bytes alone decide how: a declared media type opens the door, but a JPEG called PNG is
+    still read as the JPEG it is, with the same result as without the declaration.
+
+    Args:
+        data: the whole file.
+        limits: what it may ask for.
+        frame: which frame, from 0; a single image has frame 0 only.
+
+    Raises:
+        MalformedError: for bytes that are empty, truncated, or none of DICOM, PNG and JPEG.
+        ImageTooLargeError: above the pixel limit.
+        UnsupportedEncodingError: for pixels in an encoding that is not read.
+        NotSegmentableError: for what is no radiograph.
+        InvalidParameterError: for a frame that is not there.
+    """
+    if not data:
+        raise EmptyError("the file has no bytes")
+    match sniff(data):
+        case "dicom":
+            return decode_dicom(data, limits, frame)
+        case "png":
+            return decode_png(data, limits, frame)
+        case "jpeg":
+            return decode_jpeg(data, limits, frame)
+        case None:
+            raise MalformedError(
+                f"the {len(data):,} bytes are neither DICOM nor PNG nor JPEG by their signature"
+            )

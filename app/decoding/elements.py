@@ -1,0 +1,90 @@
+"""Typed access to the elements of an untrusted data set.
+
+Conversion happens on access and fails in many ways. The errors name the element, never its value.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+
+from app.errors import MalformedError
+
+
+def value_of(dataset: Dataset, keyword: str) -> Any:  # noqa: ANN401 (depends on the element)
+    """The value, or None where the element is absent or empty.
+
+    Raises:
+        MalformedError: if it cannot be converted.
+    """
+    try:
+        value = dataset.get(keyword)
+    except Exception:
+        raise MalformedError(f"the DICOM element {keyword} cannot be read") from None
+    return None if value is None or value == "" or value == b"" else value
+
+
+def text(dataset: Dataset, keyword: str) -> str:
+    """The value as text without padding; of several the first; empty where absent."""
+    value = _first(value_of(dataset, keyword))
+    return "" if value is None else str(value).strip(" \0")
+
+
+def integer(dataset: Dataset, keyword: str, default: int | None = None) -> int:
+    """The value as an integer.
+
+    Raises:
+        MalformedError: if it is no integer, or absent and there is no default.
+    """
+    value = _first(value_of(dataset, keyword))
+    if value is None:
+        if default is None:
+            raise MalformedError(f"the DICOM element {keyword} is missing")
+        return default
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        raise MalformedError(f"the DICOM element {keyword} is not an integer") from None
+
+
+def numbers(dataset: Dataset, keyword: str) -> list[float] | None:
+    """All values as floats, or None where absent or not all of them finite.
+
+    Raises:
+        MalformedError: if one is no number.
+    """
+    value = value_of(dataset, keyword)
+    if value is None:
+        return None
+    values = list(value) if isinstance(value, MultiValue | list | tuple) else [value]
+    try:
+        floats = [float(one) for one in values]
+    except (TypeError, ValueError, OverflowError):
+        raise MalformedError(f"the DICOM element {keyword} is not a number") from None
+    return floats if floats and all(map(isfinite, floats)) else None
+
+
+def number(dataset: Dataset, keyword: str) -> float | None:
+    """The first value as a float, or None."""
+    values = numbers(dataset, keyword)
+    return None if values is None else values[0]
+
+
+def first_item(dataset: Dataset, keyword: str) -> Dataset | None:
+    """The first item of a sequence, or None."""
+    value = value_of(dataset, keyword)
+    if value is None or len(value) == 0:
+        return None
+    item = value[0]
+    if not isinstance(item, Dataset):
+        raise MalformedError(f"the DICOM element {keyword} is not a sequence")
+    return item
+
+
+def _first(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, MultiValue | list | tuple):
+        return value[0] if value else None
+    return value

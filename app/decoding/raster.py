@@ -1,0 +1,143 @@
+"""PNG and JPEG radiographs.
+
+OpenCV decodes; what a header promises is checked first, since a few hundred bytes may ask for
+gigabytes. Orientation tags are ignored: masks must fit the array that the caller has.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from app.decoding.percentiles import histogram, percentile_range
+from app.decoding.radiograph import FileKind, Grey, GreyRecipe, Limits, Radiograph, as_grey
+from app.errors import (
+    InvalidParameterError,
+    MalformedError,
+    TruncatedError,
+    UnsupportedEncodingError,
+)
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+JPEG_SIGNATURE = b"\xff\xd8\xff"
+JPEG_END = b"\xff\xd9"
+
+_START_OF_SCAN = 0xDA
+_STANDALONE = {0x01, *range(0xD0, 0xD8)}  # markers without a length: TEM and restarts
+_START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # these three are tables
+_DECODABLE_FRAMES = {0xC0: "baseline", 0xC1: "extended", 0xC2: "progressive"}
+
+
+class JpegHeader(NamedTuple):
+    """What comes before the first scan; `scan_offset` in bytes from the start of the file."""
+
+    height: int
+    width: int
+    scan_offset: int
+
+
+def decode_png(data: bytes, limits: Limits, frame: int) -> Radiograph:
+    """Decodes a PNG. 8 bits are grey as stored; 16 bits are stretched between percentiles.
+
+    Files of 16 bits mostly hold the 10 to 14 bits of a detector and would be nearly black.
+    """
+    _single(frame)
+    if len(data) < 33 or data[12:16] != b"IHDR":
+        raise TruncatedError(f"the PNG ends within its header, after {len(data)} bytes")
+    width, height = struct.unpack_from(">II", data, 16)
+    limits.check(height, width)
+    if PNG_END not in data:
+        raise TruncatedError("the PNG has no end: part of the file is missing")
+    return _radiograph(_decode(data, "png"), (height, width), "png")
+
+
+def decode_jpeg(data: bytes, limits: Limits, frame: int) -> Radiograph:
+    """Decodes a JPEG of 8 bits, whose values are grey as stored."""
+    _single(frame)
+    header = _jpeg_header(data)
+    limits.check(header.height, header.width)
+    # libjpeg fills what is missing with grey and reports success.
+    if data.rfind(JPEG_END) < header.scan_offset:
+        raise TruncatedError("the JPEG has no end: part of the file is missing")
+    return _radiograph(_decode(data, "jpeg"), (header.height, header.width), "jpeg")
+
+
+def luminance(pixels: Grey) -> Grey:
+    """Grey of uint8 or uint16 [H, W], [H, W, 3] BGR or [H, W, 4] BGRA; alpha is dropped."""
+    if pixels.ndim == 2:
+        return pixels
+    if pixels.shape[2] == 1:
+        return pixels[:, :, 0]
+    code = cv2.COLOR_BGR2GRAY if pixels.shape[2] == 3 else cv2.COLOR_BGRA2GRAY
+    return as_grey(cv2.cvtColor(pixels, code))
+
+
+def _single(frame: int) -> None:
+    if frame != 0:
+        raise InvalidParameterError(f"frame is {frame}, but the file has one frame, number 0")
+
+
+def _jpeg_header(data: bytes) -> JpegHeader:
+    """Walks the marker segments up to the first scan (ITU-T T.81, B.1.1)."""
+    offset, size = 2, None
+    while offset + 4 <= len(data):
+        if data[offset] != 0xFF:
+            raise MalformedError("the JPEG's header is damaged: a marker is missing")
+        marker = data[offset + 1]
+        if marker == 0xFF or marker in _STANDALONE:  # 0xFF may fill the space before a marker
+            offset += 1 if marker == 0xFF else 2
+            continue
+        if marker == _START_OF_SCAN:
+            if size is None:
+                raise MalformedError("the JPEG has no frame header before its scan")
+            return JpegHeader(*size, offset)
+        if marker in _START_OF_FRAME:
+            size = _frame_size(data, offset, marker)
+        offset += 2 + int.from_bytes(data[offset + 2 : offset + 4], "big")
+    raise TruncatedError(f"the JPEG ends within its header, after {len(data):,} bytes")
+
+
+def _frame_size(data: bytes, offset: int, marker: int) -> tuple[int, int]:
+    """(height, width) of a start-of-frame segment (ITU-T T.81, B.2.2)."""
+    if len(data) < offset + 9:
+        raise TruncatedError(f"the JPEG ends within its header, after {len(data):,} bytes")
+    precision, height, width = struct.unpack_from(">BHH", data, offset + 4)
+    if marker not in _DECODABLE_FRAMES or precision != 8:
+        raise UnsupportedEncodingError(
+            f"JPEG process SOF{marker - 0xC0} with {precision} bits is not supported: "
+            "only baseline, extended and progressive with 8 bits are"
+        )
+    return height, width
+
+
+def _decode(data: bytes, kind: FileKind) -> Grey:
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        pixels = None
+    if pixels is None:
+        raise MalformedError(f"the {kind.upper()} cannot be decoded: its data are damaged")
+    return as_grey(pixels)
+
+
+def _radiograph(decoded: Grey, size: tuple[int, int], kind: FileKind) -> Radiograph:
+    if decoded.shape[:2] != size:
+        raise MalformedError(
+            f"the {kind.upper()} holds {decoded.shape[:2]} pixels, but its header says {size}"
+        )
+    pixels, recipe = stretch(luminance(decoded))
+    return Radiograph(pixels, None, recipe, frame=0, kind=kind, encoding=kind)
+
+
+def stretch(pixels: Grey) -> tuple[Grey, GreyRecipe]:
+    """Leaves 8 bits as they are and spreads 16 bits between their 0.5 and 99.5 percentiles."""
+    if pixels.dtype == np.uint8:
+        return pixels, "as_stored"
+    levels = np.arange(65536, dtype=np.float64)
+    low, high = percentile_range(levels, histogram(pixels))
+    table = np.clip((levels - low) / max(high - low, 1.0), 0, 1) * 65535
+    return as_grey(cv2.LUT(pixels, table.round().astype(np.uint16))), "percentiles"

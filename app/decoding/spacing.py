@@ -1,0 +1,69 @@
+"""How large a pixel is, and how far that can be trusted.
+
+A projection has no one scale: what is nearer to the tube is larger on the detector. Millimetres are
+therefore never given without where they come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Literal
+
+SpacingSource = Literal["fiducial", "geometry", "detector", "unknown"]
+
+
+@dataclass(frozen=True)
+class PixelSpacing:
+    """Distance between pixel centres, rows first (PS3.3 10.7.1.3).
+
+    Attributes:
+        row_mm: distance between rows.
+        column_mm: distance between columns.
+        source: `detector` (at the detector's plane, uncorrected), `geometry` (corrected for an
+            assumed magnification), `fiducial` (calibrated on an object of known size), or
+            `unknown`.
+    """
+
+    row_mm: float
+    column_mm: float
+    source: SpacingSource
+
+
+def choose_spacing(
+    imager: Sequence[float] | None,
+    pixel: Sequence[float] | None,
+    calibration: str | None,
+) -> PixelSpacing | None:
+    """What a projection radiograph's two spacings say together (PS3.3 10.7.1.1 to 10.7.1.3).
+
+    Args:
+        imager: Imager Pixel Spacing (0018,1164) in mm, at the detector's plane.
+        pixel: Pixel Spacing (0028,0030) in mm. Equal to the former it is not calibrated;
+            different, it is corrected.
+        calibration: Pixel Spacing Calibration Type (0028,0A02), GEOMETRY or FIDUCIAL.
+
+    Returns:
+        The spacing, or None where neither is usable.
+    """
+    detector, corrected = _pair(imager), _pair(pixel)
+    if corrected is None:
+        return None if detector is None else PixelSpacing(*detector, "detector")
+    if corrected == detector:
+        return PixelSpacing(*corrected, "detector")
+    match calibration:
+        case "FIDUCIAL":
+            return PixelSpacing(*corrected, "fiducial")
+        case "GEOMETRY":
+            return PixelSpacing(*corrected, "geometry")
+        case _:
+            return PixelSpacing(*corrected, "unknown")
+
+
+def _pair(values: Sequence[float] | None) -> tuple[float, float] | None:
+    if values is None or len(values) != 2:
+        return None
+    row_mm, column_mm = values
+    usable = all(isfinite(value) and value > 0 for value in values)
+    return (row_mm, column_mm) if usable else None

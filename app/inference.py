@@ -1,0 +1,187 @@
+"""The model: what the service needs of one, and ONNX Runtime as the one that computes."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from app.cores import usable_cores
+from app.providers import session_providers
+from app.settings import Provider
+from model.contract.instances import Instances
+from model.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest, ManifestError
+
+_OUTPUT_TYPES = {"scores": "tensor(float)", "labels": "tensor(int64)", "masks": "tensor(uint8)"}
+_ERRORS_ONLY = 3
+
+
+class ModelError(Exception):
+    """A model that cannot be served; the message is one sentence for the operator."""
+
+
+class InferenceError(Exception):
+    """A run whose outputs cannot be believed."""
+
+
+class Engine(Protocol):
+    """A model that is ready to run, whatever computes it.
+
+    Attributes:
+        manifest: what the model file says of itself.
+        sha256: of the model file, hexadecimal.
+        provider: the execution provider that is active.
+        batch_sizes: the closed set of batch sizes, ascending, 1 the first.
+    """
+
+    manifest: Manifest
+    sha256: str
+    provider: str
+    batch_sizes: tuple[int, ...]
+
+    def warm_up(self) -> None:
+        """Runs every batch size once, so that no request pays for the first run of a shape."""
+
+    def run(self, images: npt.NDArray[np.float32]) -> list[Instances]:
+        """Segments a batch.
+
+        Args:
+            images: float32 [N, 1, H, W] in [0, 1], N at most the largest batch size.
+
+        Returns:
+            The instances of each image, in order.
+
+        Raises:
+            Exception: whatever the runtime raises, and `InferenceError`.
+        """
+
+
+class OnnxEngine:
+    """A self-describing ONNX file in ONNX Runtime; an `Engine`.
+
+    Args:
+        path: file written by `python -m export`.
+        provider: the setting.
+        max_batch: the largest batch size.
+
+    Raises:
+        ModelError: if the file is missing, broken, or not what its manifest says, or if the
+            provider that was asked for does not become active.
+    """
+
+    def __init__(self, path: Path, provider: Provider, max_batch: int) -> None:
+        self.batch_sizes = closed_batch_sizes(max_batch)
+        try:
+            self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError as error:
+            raise ModelError(f"the model {path} cannot be read: {error.strerror}") from error
+        self._session = _open(path, provider)
+        self.provider: str = self._session.get_providers()[0]
+        try:
+            metadata = self._session.get_modelmeta().custom_metadata_map
+            self.manifest = Manifest.from_metadata(metadata)
+        except ManifestError as error:
+            raise ModelError(f"{path}: {error}") from error
+        _check_graph(self._session, self.manifest, path)
+
+    def warm_up(self) -> None:
+        """See `Engine`."""
+        for size in self.batch_sizes:
+            self.run(np.zeros((size, 1, *self.manifest.canvas_size), np.float32))
+
+    def run(self, images: npt.NDArray[np.float32]) -> list[Instances]:
+        """See `Engine`. Batches are padded up to the closed set of sizes."""
+        count = len(images)
+        size = next(size for size in self.batch_sizes if size >= count)
+        if size > count:
+            padding = np.zeros((size - count, *images.shape[1:]), np.float32)
+            images = np.concatenate([images, padding])
+        scores, labels, masks = self._session.run(list(OUTPUT_NAMES), {INPUT_NAME: images})
+        self._check_outputs(size, scores[:count], scores, labels, masks)
+        rows = zip(scores[:count], labels[:count], masks[:count], strict=True)
+        return [Instances.from_outputs(*row) for row in rows]
+
+    def _check_outputs(
+        self,
+        size: int,
+        real_scores: npt.NDArray[np.float32],
+        *outputs: npt.NDArray[np.generic],
+    ) -> None:
+        shapes = [output.shape for output in outputs]
+        expected = [(size, *shape) for shape in _row_shapes(self.manifest)]
+        if shapes != expected:
+            raise InferenceError(f"the model answered with shapes {shapes}, not {expected}")
+        if not np.isfinite(real_scores).all():
+            raise InferenceError("the model answered with scores that are not finite")
+        if int(outputs[1].max(initial=-1)) >= len(self.manifest.class_names):
+            raise InferenceError("the model answered with a label that has no name")
+
+
+def closed_batch_sizes(max_batch: int) -> tuple[int, ...]:
+    """Powers of two below the largest batch size, and that: (1, 2, 4, 6) for 6."""
+    powers = [1 << exponent for exponent in range(max_batch.bit_length())]
+    return tuple(sorted({*powers, max_batch}))
+
+
+def _open(path: Path, provider: Provider) -> Any:  # noqa: ANN401 (the runtime has no types)
+    options = ort.SessionOptions()
+    options.log_severity_level = _ERRORS_ONLY
+    # A spinning pool burns the cores that decode the next image.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    for providers in session_providers(provider):
+        on_cpu = providers[0] == "CPUExecutionProvider"
+        options.intra_op_num_threads = usable_cores() if on_cpu else 1
+        try:
+            session = ort.InferenceSession(path, options, providers=providers)
+        except Exception as error:
+            raise ModelError(
+                f"the model {path} cannot be opened by ONNX Runtime {ort.__version__}: "
+                f"{type(error).__name__}"
+            ) from error
+        # The runtime gives a CPU session for a CUDA request without an exception.
+        active = session.get_providers()[0]
+        wanted = providers[0] if isinstance(providers[0], str) else providers[0][0]
+        if active == wanted:
+            return session
+    raise ModelError(
+        f"SOLO_PROVIDER={provider}, but {wanted} did not become active: ONNX Runtime fell back "
+        f"to {active}"
+    )
+
+
+def _row_shapes(manifest: Manifest) -> list[tuple[int, ...]]:
+    """Shapes of scores, labels and masks for one image."""
+    count = manifest.max_instances
+    height, width = (-(-side // manifest.mask_stride) for side in manifest.canvas_size)
+    return [(count,), (count,), (count, height, width)]
+
+
+def _check_graph(session: Any, manifest: Manifest, path: Path) -> None:  # noqa: ANN401
+    """Compares the graph's signature with the manifest; symbolic sizes are left to the warm-up."""
+    shapes = dict(zip(OUTPUT_NAMES, _row_shapes(manifest), strict=True))
+    expected = {
+        INPUT_NAME: ("tensor(float)", (1, *manifest.canvas_size)),
+        **{name: (_OUTPUT_TYPES[name], shape) for name, shape in shapes.items()},
+    }
+    found = {
+        node.name: (node.type, tuple(node.shape))
+        for node in (*session.get_inputs(), *session.get_outputs())
+    }
+    if found.keys() != expected.keys():
+        raise ModelError(f"{path}: the graph has {sorted(found)}, but needs {sorted(expected)}")
+    for name, (kind, row) in expected.items():
+        found_kind, (batch, *found_row) = found[name][0], found[name][1] or (None,)
+        fits = len(found_row) == len(row) and all(
+            size == want for size, want in zip(found_row, row, strict=True) if isinstance(size, int)
+        )
+        if found_kind != kind or not fits:
+            raise ModelError(
+                f"{path}: '{name}' is {found_kind} {[batch, *found_row]}, but the manifest means "
+                f"{kind} {['N', *row]}"
+            )
+        if isinstance(batch, int):
+            raise ModelError(f"{path}: '{name}' has a fixed batch size of {batch}")

@@ -1,0 +1,92 @@
+"""Whether the service may be asked, and how many are asking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+
+from app.errors import DrainingError, StartingError
+from app.metrics import Metrics
+
+
+class Phase(Enum):
+    """What the process is doing."""
+
+    STARTING = "starting"
+    SERVING = "serving"
+    DRAINING = "draining"
+
+
+class Lifecycle:
+    """The service's state, touched by the event loop only.
+
+    Args:
+        metrics: told of every change of readiness.
+
+    Attributes:
+        model_answers: whether the last batch succeeded.
+        requests_in_flight: requests for a segmentation that are not answered yet.
+        fatal: why the process has to end, or None.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._phase = Phase.STARTING
+        self.model_answers = True
+        self._metrics = metrics
+        self.requests_in_flight = 0
+        self.fatal: str | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether a request sent now would be answered."""
+        return self._phase is Phase.SERVING and self.model_answers
+
+    @property
+    def why_not_ready(self) -> str:
+        """A word for the readiness probe."""
+        return "model failed" if self._phase is Phase.SERVING else self._phase.value
+
+    def serve(self) -> None:
+        """The model is warm; a service that is stopping stays so."""
+        if self._phase is Phase.STARTING:
+            self._phase = Phase.SERVING
+        self._publish()
+
+    def drain(self) -> None:
+        """No more new work."""
+        self._phase = Phase.DRAINING
+        self._publish()
+
+    def note_model(self, answers: bool) -> None:
+        """The last batch succeeded or failed."""
+        self.model_answers = answers
+        self._publish()
+
+    def fail(self, reason: str) -> None:
+        """The process cannot go on; the server ends it at its next tick."""
+        self.fatal = reason
+        self.drain()
+
+    @contextmanager
+    def admission(self) -> Iterator[None]:
+        """Counts a request in and out.
+
+        A service whose model failed still takes requests: the next batch tells.
+
+        Raises:
+            StartingError: before the model is warm.
+            DrainingError: when the service is stopping.
+        """
+        if self._phase is Phase.STARTING:
+            raise StartingError("the model is being warmed up")
+        if self._phase is Phase.DRAINING:
+            raise DrainingError("the service is stopping and takes no new requests")
+        self.requests_in_flight += 1
+        try:
+            yield
+        finally:
+            self.requests_in_flight -= 1
+
+    def _publish(self) -> None:
+        self._metrics.ready.set(self.ready)

@@ -1,0 +1,107 @@
+"""What Prometheus can ask; every label set is closed and starts at zero, so that rates work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, get_args
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from app.errors import error_classes
+from app.inference import Engine
+
+Stage = Literal["receive", "decode", "queue", "inference", "postprocess", "total"]
+Release = Literal["full", "idle"]
+
+OTHER_ROUTE = "other"
+_CODES = sorted({200, 404, 405, *(error.status for error in error_classes())})
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class Metrics:
+    """The service's metrics in a registry of their own.
+
+    Args:
+        registry: where they live; one for each service, so that two in one process do not meet.
+        engine: names the model, its classes and its batch sizes.
+        routes: the paths that are told apart; everything else counts as `other`.
+        queue_limit: a help text says it.
+    """
+
+    def __init__(
+        self, registry: CollectorRegistry, engine: Engine, routes: Iterable[str], queue_limit: int
+    ) -> None:
+        self.registry = registry
+        self.requests = Counter(
+            "solo_requests_total", "Answered requests", ["route", "code"], registry=registry
+        )
+        for route in (*routes, OTHER_ROUTE):
+            for code in _CODES:
+                self.requests.labels(route, str(code))
+        self._stages = Histogram(
+            "solo_stage_seconds",
+            "Time in each stage: receive and total of a request, the others of an image",
+            ["stage"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        for stage in get_args(Stage):
+            self._stages.labels(stage)
+        self.batch_size = Histogram(
+            "solo_batch_size",
+            "Images in a run of the model, padding not counted",
+            buckets=engine.batch_sizes,
+            registry=registry,
+        )
+        self._releases = Counter(
+            "solo_batch_released_total",
+            "Batches by why they were released: full, or the model was idle",
+            ["reason"],
+            registry=registry,
+        )
+        for reason in get_args(Release):
+            self._releases.labels(reason)
+        self.queue_depth = Gauge(
+            "solo_queue_depth",
+            f"Images waiting for the model, those being decoded included; at most {queue_limit}",
+            registry=registry,
+        )
+        self._rejected = Counter(
+            "solo_rejected_total",
+            "Images and requests without an answer, by the kind of problem",
+            ["reason"],
+            registry=registry,
+        )
+        for error in error_classes():
+            self._rejected.labels(error.kind)
+        self._instances = Counter(
+            "solo_instances_total", "Instances in answers", ["label"], registry=registry
+        )
+        for name in engine.manifest.class_names:
+            self._instances.labels(name)
+        self.ready = Gauge("solo_ready", "1 while /healthz/ready says so", registry=registry)
+        Gauge(
+            "solo_model_info",
+            "The model that answers",
+            ["name", "version", "sha256", "provider"],
+            registry=registry,
+        ).labels(engine.manifest.name, engine.manifest.version, engine.sha256, engine.provider).set(
+            1
+        )
+
+    def observe_stage(self, stage: Stage, seconds: float) -> None:
+        """Counts the time of one stage."""
+        self._stages.labels(stage).observe(seconds)
+
+    def observe_batch(self, size: int, reason: Release) -> None:
+        """Counts a batch."""
+        self.batch_size.observe(size)
+        self._releases.labels(reason).inc()
+
+    def count_rejected(self, kind: str) -> None:
+        """Counts an image or request without an answer."""
+        self._rejected.labels(kind).inc()
+
+    def count_instances(self, label: str) -> None:
+        """Counts an instance in an answer."""
+        self._instances.labels(label).inc()

@@ -1,0 +1,90 @@
+"""What surrounds every request: its id, its metrics, its log line, the last resort of errors."""
+
+from __future__ import annotations
+
+import logging
+import re
+from time import perf_counter
+from uuid import uuid4
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.errors import ClientGoneError, ServiceError
+from app.journal import write
+from app.metrics import OTHER_ROUTE, Metrics
+from app.problems import problem_response
+from app.record import RECORD, RequestRecord
+
+_ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_logger = logging.getLogger("app.requests")
+
+
+class ObservingMiddleware:
+    """Gives each request an id, counts and logs it, and answers what nobody else caught with 500.
+
+    Args:
+        app: the application within.
+        metrics: told of every request.
+        routes: the paths that are told apart in metrics and logs.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, routes: frozenset[str]) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = perf_counter()
+        record = RequestRecord(_request_id(Headers(scope=scope)))
+        scope.setdefault("state", {})[RECORD] = record
+
+        async def observed_receive() -> Message:
+            message = await receive()
+            record.received_bytes += len(message.get("body", b""))
+            return message
+
+        async def observed_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                record.status = message["status"]
+                MutableHeaders(scope=message)["x-request-id"] = record.request_id
+            await send(message)
+
+        try:
+            await self._app(scope, observed_receive, observed_send)
+        except Exception:
+            _logger.exception("a request failed unexpectedly")
+            if record.status == 0:
+                error = ServiceError("the service failed; the request id leads to its log")
+                record.error = error.kind
+                response = problem_response(error, record.request_id)
+                await response(scope, receive, observed_send)
+        finally:
+            self._finish(scope, record, perf_counter() - started)
+
+    def _finish(self, scope: Scope, record: RequestRecord, seconds: float) -> None:
+        record.status = record.status or ClientGoneError.status
+        route = scope["path"] if scope["path"] in self._routes else OTHER_ROUTE
+        self._metrics.requests.labels(route, str(record.status)).inc()
+        if record.images:
+            self._metrics.observe_stage("total", seconds)
+        write(
+            _logger,
+            "request",
+            request_id=record.request_id,
+            route=route,
+            status=record.status,
+            error=record.error,
+            bytes=record.received_bytes,
+            seconds=round(seconds, 6),
+            images=record.images,
+        )
+
+
+def _request_id(headers: Headers) -> str:
+    given = headers.get("x-request-id", "")
+    return given if _ACCEPTED_ID.fullmatch(given) else uuid4().hex

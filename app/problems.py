@@ -1,0 +1,29 @@
+"""Errors as `application/problem+json` (RFC 9457)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.responses import Response
+
+from app.errors import ServiceError
+from app.schemas import ProblemDetails
+
+PROBLEM_TYPE: Final = "application/problem+json"
+
+
+def problem_response(
+    error: ServiceError, request_id: str, details: ProblemDetails | None = None
+) -> Response:
+    """An error as a response, with Retry-After where it is worth trying again.
+
+    Args:
+        error: says status and headers.
+        request_id: for the body.
+        details: a body with more in it, or None for the plain one.
+    """
+    body = details or ProblemDetails.of(error, request_id)
+    headers = {}
+    if error.retry_after_seconds is not None:
+        headers["retry-after"] = str(error.retry_after_seconds)
+    return Response(body.model_dump_json(), error.status, headers, PROBLEM_TYPE)

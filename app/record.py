@@ -1,0 +1,37 @@
+"""What is known of a request while it is handled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from starlette.requests import Request
+
+RECORD: Final = "record"
+
+
+@dataclass
+class RequestRecord:
+    """What is known of a request; handlers add to it, the log line is made of it.
+
+    Attributes:
+        request_id: the client's own if it is harmless, else a new one.
+        status: of the answer; 0 until there is one.
+        error: kind of the problem, or None.
+        received_bytes: of the body.
+        images: facts on each image, none of them on the patient.
+    """
+
+    request_id: str
+    status: int = 0
+    error: str | None = None
+    received_bytes: int = 0
+    images: list[dict[str, object]] = field(default_factory=list)
+
+
+def record_of(request: Request) -> RequestRecord:
+    """The record of a request."""
+    record = request.state.record
+    if not isinstance(record, RequestRecord):
+        raise TypeError("the request did not come through the middleware")
+    return record

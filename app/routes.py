@@ -1,0 +1,207 @@
+"""What clients can ask."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from time import perf_counter
+from typing import Annotated, Any, Final, TypeVar
+
+from fastapi import APIRouter, Depends, Query
+from prometheus_client.exposition import choose_encoder
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from app.errors import ClientGoneError, ServiceError, error_classes
+from app.problems import PROBLEM_TYPE, problem_response
+from app.record import RequestRecord, record_of
+from app.schemas import (
+    FailedRequest,
+    Health,
+    ImageAnswer,
+    ImageFailure,
+    ModelDescription,
+    ModelIdentity,
+    ProblemDetails,
+    SegmentAnswer,
+    SegmentQuery,
+)
+from app.segmenting import Attempt
+from app.service import Service, service_of
+from app.upload import FILE_TYPES, MULTIPART, Upload, read_upload
+
+T = TypeVar("T")
+TheService = Annotated[Service, Depends(service_of)]
+TheRecord = Annotated[RequestRecord, Depends(record_of)]
+
+router = APIRouter()
+
+_BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
+_FORM: Final = {
+    "schema": {
+        "type": "object",
+        "properties": {"files": {"type": "array", "items": _BINARY["schema"]}},
+    }
+}
+_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "description": "One file as it is, or one or many files as a form under any field name.",
+        "content": {**dict.fromkeys(FILE_TYPES, _BINARY), MULTIPART: _FORM},
+    }
+}
+_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    error.status: {
+        "description": error.title,
+        "content": {PROBLEM_TYPE: {"schema": ProblemDetails.model_json_schema()}},
+    }
+    for error in reversed(error_classes())
+    if error is not ClientGoneError
+}
+
+
+@router.post("/segment", response_model=SegmentAnswer, responses=_PROBLEMS, openapi_extra=_BODY)
+async def segment(
+    request: Request,
+    service: TheService,
+    record: TheRecord,
+    query: Annotated[SegmentQuery, Query()],
+) -> Response:
+    """Finds and outlines every object in one or many radiographs.
+
+    Send a DICOM, PNG or JPEG file as the body, or several as `multipart/form-data`; form fields
+    that are not files are passed over. What a file is, its bytes decide. In a form a bad file gets
+    an `error` in its place and the others are answered; if none can be, the status is that of the
+    first error.
+    """
+    with service.lifecycle.admission():
+        service.batcher.check_room()
+        started = perf_counter()
+        upload = await read_upload(request, service.settings.max_body_bytes)
+        service.metrics.observe_stage("receive", perf_counter() - started)
+        deadline = asyncio.get_running_loop().time() + service.settings.deadline_seconds
+        attempts = await _unless_client_leaves(
+            request, _segment_all(service, upload, query, deadline)
+        )
+        record.images.extend(map(_facts, attempts))
+        return _respond(service, record, upload, attempts)
+
+
+@router.get("/healthz/live", response_model=Health)
+async def live() -> Response:
+    """Whether the process runs."""
+    return JSONResponse({"status": "alive"})
+
+
+@router.get("/healthz/ready", response_model=Health, responses={503: {"model": Health}})
+async def ready(service: TheService) -> Response:
+    """Whether a request sent now would be answered: warm, not stopping, and the model answers."""
+    lifecycle = service.lifecycle
+    if lifecycle.ready:
+        return JSONResponse({"status": "ready", "provider": service.engine.provider})
+    return JSONResponse({"status": lifecycle.why_not_ready}, 503, {"retry-after": "5"})
+
+
+@router.get("/model", response_model=ModelDescription)
+async def model(service: TheService) -> Response:
+    """The model's manifest: classes, canvas, thresholds, training data, licence, quality."""
+    engine = service.engine
+    body = ModelDescription(
+        **engine.manifest.model_dump(), sha256=engine.sha256, provider=engine.provider
+    )
+    return Response(body.model_dump_json(), media_type="application/json")
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics(request: Request, service: TheService) -> Response:
+    """Metrics for Prometheus."""
+    encode, media_type = choose_encoder(request.headers.get("accept", ""))
+    return Response(encode(service.metrics.registry), headers={"content-type": media_type})
+
+
+PATHS: Final = frozenset(
+    {"/segment", "/healthz/live", "/healthz/ready", "/model", "/metrics", "/docs", "/openapi.json"}
+)
+
+
+async def _segment_all(
+    service: Service, upload: Upload, query: SegmentQuery, deadline: float
+) -> list[Attempt]:
+    return await asyncio.gather(
+        *(
+            service.segmenter.segment(index, file, query, deadline)
+            for index, file in enumerate(upload.files)
+        )
+    )
+
+
+async def _unless_client_leaves(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Cancels the work when nobody is left to answer, so that it takes no place in a batch."""
+    task = asyncio.create_task(work)
+    departure = asyncio.create_task(_departure(request))
+    try:
+        await asyncio.wait({task, departure}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ClientGoneError("the client left before its answer was ready")
+        return task.result()
+    finally:
+        task.cancel()
+        departure.cancel()
+        await asyncio.gather(task, departure, return_exceptions=True)
+
+
+async def _departure(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _respond(
+    service: Service, record: RequestRecord, upload: Upload, attempts: list[Attempt]
+) -> Response:
+    errors = [attempt.result for attempt in attempts if isinstance(attempt.result, ServiceError)]
+    if errors and not upload.in_parts:
+        raise errors[0]
+    for error in errors:
+        service.metrics.count_rejected(error.kind)
+    images = [_image(index, attempt, record) for index, attempt in enumerate(attempts)]
+    if len(errors) == len(attempts):
+        record.error = errors[0].kind
+        details = FailedRequest(
+            **ProblemDetails.of(errors[0], record.request_id).model_dump(),
+            images=[image for image in images if isinstance(image, ImageFailure)],
+        )
+        return problem_response(errors[0], record.request_id, details)
+    engine = service.engine
+    identity = ModelIdentity(
+        name=engine.manifest.name,
+        version=engine.manifest.version,
+        sha256=engine.sha256,
+        provider=engine.provider,
+    )
+    answer = SegmentAnswer(request_id=record.request_id, model=identity, images=images)
+    return Response(answer.model_dump_json(), media_type="application/json")
+
+
+def _image(index: int, attempt: Attempt, record: RequestRecord) -> ImageAnswer | ImageFailure:
+    if isinstance(attempt.result, ImageAnswer):
+        return attempt.result
+    details = ProblemDetails.of(attempt.result, record.request_id)
+    return ImageFailure(index=index, sha256=attempt.sha256, error=details)
+
+
+def _facts(attempt: Attempt) -> dict[str, object]:
+    """What the log may know of an image."""
+    if isinstance(attempt.result, ServiceError) or attempt.radiograph is None:
+        kind = attempt.result.kind if isinstance(attempt.result, ServiceError) else None
+        return {"error": kind}
+    result, radiograph = attempt.result, attempt.radiograph
+    return {
+        "kind": radiograph.kind,
+        "encoding": radiograph.encoding,
+        "height": result.height,
+        "width": result.width,
+        "frame": result.frame,
+        "grey": result.grey,
+        "instances": len(result.instances),
+        **{name: round(value, 6) for name, value in result.timings.model_dump().items()},
+    }

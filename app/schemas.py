@@ -1,0 +1,153 @@
+"""The bodies of answers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.decoding.radiograph import GreyRecipe
+from app.decoding.spacing import SpacingSource
+from app.errors import ServiceError
+from model.contract.manifest import RESEARCH_USE_ONLY, Manifest
+
+
+class Schema(BaseModel):
+    """A body or a part of one."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class SegmentQuery(BaseModel):
+    """The query of `POST /segment`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    score_threshold: Annotated[
+        float | None,
+        Field(ge=0, le=1, description="Least score of an instance; the model's own if absent."),
+    ] = None
+    max_instances: Annotated[
+        int | None,
+        Field(ge=1, description="Most instances of an image, best first; the model's if absent."),
+    ] = None
+    frame: Annotated[int, Field(ge=0, description="Which frame of a multi-frame DICOM.")] = 0
+
+
+class ProblemDetails(Schema):
+    """What was wrong (RFC 9457)."""
+
+    type: Annotated[str, Field(description="Stable URN of the kind of problem.")]
+    title: str
+    status: int
+    detail: Annotated[str, Field(description="What was wrong here: the limit and the value.")]
+    request_id: str
+
+    @classmethod
+    def of(cls, error: ServiceError, request_id: str) -> ProblemDetails:
+        """Describes an error."""
+        return cls(
+            type=error.type,
+            title=error.title,
+            status=error.status,
+            detail=error.detail,
+            request_id=request_id,
+        )
+
+
+class Spacing(Schema):
+    """Distance between pixel centres, and how far it can be trusted."""
+
+    row_mm: float
+    column_mm: float
+    source: SpacingSource
+
+
+class Segmentation(Schema):
+    """A mask in COCO's compressed run-length encoding."""
+
+    size: Annotated[tuple[int, int], Field(description="(height, width) of the image.")]
+    counts: Annotated[str, Field(description="ASCII; decode it with pycocotools.")]
+
+
+class Instance(Schema):
+    """One segmented object."""
+
+    label: str
+    category_id: int
+    score: Annotated[float, Field(ge=0, le=1)]
+    bbox: Annotated[tuple[int, int, int, int], Field(description="x, y, width, height in pixels.")]
+    area: Annotated[int, Field(description="Pixels in the mask.")]
+    segmentation: Segmentation
+
+
+class Timings(Schema):
+    """Where the time of one image went; waiting for a thread counts nowhere but in the total."""
+
+    decode_seconds: float
+    queue_seconds: float
+    inference_seconds: float
+    postprocess_seconds: float
+
+
+class ImageAnswer(Schema):
+    """What was found in one image."""
+
+    index: Annotated[int, Field(description="Place of the file in the request, from 0.")]
+    sha256: Annotated[str, Field(description="Of the file's bytes.")]
+    height: int
+    width: int
+    frame: int
+    grey: Annotated[GreyRecipe, Field(description="How stored values became grey.")]
+    pixel_spacing: Spacing | None
+    instances: list[Instance]
+    timings: Timings
+
+
+class ImageFailure(Schema):
+    """Why one file of several has no answer."""
+
+    index: int
+    sha256: str
+    error: ProblemDetails
+
+
+class FailedRequest(ProblemDetails):
+    """The problem of the first of several files, none of which could be answered."""
+
+    images: list[ImageFailure]
+
+
+class ModelIdentity(Schema):
+    """Which model answered, and on what it ran."""
+
+    name: str
+    version: str
+    sha256: Annotated[str, Field(description="Of the model file.")]
+    provider: Annotated[str, Field(description="The execution provider that is active.")]
+
+
+class ModelDescription(Manifest):
+    """The model's manifest, with the file's hash and the active provider."""
+
+    sha256: str
+    provider: str
+
+
+class Health(Schema):
+    """What a probe sees."""
+
+    status: str
+
+
+class SegmentAnswer(Schema):
+    """The answer to `POST /segment`, one image for each file, in the request's order."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        json_schema_extra={"description": f"The instances of each image. {RESEARCH_USE_ONLY}"},
+    )
+
+    request_id: str
+    model: ModelIdentity
+    images: list[ImageAnswer | ImageFailure]

@@ -1,0 +1,78 @@
+"""The process: one server that stops without losing an answer."""
+
+from __future__ import annotations
+
+from math import ceil
+from time import monotonic
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from app.service import Service
+from app.settings import Settings
+
+_FLUSH_SECONDS = 2
+
+
+class DrainingServer(uvicorn.Server):
+    """Uvicorn that on SIGTERM or SIGINT first says so, then finishes, then closes its socket.
+
+    Uvicorn closes the socket at once, which hides the reason from probes and clients alike, and
+    then ends by the signal; a stop that went well is exit code 0.
+
+    Args:
+        config: of the server.
+        service: what is drained.
+        drain_seconds: longest time for requests in flight; then they are answered with 503.
+    """
+
+    def __init__(self, config: uvicorn.Config, service: Service, drain_seconds: float) -> None:
+        super().__init__(config)
+        self._service = service
+        self._drain_seconds = drain_seconds
+        self._drain_ends: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begins to drain; a second signal ends at once."""
+        del sig, frame
+        if self._drain_ends is not None:
+            self.should_exit = self.force_exit = True
+            return
+        self._drain_ends = monotonic() + self._drain_seconds
+        self._service.lifecycle.drain()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Looks ten times a second whether the last request is answered or the time is up."""
+        lifecycle = self._service.lifecycle
+        if lifecycle.fatal is not None:
+            self.should_exit = True
+        elif self._drain_ends is not None:
+            expired = monotonic() >= self._drain_ends
+            if expired:
+                self._service.batcher.abandon()
+            self.should_exit |= expired or lifecycle.requests_in_flight == 0
+        return await super().on_tick(counter)
+
+
+def run_server(app: FastAPI, service: Service, settings: Settings) -> str | None:
+    """Serves until a signal comes.
+
+    Returns:
+        Why the process had to end by itself, or None.
+    """
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=ceil(_FLUSH_SECONDS),
+    )
+    DrainingServer(config, service, settings.drain_seconds).run()
+    return service.lifecycle.fatal

@@ -1,0 +1,76 @@
+"""The parts of a running service, put together once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import cv2
+from prometheus_client import CollectorRegistry
+from starlette.requests import Request
+
+from app.batching import Batcher
+from app.cores import usable_cores
+from app.decoding.radiograph import Limits
+from app.inference import Engine
+from app.lifecycle import Lifecycle
+from app.metrics import Metrics
+from app.segmenting import Segmenter
+from app.settings import Settings
+
+
+@dataclass(frozen=True)
+class Service:
+    """Everything that requests share."""
+
+    settings: Settings
+    engine: Engine
+    metrics: Metrics
+    lifecycle: Lifecycle
+    batcher: Batcher
+    segmenter: Segmenter
+    pool: ThreadPoolExecutor
+
+    @classmethod
+    def build(cls, settings: Settings, engine: Engine, routes: Iterable[str]) -> Service:
+        """Puts a service together; it runs within `running`."""
+        metrics = Metrics(CollectorRegistry(), engine, routes, settings.queue_limit)
+        lifecycle = Lifecycle(metrics)
+        batcher = Batcher(engine, settings.queue_limit, lifecycle, metrics)
+        pool = ThreadPoolExecutor(max_workers=usable_cores(), thread_name_prefix="film")
+        limits = Limits(settings.max_pixels)
+        segmenter = Segmenter(engine, batcher, pool, limits, metrics)
+        return cls(settings, engine, metrics, lifecycle, batcher, segmenter, pool)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Warms up in the background, so that probes are answered meanwhile, and stops cleanly."""
+        cv2.setNumThreads(1)  # images run in parallel, not the rows of one
+        starting = asyncio.create_task(self._start(), name="start")
+        try:
+            yield
+        finally:
+            self.lifecycle.drain()
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            await self.batcher.stop()
+            self.pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _start(self) -> None:
+        try:
+            await self.batcher.start()
+        except Exception as error:
+            self.lifecycle.fail(f"the model cannot be warmed up: {type(error).__name__}")
+        else:
+            self.lifecycle.serve()
+
+
+def service_of(request: Request) -> Service:
+    """The service that a request came to."""
+    service = request.app.state.service
+    if not isinstance(service, Service):
+        raise TypeError("the application was not made by create_app")
+    return service

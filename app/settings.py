@@ -1,0 +1,72 @@
+"""What an operator can set: the only reader of the environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "SOLO_"
+
+Provider = Literal["auto", "cpu", "cuda", "tensorrt"]
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message is one sentence for the operator."""
+
+
+class Settings(BaseSettings):
+    """The service's settings, one environment variable each: `SOLO_` and the name in capitals.
+
+    Attributes:
+        host: address to listen on.
+        port: TCP port to listen on.
+        model: ONNX file written by `python -m export`.
+        provider: what computes; `auto` takes CUDA where it really activates, else the CPU.
+        max_batch: most images that share one run of the model; every size up to it is warmed.
+        queue_limit: most images that may wait for the model, those being decoded included.
+        deadline_seconds: longest time from a request's last byte to its answer.
+        max_body_bytes: longest request body.
+        max_pixels: most pixels (rows x columns) of one image.
+        drain_seconds: longest time that a stopping service gives to the work at hand.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65_535)] = 8000
+    model: Path = Path("model/zoo/cxr-lungs.onnx")
+    provider: Provider = "auto"
+    max_batch: Annotated[int, Field(ge=1, le=64)] = 8
+    queue_limit: Annotated[int, Field(ge=1, le=10_000)] = 64
+    deadline_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
+    max_body_bytes: Annotated[int, Field(ge=1024, le=4 * 2**30)] = 128 * 2**20
+    max_pixels: Annotated[int, Field(ge=1, le=2**30)] = 50_000_000
+    drain_seconds: Annotated[float, Field(ge=0, le=600)] = 20.0
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Reads the settings.
+
+        Raises:
+            SettingsError: for a value out of bounds, and for a `SOLO_` variable that is not known,
+                since a misspelt limit would otherwise be no limit.
+        """
+        known = {f"{PREFIX}{name.upper()}" for name in cls.model_fields}
+        given = {name for name in os.environ if name.upper().startswith(PREFIX)}
+        unknown = sorted(name for name in given if name.upper() not in known)
+        if unknown:
+            raise SettingsError(
+                f"{', '.join(unknown)}: no such setting; there are {', '.join(sorted(known))}"
+            )
+        try:
+            return cls()
+        except ValidationError as error:
+            faults = "; ".join(
+                f"{PREFIX}{str(fault['loc'][0]).upper()}={fault['input']}: {fault['msg']}"
+                for fault in error.errors()
+            )
+            raise SettingsError(faults) from error

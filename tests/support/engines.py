@@ -1,0 +1,145 @@
+"""Models for tests: a tiny graph of the contract's signature, and an engine made of Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from model.contract.instances import Instances
+from model.contract.manifest import INPUT_NAME, Manifest
+
+CANVAS = (64, 64)
+STRIDE = 4
+SLOTS = 3  # two instances and an empty slot
+
+
+def manifest(**changes: object) -> Manifest:
+    """The tiny model's manifest."""
+    fields: dict[str, object] = {
+        "name": "tiny",
+        "version": "1",
+        "variant": "none",
+        "backbone": "none",
+        "class_names": ("bright", "dark"),
+        "category_ids": (1, 7),
+        "canvas_size": CANVAS,
+        "mask_stride": STRIDE,
+        "max_instances": SLOTS,
+        "score_threshold": 0.1,
+        "mask_threshold": 0.5,
+        "training_data": "none",
+        "licence": "none",
+        "attribution": "none",
+        "metrics": {"ap": 0.5},
+        "metrics_on": "nothing",
+        "weights_sha256": "0" * 64,
+        "source_revision": "none",
+        "opset": 18,
+    }
+    return Manifest.model_validate(fields | changes)
+
+
+def expected_scores(mean_grey: float) -> tuple[float, float]:
+    """The tiny model's two scores for a canvas of this mean."""
+    return 0.5 + 0.5 * mean_grey, 0.25 + 0.25 * mean_grey
+
+
+def write_tiny_model(path: Path, document: Manifest | None = None, *, fixed: bool = False) -> Path:
+    """Writes a graph that finds the bright and the dark part of its image.
+
+    Its scores are those of `expected_scores`, so that an answer tells which image it belongs to.
+
+    Args:
+        path: where to.
+        document: manifest to put in, or None for none at all.
+        fixed: whether the batch size is fixed at 1.
+    """
+    height, width = CANVAS
+    batch: int | str = 1 if fixed else "N"
+    small = (height // STRIDE, width // STRIDE)
+    constants: dict[str, npt.NDArray[np.float32] | npt.NDArray[np.int64]] = {
+        "offsets": np.array([[0.5, 0.25, 0]], np.float32),
+        "factors": np.array([[0.5, 0.25, 0]], np.float32),
+        "label_offsets": np.array([[0, 1, -1]], np.float32),
+        "nothing": np.array(0, np.float32),
+        "white": np.array(255, np.float32),
+        "canvas_axes": np.array([1, 2, 3], np.int64),
+        "last_axis": np.array([1], np.int64),
+    }
+    nodes = [
+        helper.make_node("ReduceMean", [INPUT_NAME, "canvas_axes"], ["mean"], keepdims=0),
+        helper.make_node("Unsqueeze", ["mean", "last_axis"], ["column"]),
+        helper.make_node("Mul", ["column", "factors"], ["scaled"]),
+        helper.make_node("Add", ["scaled", "offsets"], ["scores"]),
+        helper.make_node("Mul", ["scores", "nothing"], ["zeros"]),
+        helper.make_node("Add", ["zeros", "label_offsets"], ["float_labels"]),
+        helper.make_node("Cast", ["float_labels"], ["labels"], to=TensorProto.INT64),
+        helper.make_node(
+            "AveragePool", [INPUT_NAME], ["small"], kernel_shape=[STRIDE] * 2, strides=[STRIDE] * 2
+        ),
+        helper.make_node("Mul", ["small", "white"], ["bright"]),
+        helper.make_node("Sub", ["white", "bright"], ["dark"]),
+        helper.make_node("Mul", ["small", "nothing"], ["none"]),
+        helper.make_node("Concat", ["bright", "dark", "none"], ["stacked"], axis=1),
+        helper.make_node("Cast", ["stacked"], ["masks"], to=TensorProto.UINT8),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info(INPUT_NAME, TensorProto.FLOAT, [batch, 1, height, width])],
+        [
+            helper.make_tensor_value_info("scores", TensorProto.FLOAT, [batch, SLOTS]),
+            helper.make_tensor_value_info("labels", TensorProto.INT64, [batch, SLOTS]),
+            helper.make_tensor_value_info("masks", TensorProto.UINT8, [batch, SLOTS, *small]),
+        ],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    onnx_model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    if document is not None:
+        helper.set_model_props(onnx_model, document.to_metadata())
+    onnx.save(onnx_model, path)
+    return path
+
+
+class FakeEngine:
+    """An engine whose answer carries the mean of its image; see `expected_scores`.
+
+    Args:
+        before: called in the model's thread with each batch, to block or to fail.
+        max_batch: the largest batch size.
+    """
+
+    def __init__(
+        self,
+        before: Callable[[npt.NDArray[np.float32]], None] = lambda _: None,
+        max_batch: int = 4,
+    ) -> None:
+        self.manifest = manifest()
+        self.sha256 = "f" * 64
+        self.provider = "FakeExecutionProvider"
+        self.batch_sizes = tuple(range(1, max_batch + 1))
+        self.batches: list[int] = []
+        self._before = before
+
+    def warm_up(self) -> None:
+        pass
+
+    def run(self, images: npt.NDArray[np.float32]) -> list[Instances]:
+        self.batches.append(len(images))
+        self._before(images)
+        return [_instances(image[0]) for image in images]
+
+
+def _instances(canvas: npt.NDArray[np.float32]) -> Instances:
+    small = canvas.reshape(CANVAS[0] // STRIDE, STRIDE, CANVAS[1] // STRIDE, STRIDE).mean((1, 3))
+    bright = (small * 255).astype(np.uint8)
+    return Instances(
+        np.stack([bright, 255 - bright]),
+        np.array([0, 1], np.int64),
+        np.array(expected_scores(float(canvas.mean())), np.float32),
+    )
