@@ -41,7 +41,8 @@ class Trainer:
         self, segmenter: Segmenter, preset: Preset, data: CocoDataset, seed: int, workers: int = 0
     ) -> None:
         # Depthwise convolutions train a quarter faster on a CPU in this layout.
-        self.segmenter = segmenter.to(memory_format=torch.channels_last)
+        segmenter.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # no stub
+        self.segmenter = segmenter
         self.preset = preset
         self.seed = seed
         self.workers = workers

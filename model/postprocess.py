@@ -35,7 +35,8 @@ def find_instances(outputs: HeadOutputs, config: ModelConfig) -> tuple[Tensor, T
     scores, order = scores.topk(count, dim=1)
     labels = torch.where(scores > 0, labels.gather(1, order), -1)
     index = order[:, :, None, None].expand(-1, -1, *probabilities.shape[2:])
-    masks = (probabilities.gather(1, index) * 255).round().to(torch.uint8)
+    # Halves go down, so that 0.5 becomes 127 and stays outside of "above 127.5".
+    masks = (probabilities.gather(1, index) * 255 - 0.5).ceil().to(torch.uint8)
     missing = config.max_instances - count
     return (
         F.pad(scores, (0, missing)),

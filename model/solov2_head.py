@@ -119,7 +119,8 @@ def form_masks(kernels: Tensor, mask_features: Tensor) -> Tensor:
     Returns:
         [..., P, h, w] logits.
     """
-    return (kernels @ mask_features.flatten(-2)).unflatten(-1, mask_features.shape[-2:])
+    logits: Tensor = (kernels @ mask_features.flatten(-2)).unflatten(-1, mask_features.shape[-2:])
+    return logits
 
 
 def _tower(in_channels: int, config: ModelConfig) -> nn.Sequential:

@@ -153,7 +153,6 @@ def test_an_image_has_the_same_instances_in_any_batch() -> None:
         assert (masks[0].int() - together[2][image].int()).abs().max() <= 1
 
 
-@pytest.mark.xfail(reason="0.5 * 255 rounds to 128, which is above 0.5 once it is divided by 255")
 def test_a_pixel_at_the_threshold_is_outside() -> None:
     """Where all mask features are 0 the probability is 0.5 to the bit, and not above 0.5."""
     config = small_config(levels=(Level(2, 8, 1, (1, 512)),), mask_channels=1)

@@ -63,7 +63,7 @@ def dicom_dataset(
     """The data set of `dicom_file`, with a patient planted in it."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
-    meta.MediaStorageSOPInstanceUID = INSTANCE_UID
+    meta.MediaStorageSOPInstanceUID = UID(INSTANCE_UID)
     meta.TransferSyntaxUID = UID(ExplicitVRLittleEndian if syntax == RLELossless else syntax)
     dataset = FileDataset("", Dataset(), preamble=bytes(128), file_meta=meta)
     dataset.SOPClassUID = DigitalXRayImageStorageForPresentation

@@ -1,0 +1,66 @@
+"""Exports a checkpoint to one self-describing ONNX file.
+
+python -m export CHECKPOINT --about ABOUT.toml --films DIR --out MODEL.onnx
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from export.onnx_export import export, read_about
+from export.parity import ParityError
+from model.checkpoint import CheckpointError, load_segmenter
+from model.coco import DatasetError, load_coco
+from model.contract.preprocess import Letterbox
+from model.film import read_film
+
+_MOST_FILMS = 20
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m export",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--about", type=Path, required=True, help="name, version, licence, ...")
+    parser.add_argument(
+        "--films", type=Path, required=True, help="a COCO data set whose films are compared on"
+    )
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args(argv)
+    try:
+        segmenter = load_segmenter(arguments.checkpoint)
+        canvases = load_canvases(arguments.films, segmenter.config.canvas_size)
+        parity = export(segmenter, read_about(arguments.about), canvases, arguments.out)
+    except (CheckpointError, DatasetError, ParityError, ValueError, OSError) as error:
+        print(f"not exported: {error}", file=sys.stderr)  # noqa: T201  # a plain sentence
+        return 1
+    print(  # noqa: T201  # the command's answer
+        f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.1f} MB\n"
+        f"on {parity.films} films with {parity.instances} instances, at batch sizes 1, 2 and 5, "
+        f"scores are within {parity.score:.1e} and masks within {parity.mask} of 255 of PyTorch's"
+    )
+    return 0
+
+
+def load_canvases(folder: Path, canvas_size: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """Films of a data set on the canvas, float32 [n, 1, H, W], evenly chosen, n <= 20."""
+    images = load_coco(folder).images
+    step = max(1, len(images) // _MOST_FILMS)
+    canvases = [
+        Letterbox.fit((record.height, record.width), canvas_size).apply(read_film(record))
+        for record in images[::step][:_MOST_FILMS]
+    ]
+    return np.stack(canvases)[:, None]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

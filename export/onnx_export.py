@@ -1,0 +1,116 @@
+"""Writes the ONNX file: graph, manifest, and proof that it answers as the network does."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import tomllib
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+
+from export.parity import Parity, compare
+from export.wrapper import OnnxSegmenter
+from model.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest
+from model.segmenter import Segmenter
+
+OPSET = 20
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """What only its makers know of a model, from TOML: name, version, licence, data, quality."""
+    with path.open("rb") as file:
+        return tomllib.load(file)
+
+
+def export(
+    segmenter: Segmenter, about: dict[str, Any], canvases: npt.NDArray[np.float32], out: Path
+) -> Parity:
+    """Exports a network, compares the graph with it, and only then writes the file.
+
+    Args:
+        segmenter: on the CPU, in evaluation mode.
+        about: the manifest's fields that the network does not know, from `read_about`.
+        canvases: float32 [n, 1, H, W], real films to compare on, n >= 5.
+        out: the .onnx file; an existing one stays untouched unless the new one has passed.
+
+    Raises:
+        ParityError: if the graph differs from the network.
+        ValueError: if `about` does not make a manifest, or there are too few films.
+    """
+    manifest = _manifest(segmenter, about)
+    module = OnnxSegmenter(segmenter)
+    graph = _to_onnx(module)
+    onnx.helper.set_model_props(graph, manifest.to_metadata())
+    graph.producer_name = "solo-xray"
+    graph.doc_string = manifest.intended_use
+    onnx.checker.check_model(graph)
+    model = graph.SerializeToString()
+    parity = compare(module, model, canvases)
+    partial = out.with_name(out.name + ".partial")
+    partial.write_bytes(model)
+    os.replace(partial, out)
+    return parity
+
+
+def _to_onnx(module: OnnxSegmenter) -> onnx.ModelProto:
+    height, width = module.segmenter.config.canvas_size
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch warns of its own deprecations
+        program = torch.onnx.export(
+            module,
+            # Two images, since torch.export takes a batch of one for a constant.
+            (torch.rand(2, 1, height, width, generator=torch.Generator().manual_seed(0)),),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[INPUT_NAME],
+            output_names=list(OUTPUT_NAMES),
+            dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+            verbose=False,
+        )
+    assert program is not None
+    return program.model_proto
+
+
+def _manifest(segmenter: Segmenter, about: dict[str, Any]) -> Manifest:
+    config = segmenter.config
+    return Manifest.model_validate(
+        {
+            **about,
+            "variant": "solov2",
+            "backbone": config.backbone,
+            "class_names": config.class_names,
+            "category_ids": config.category_ids,
+            "canvas_size": config.canvas_size,
+            "mask_stride": 4,
+            "max_instances": config.max_instances,
+            "mask_threshold": config.mask_threshold,
+            "weights_sha256": _weights_sha256(segmenter),
+            "source_revision": _revision(),
+            "opset": OPSET,
+        }
+    )
+
+
+def _weights_sha256(segmenter: Segmenter) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(segmenter.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _revision() -> str:
+    command = ["git", "rev-parse", "HEAD"]
+    root = Path(__file__).parent
+    try:
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)  # noqa: S603  # a constant command
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return done.stdout.strip()

@@ -1,0 +1,103 @@
+"""ONNX Runtime against PyTorch on real films, at batch sizes other than the exported one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+import torch
+
+from export.wrapper import OnnxSegmenter
+from model.contract.manifest import INPUT_NAME, OUTPUT_NAMES
+
+BATCH_SIZES = (1, 2, 5)
+# Sums in another order change a logit by 1e-6; a pixel that this moves over the mask threshold then
+# leaves the mean over the mask's pixels that is part of the score.
+SCORE_TOLERANCE = 1e-3
+MASK_TOLERANCE = 2  # of 255
+
+# scores float32 [K], labels int64 [K], masks uint8 [K, h, w] of one film
+Outputs = tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
+
+
+class ParityError(RuntimeError):
+    """The graph does not answer as the network does; the file must not be used."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """The largest differences that were seen, and on how much."""
+
+    films: int
+    instances: int
+    score: float
+    mask: int
+
+
+def compare(module: OnnxSegmenter, model: bytes, canvases: npt.NDArray[np.float32]) -> Parity:
+    """Runs every film through both, in batches of 1, 2 and 5.
+
+    Args:
+        module: the network that was exported, on the CPU.
+        model: the ONNX file's bytes.
+        canvases: float32 [n, 1, H, W], n >= 5 real films, letterboxed.
+
+    Raises:
+        ParityError: naming the first film and output that differ.
+        ValueError: if there are fewer films than the largest batch has room for, or no instance is
+            found in any of them: that would compare nothing.
+    """
+    if len(canvases) < max(BATCH_SIZES):
+        raise ValueError(f"parity needs {max(BATCH_SIZES)} films or more, got {len(canvases)}")
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    with torch.inference_mode():
+        expected = [_row(module(torch.from_numpy(canvas[None])), 0) for canvas in canvases]
+    worst_score, worst_mask = 0.0, 0
+    for size in BATCH_SIZES:
+        for start in range(0, len(canvases) - size + 1, size):
+            outputs = session.run(list(OUTPUT_NAMES), {INPUT_NAME: canvases[start : start + size]})
+            for offset in range(size):
+                film = start + offset
+                scores, labels, masks = (output[offset] for output in outputs)
+                score, mask = _difference(
+                    expected[film], (scores, labels, masks), f"film {film}, batch of {size}"
+                )
+                worst_score, worst_mask = max(worst_score, score), max(worst_mask, mask)
+    instances = sum(int((labels >= 0).sum()) for _, labels, _ in expected)
+    if not instances:
+        raise ValueError("the network finds nothing in any of these films: nothing to compare")
+    return Parity(len(canvases), instances, worst_score, worst_mask)
+
+
+def _row(outputs: tuple[torch.Tensor, ...], index: int) -> Outputs:
+    scores, labels, masks = (output[index].numpy() for output in outputs)
+    return scores, labels, masks
+
+
+def _difference(expected: Outputs, found: Outputs, where: str) -> tuple[float, int]:
+    for name, a, b in zip(OUTPUT_NAMES, expected, found, strict=True):
+        if a.shape != b.shape or a.dtype != b.dtype:
+            raise ParityError(
+                f"{where}: '{name}' is {b.dtype} {b.shape}, PyTorch's is {a.dtype} {a.shape}"
+            )
+    scores, labels, masks = expected
+    score = float(np.abs(scores - found[0]).max())
+    if not score <= SCORE_TOLERANCE:
+        raise ParityError(
+            f"{where}: a score differs by {score:.2e}, {SCORE_TOLERANCE:.0e} is allowed"
+        )
+    # Instances whose scores are within the tolerance of each other may stand in either order.
+    gaps = np.abs(np.diff(scores))
+    apart = np.append(True, gaps > 2 * SCORE_TOLERANCE) & np.append(
+        gaps > 2 * SCORE_TOLERANCE, True
+    )
+    sure = apart & (scores > 0)
+    if (labels != found[1])[sure].any():
+        raise ParityError(f"{where}: a label differs")
+    mask = int(np.abs(masks[sure].astype(int) - found[2][sure].astype(int)).max(initial=0))
+    if mask > MASK_TOLERANCE:
+        raise ParityError(f"{where}: a mask differs by {mask} of 255, {MASK_TOLERANCE} is allowed")
+    return score, mask

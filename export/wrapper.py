@@ -1,0 +1,32 @@
+"""The exported signature: the design's graph as one module."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from model.postprocess import find_instances
+from model.segmenter import Segmenter
+
+
+class OnnxSegmenter(nn.Module):
+    """Network, candidate selection, mask formation and Matrix NMS in one graph.
+
+    Args:
+        segmenter: in evaluation mode.
+    """
+
+    def __init__(self, segmenter: Segmenter) -> None:
+        super().__init__()
+        self.segmenter = segmenter
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Images to `scores`, `labels` and `masks`.
+
+        Args:
+            images: float32 [N, 1, H, W] in [0, 1].
+
+        Returns:
+            float32 [N, K], int64 [N, K] and uint8 [N, K, H / 4, W / 4], as in
+            `model.postprocess.find_instances`.
+        """
+        return find_instances(self.segmenter(images), self.segmenter.config)
