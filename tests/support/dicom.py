@@ -97,11 +97,13 @@ def deflate_bomb(inflated_bytes: int) -> bytes:
     """A deflated file whose data set is one long element of zeros."""
     whole = dicom_file(np.zeros((1, 2), np.uint16), syntax=DeflatedExplicitVRLittleEndian)
     plain = dicom_file(np.zeros((1, 2), np.uint16), without=("PixelData",))
-    offset = plain.index(b"\x08\x00\x16\x00UI")
-    # the file meta of the deflated file is as long, but for its transfer syntax
-    head = whole[: offset + len(DeflatedExplicitVRLittleEndian) - len(ExplicitVRLittleEndian)]
+    syntax = DeflatedExplicitVRLittleEndian.encode()
+    head = whole[: whole.index(syntax) + len(syntax)]
+    data_set = plain[plain.index(b"\x08\x00\x16\x00UI") :]
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    body = packer.compress(plain[offset:] + b"\xe0\x7f\x10\x00OB\0\0\xfe\xff\xff\x7f")
+    body = packer.compress(
+        plain[_data_set_offset(plain) :] + b"\xe0\x7f\x10\x00OB\0\0\xfe\xff\xff\x7f"
+    )
     block = bytes(2**20)
     for _ in range(inflated_bytes // len(block)):
         body += packer.compress(block)
