@@ -1,0 +1,168 @@
+"""What an answer costs, beside what it must cost.
+
+    python -m benchmarks.latency [--model FILE] [--repeats N]
+
+Starts the service, sends it one uncompressed 12-bit DICOM of 2500 x 3000 pixels again and again,
+and between two requests times the bare parts of an answer in this process. Run it on a quiet
+machine: the figures are medians, the ratios are what to compare.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import cv2
+import numpy as np
+import pydicom
+
+from app.cores import usable_cores
+from benchmarks.bare_parts import bare_parts, medians, open_session
+from benchmarks.multiply_adds import count_multiply_adds, peak_multiply_adds_per_second
+
+ROOT = Path(__file__).parents[1]
+STAGES = ("decode", "queue", "inference", "postprocess")
+_START_SECONDS = 60
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.latency")
+    parser.add_argument("--model", type=Path, default=ROOT / "model/zoo/cxr-lungs.onnx")
+    parser.add_argument("--repeats", type=int, default=40)
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    film = large_film(2500, 3000)
+    with service(arguments.model) as port:
+        answers, bare = measure(film, port, arguments.model, arguments.repeats)
+    report(answers, bare)
+    report_network(arguments.model)
+
+
+def large_film(height: int, width: int) -> bytes:
+    """The example film, enlarged and with noise, as an uncompressed 12-bit DICOM."""
+    dataset = pydicom.dcmread(ROOT / "examples/chest.dcm")
+    small = np.frombuffer(dataset.PixelData, "<u2").reshape(dataset.Rows, dataset.Columns)
+    large = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.float64)
+    large += np.random.default_rng(0).normal(0, 8, large.shape)
+    dataset.Rows, dataset.Columns = height, width
+    dataset.PixelData = np.clip(large, 0, 4095).astype("<u2").tobytes()
+    out = io.BytesIO()
+    dataset.save_as(out)
+    return out.getvalue()
+
+
+@contextmanager
+def service(model: Path) -> Iterator[int]:
+    """A service process on a free port, ready to answer."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+    environment = {**os.environ, "SOLO_PORT": str(port), "SOLO_MODEL": str(model)}
+    command = [sys.executable, "-m", "app.main"]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+    try:
+        give_up = time.monotonic() + _START_SECONDS
+        while _status(port) != 200:
+            if process.poll() is not None or time.monotonic() > give_up:
+                raise RuntimeError("the service did not become ready")
+            time.sleep(0.1)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def measure(
+    film: bytes, port: int, model: Path, repeats: int
+) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
+    """Turn and turn about: one answer of the service, one round of the bare parts."""
+    parts = bare_parts(film, open_session(model, usable_cores()))
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    answers, bare = [], []
+    for round_ in range(repeats + 5):
+        answer = _ask(connection, film)
+        sample = parts.sample()
+        if round_ >= 5:  # the first rounds warm the caches
+            answers.append(answer)
+            bare.append(sample)
+    connection.close()
+    return answers, bare
+
+
+def report(answers: list[dict[str, float]], bare: list[dict[str, float]]) -> None:
+    """Prints the two tables."""
+    stages, parts = medians(answers), medians(bare)
+    print(f"one answer, 2500 x 3000 DICOM, {usable_cores()} cores, median of {len(answers)}")
+    for name, seconds in stages.items():
+        print(f"  {name:<14}{1e3 * seconds:8.2f} ms")
+    outside = 1 - stages["inference"] / stages["total"]
+    print(f"  share of the total that is not the network: {100 * outside:.0f} %")
+    print("its bare parts, timed between the answers")
+    for name, seconds in parts.items():
+        print(f"  {name:<14}{1e3 * seconds:8.2f} ms")
+    floor = sum(parts.values())
+    ratio = median(a["total"] / sum(b.values()) for a, b in zip(answers, bare, strict=True))
+    print(f"  {'sum':<14}{1e3 * floor:8.2f} ms")
+    print(f"total / sum of bare parts: {ratio:.2f}")
+
+
+def report_network(model: Path) -> None:
+    """Prints what the network computes and how near that is to the machine's peak."""
+    work = count_multiply_adds(model)
+    print(f"the graph: {work / 1e9:.2f} G multiply-adds an image")
+    for threads in sorted({1, usable_cores()}):
+        session = open_session(model, threads)
+        shape = [side if isinstance(side, int) else 1 for side in session.get_inputs()[0].shape]
+        feeds = {session.get_inputs()[0].name: np.full(shape, 0.5, np.float32)}
+        times = []
+        for _ in range(40):
+            started = perf_counter()
+            session.run(None, feeds)
+            times.append(perf_counter() - started)
+        seconds = median(times[5:])
+        peak = peak_multiply_adds_per_second(threads)
+        print(
+            f"  bare loop, {threads} thread(s): {1e3 * seconds:.2f} ms, "
+            f"{work / seconds / 1e9:.0f} of {peak / 1e9:.0f} G multiply-adds/s "
+            f"({100 * work / seconds / peak:.0f} % of a matrix product's)"
+        )
+
+
+def _ask(connection: http.client.HTTPConnection, film: bytes) -> dict[str, float]:
+    started = perf_counter()
+    connection.request("POST", "/segment", film, {"Content-Type": "application/dicom"})
+    response = connection.getresponse()
+    body = response.read()
+    total = perf_counter() - started
+    if response.status != 200:
+        raise RuntimeError(f"the service answered {response.status}: {body[:200]!r}")
+    timings = json.loads(body)["images"][0]["timings"]
+    return {**{stage: timings[f"{stage}_seconds"] for stage in STAGES}, "total": total}
+
+
+def _status(port: int) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/healthz/ready")
+        return connection.getresponse().status
+    except OSError:
+        return 0
+    finally:
+        connection.close()
+
+
+if __name__ == "__main__":
+    main()
