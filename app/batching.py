@@ -166,7 +166,7 @@ class Batcher:
     def _form(self) -> list[_Waiting]:
         """The oldest images that somebody still waits for, up to the largest batch size."""
         largest = self._engine.batch_sizes[-1]
-        batch: list[_Waiting] = []
+        batch = self._running = []  # from here on `abandon` finds them there
         while self._waiting and len(batch) < largest:
             waiting = self._waiting.popleft()
             self._release(waiting.place)
@@ -179,7 +179,6 @@ class Batcher:
         return batch
 
     async def _run(self, batch: list[_Waiting]) -> None:
-        self._running = batch
         try:
             await self._split_and_run(batch)
         finally:

@@ -132,8 +132,15 @@ def _open(path: Path, provider: Provider) -> Any:  # noqa: ANN401 (the runtime h
     options.log_severity_level = _ERRORS_ONLY
     # A spinning pool burns the cores that decode the next image.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    compiled_in = ort.get_available_providers()
     for providers in session_providers(provider):
-        on_cpu = providers[0] == "CPUExecutionProvider"
+        wanted = providers[0] if isinstance(providers[0], str) else providers[0][0]
+        if wanted not in compiled_in:
+            raise ModelError(
+                f"SOLO_PROVIDER={provider}, but this ONNX Runtime has no {wanted}: it has "
+                + ", ".join(compiled_in)
+            )
+        on_cpu = wanted == "CPUExecutionProvider"
         options.intra_op_num_threads = usable_cores() if on_cpu else 1
         try:
             session = ort.InferenceSession(path, options, providers=providers)
@@ -144,7 +151,6 @@ def _open(path: Path, provider: Provider) -> Any:  # noqa: ANN401 (the runtime h
             ) from error
         # The runtime gives a CPU session for a CUDA request without an exception.
         active = session.get_providers()[0]
-        wanted = providers[0] if isinstance(providers[0], str) else providers[0][0]
         if active == wanted:
             return session
     raise ModelError(

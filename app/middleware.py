@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from time import perf_counter
@@ -10,7 +11,7 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import ClientGoneError, ServiceError
+from app.errors import ClientGoneError, DrainingError, ServiceError
 from app.journal import write
 from app.metrics import OTHER_ROUTE, Metrics
 from app.problems import problem_response
@@ -54,15 +55,20 @@ class ObservingMiddleware:
                 MutableHeaders(scope=message)["x-request-id"] = record.request_id
             await send(message)
 
+        async def answer(error: ServiceError) -> None:
+            if record.status == 0:
+                record.error = error.kind
+                self._metrics.count_rejected(error.kind)
+                await problem_response(error, record.request_id)(scope, receive, observed_send)
+
         try:
             await self._app(scope, observed_receive, observed_send)
         except Exception:
             _logger.exception("a request failed unexpectedly")
-            if record.status == 0:
-                error = ServiceError("the service failed; the request id leads to its log")
-                record.error = error.kind
-                response = problem_response(error, record.request_id)
-                await response(scope, receive, observed_send)
+            await answer(ServiceError("the service failed; the request id leads to its log"))
+        except asyncio.CancelledError:  # the server's time to drain is up
+            await answer(DrainingError("the service stopped before the request was answered"))
+            raise
         finally:
             self._finish(scope, record, perf_counter() - started)
 

@@ -101,9 +101,7 @@ def deflate_bomb(inflated_bytes: int) -> bytes:
     head = whole[: whole.index(syntax) + len(syntax)]
     data_set = plain[plain.index(b"\x08\x00\x16\x00UI") :]
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    body = packer.compress(
-        plain[_data_set_offset(plain) :] + b"\xe0\x7f\x10\x00OB\0\0\xfe\xff\xff\x7f"
-    )
+    body = packer.compress(data_set + b"\xe0\x7f\x10\x00OB\0\0\xfe\xff\xff\x7f")
     block = bytes(2**20)
     for _ in range(inflated_bytes // len(block)):
         body += packer.compress(block)

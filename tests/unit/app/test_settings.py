@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.settings import Settings, SettingsError
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"SOLO_{name.upper()}", raising=False)
+
+
+def test_defaults_serve_this_machine_only() -> None:
+    settings = Settings.from_environment()
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert settings.model == Path("model/zoo/cxr-lungs.onnx")
+    assert settings.provider == "auto"
+
+
+def test_the_environment_sets_every_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {
+        "HOST": "0.0.0.0",  # noqa: S104 (a setting like any other)
+        "PORT": "9000",
+        "MODEL": "m.onnx",
+        "PROVIDER": "cuda",
+        "MAX_BATCH": "3",
+        "QUEUE_LIMIT": "5",
+        "DEADLINE_SECONDS": "0.5",
+        "MAX_BODY_BYTES": "4096",
+        "MAX_PIXELS": "100",
+        "DRAIN_SECONDS": "0",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(f"SOLO_{name}", value)
+    found = Settings.from_environment().model_dump()
+    assert {name.upper() for name in found} == set(values)
+    assert found["model"] == Path("m.onnx")
+    assert (found["deadline_seconds"], found["queue_limit"]) == (0.5, 5)
+
+
+@pytest.mark.parametrize("name", ["SOLO_MAXBATCH", "solo_typo"])
+def test_an_unknown_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(SettingsError, match=name):
+        Settings.from_environment()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "0"),
+        ("PORT", "http"),
+        ("PROVIDER", "gpu"),
+        ("MAX_BATCH", "0"),
+        ("QUEUE_LIMIT", "-1"),
+        ("DEADLINE_SECONDS", "0"),
+        ("DEADLINE_SECONDS", "nan"),
+        ("MAX_BODY_BYTES", "1"),
+        ("MAX_PIXELS", "0"),
+        ("DRAIN_SECONDS", "-1"),
+    ],
+)
+def test_a_value_out_of_bounds_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"SOLO_{name}", value)
+    with pytest.raises(SettingsError, match=f"SOLO_{name}={value}"):
+        Settings.from_environment()
