@@ -7,7 +7,6 @@ The errors of one image stay with it.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -95,18 +94,17 @@ class Segmenter:
             query: the request's parameters.
             deadline: event loop time by which the answer must be there.
         """
-        sha256 = await self._in_pool(_fingerprint, file.data)
         try:
-            answer, radiograph = await self._segment(index, file, sha256, query, deadline)
+            answer, radiograph = await self._segment(index, file, query, deadline)
         except ServiceError as error:
-            return Attempt(sha256, error)
+            return Attempt(file.sha256, error)
         except Exception:
             _logger.exception("an image failed unexpectedly")
-            return Attempt(sha256, ServiceError("the service failed on this image"))
-        return Attempt(sha256, answer, radiograph)
+            return Attempt(file.sha256, ServiceError("the service failed on this image"))
+        return Attempt(file.sha256, answer, radiograph)
 
     async def _segment(
-        self, index: int, file: UploadedFile, sha256: str, query: SegmentQuery, deadline: float
+        self, index: int, file: UploadedFile, query: SegmentQuery, deadline: float
     ) -> tuple[ImageAnswer, Radiograph]:
         if file.refusal is not None:
             raise file.refusal
@@ -127,7 +125,7 @@ class Segmenter:
             postprocess_seconds=seconds,
         )
         self._observe(prepared.seconds, outcome, seconds, instances)
-        answer = _answer(index, sha256, prepared.radiograph, instances, timings)
+        answer = _answer(index, file.sha256, prepared.radiograph, instances, timings)
         return answer, prepared.radiograph
 
     async def _in_pool(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -187,10 +185,6 @@ def describe(
         )
         if mask.area
     ]
-
-
-def _fingerprint(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def _answer(

@@ -5,9 +5,11 @@ The byte limit holds while reading, whatever Content-Length says.
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from multipart import (  # type: ignore[import-untyped]
     MultipartError,
@@ -31,6 +33,8 @@ SNIFFED: Final = "application/octet-stream"
 FILE_TYPES: Final = ("application/dicom", "image/png", "image/jpeg", SNIFFED)
 MAX_PARTS: Final = 100
 
+_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}")
+
 
 @dataclass(frozen=True)
 class UploadedFile:
@@ -38,11 +42,28 @@ class UploadedFile:
 
     Attributes:
         data: its bytes.
+        sha256: of them, hexadecimal.
         refusal: why it is not to be decoded, or None.
     """
 
     data: bytes
+    sha256: str
     refusal: ServiceError | None = None
+
+
+@dataclass
+class _Growing:
+    """A file while it arrives; hashed chunk by chunk, so that the event loop is never held up."""
+
+    chunks: list[bytes] = field(default_factory=list)
+    digest: Any = field(default_factory=hashlib.sha256)
+
+    def add(self, chunk: bytes) -> None:
+        self.chunks.append(chunk)
+        self.digest.update(chunk)
+
+    def finish(self, refusal: ServiceError | None = None) -> UploadedFile:
+        return UploadedFile(b"".join(self.chunks), self.digest.hexdigest(), refusal)
 
 
 @dataclass(frozen=True)
@@ -72,7 +93,10 @@ async def read_upload(request: Request, max_body_bytes: int) -> Upload:
     chunks = _limited(request, max_body_bytes)
     if media_type != MULTIPART:
         check_media_type(media_type)
-        return Upload([UploadedFile(b"".join([chunk async for chunk in chunks]))], in_parts=False)
+        file = _Growing()
+        async for chunk in chunks:
+            file.add(chunk)
+        return Upload([file.finish()], in_parts=False)
     try:
         return Upload(await _read_parts(chunks, options.get("boundary", "")), in_parts=True)
     except ParserLimitReached:
@@ -90,9 +114,8 @@ def check_media_type(media_type: str) -> None:
         UnsupportedMediaTypeError: naming the type.
     """
     if (media_type or SNIFFED) not in FILE_TYPES:
-        # A media type has a fixed alphabet (RFC 6838 4.2); what has not is not repeated.
-        plain = media_type.isascii() and media_type.replace("/", "").isprintable()
-        name = media_type if plain and len(media_type) <= 127 else "this"
+        # A media type has a fixed alphabet (RFC 6838 4.2); what is none is not repeated.
+        name = media_type if _MEDIA_TYPE.fullmatch(media_type) else "(malformed)"
         raise UnsupportedMediaTypeError(
             f"media type {name} is not supported; supported are {', '.join(FILE_TYPES)}, and "
             f"{MULTIPART} of these"
@@ -115,17 +138,17 @@ async def _limited(request: Request, limit: int) -> AsyncIterator[bytes]:
 async def _read_parts(chunks: AsyncIterator[bytes], boundary: str) -> list[UploadedFile]:
     """The files among the parts; a part with neither file name nor type is a form's field."""
     files: list[UploadedFile] = []
-    parts: list[bytes] = []
+    file = _Growing()
     segment: MultipartSegment | None = None
     with PushMultipartParser(boundary, max_segment_count=MAX_PARTS) as parser:
         async for chunk in chunks:
             for event in parser.parse(chunk):
                 if isinstance(event, MultipartSegment):
-                    segment, parts = event, []
+                    segment, file = event, _Growing()
                 elif event is not None:
-                    parts.append(bytes(event))
+                    file.add(bytes(event))
                 elif segment is not None and _is_file(segment):
-                    files.append(_file(b"".join(parts), segment.content_type))
+                    files.append(file.finish(_refusal(segment.content_type or SNIFFED)))
     if not files:
         raise EmptyError(
             "the multipart body has no files: a file is a part with a file name or a Content-Type"
@@ -137,9 +160,9 @@ def _is_file(segment: MultipartSegment) -> bool:
     return segment.filename is not None or segment.content_type is not None
 
 
-def _file(data: bytes, media_type: str | None) -> UploadedFile:
+def _refusal(media_type: str) -> ServiceError | None:
     try:
-        check_media_type(media_type or SNIFFED)
+        check_media_type(media_type)
     except UnsupportedMediaTypeError as refusal:
-        return UploadedFile(data, refusal)
-    return UploadedFile(data)
+        return refusal
+    return None

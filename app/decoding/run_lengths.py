@@ -13,7 +13,7 @@ import numpy.typing as npt
 from app.errors import MalformedError, TruncatedError
 
 _HEADER_BYTES = 64
-_MAX_SEGMENTS = 15
+_PADDING = b"\x00\x80"  # up to an even length; 0x80 is "no operation"
 
 
 def decode_segments(frame: bytes, segments: int, length: int) -> npt.NDArray[np.uint8]:
@@ -61,5 +61,7 @@ def _unpack(segment: bytes, length: int) -> bytearray:
             position += 1
     if len(output) < length:
         raise TruncatedError(f"an RLE segment ends after {len(output):,} of {length:,} bytes")
-    del output[length:]
+    # A header that promises a smaller image than there is would shear its rows.
+    if len(output) > length or segment[position:].strip(_PADDING):
+        raise MalformedError(f"an RLE segment holds more than its {length:,} bytes")
     return output

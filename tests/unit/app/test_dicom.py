@@ -212,6 +212,10 @@ def test_a_run_length_bomb_is_stopped_at_the_size_of_the_image() -> None:
     data = bytearray(dicom_file(np.zeros((4, 4), np.uint8), syntax=RLELossless))
     honest = decode(bytes(data), LIMITS).pixels
     assert honest.shape == (4, 4)
+    for rows in (2, 3):
+        smaller = bytes(data).replace(b"\x28\0\x10\0US\2\0\4\0", b"\x28\0\x10\0US\2\0%c\0" % rows)
+        with pytest.raises(MalformedError, match="more than its"):
+            decode(smaller, LIMITS)
     data[data.index(struct.pack("<I", 1) + struct.pack("<I", 64))] = 2  # one segment too many
     with pytest.raises(MalformedError, match="2 segments, but its image needs 1"):
         decode(bytes(data), LIMITS)
