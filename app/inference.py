@@ -147,7 +147,7 @@ def _open(path: Path, provider: Provider) -> Any:  # noqa: ANN401 (the runtime h
         except Exception as error:
             raise ModelError(
                 f"the model {path} cannot be opened by ONNX Runtime {ort.__version__}: "
-                f"{type(error).__name__}"
+                + " ".join(str(error).split())
             ) from error
         # The runtime gives a CPU session for a CUDA request without an exception.
         active = session.get_providers()[0]

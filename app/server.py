@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import ceil
 from time import monotonic
 from types import FrameType
 
@@ -24,7 +23,8 @@ class DrainingServer(uvicorn.Server):
     Args:
         config: of the server.
         service: what is drained.
-        drain_seconds: longest time for requests in flight; then they are answered with 503.
+        drain_seconds: longest time for requests in flight; then they are answered with 503, for
+            which another two seconds remain.
     """
 
     def __init__(self, config: uvicorn.Config, service: Service, drain_seconds: float) -> None:
@@ -72,7 +72,7 @@ def run_server(app: FastAPI, service: Service, settings: Settings) -> str | None
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=ceil(_FLUSH_SECONDS),
+        timeout_graceful_shutdown=_FLUSH_SECONDS,
     )
     DrainingServer(config, service, settings.drain_seconds).run()
     return service.lifecycle.fatal

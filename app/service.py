@@ -63,7 +63,9 @@ class Service:
         try:
             await self.batcher.start()
         except Exception as error:
-            self.lifecycle.fail(f"the model cannot be warmed up: {type(error).__name__}")
+            # It ran on empty images, so that its words can hold nothing of a patient.
+            reason = " ".join(str(error).split())
+            self.lifecycle.fail(f"the model cannot be warmed up: {type(error).__name__}: {reason}")
         else:
             self.lifecycle.serve()
 

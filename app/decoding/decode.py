@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from app.decoding.dicom import decode_dicom
 from app.decoding.dicom_file import looks_like_dicom
+from app.decoding.png_chunks import PNG_SIGNATURE
 from app.decoding.radiograph import FileKind, Limits, Radiograph
-from app.decoding.raster import JPEG_SIGNATURE, PNG_SIGNATURE, decode_jpeg, decode_png
+from app.decoding.raster import JPEG_SIGNATURE, decode_jpeg, decode_png
 from app.errors import EmptyError, MalformedError
 
 

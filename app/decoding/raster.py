@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from app.decoding.percentiles import histogram, percentile_range
+from app.decoding.png_chunks import pixel_chunks, png_size
 from app.decoding.radiograph import FileKind, Grey, GreyRecipe, Limits, Radiograph, as_grey
 from app.errors import (
     InvalidParameterError,
@@ -21,8 +22,6 @@ from app.errors import (
     UnsupportedEncodingError,
 )
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 JPEG_SIGNATURE = b"\xff\xd8\xff"
 JPEG_END = b"\xff\xd9"
 
@@ -46,13 +45,10 @@ def decode_png(data: bytes, limits: Limits, frame: int) -> Radiograph:
     Files of 16 bits mostly hold the 10 to 14 bits of a detector and would be nearly black.
     """
     _single(frame)
-    if len(data) < 33 or data[12:16] != b"IHDR":
-        raise TruncatedError(f"the PNG ends within its header, after {len(data)} bytes")
-    width, height = struct.unpack_from(">II", data, 16)
+    height, width = png_size(data)
     limits.check(height, width)
-    if PNG_END not in data:
-        raise TruncatedError("the PNG has no end: part of the file is missing")
-    return _radiograph(_decode(data, "png"), (height, width), "png")
+    pixels = _decode(pixel_chunks(data), "png")
+    return _radiograph(pixels, (height, width), "png")
 
 
 def decode_jpeg(data: bytes, limits: Limits, frame: int) -> Radiograph:

@@ -193,7 +193,7 @@ async def test_a_model_that_fails_while_warming_up_is_fatal() -> None:
     async with app.router.lifespan_context(app):
         lifecycle = app.state.service.lifecycle
         await until(lambda: lifecycle.fatal is not None)
-        assert lifecycle.fatal == "the model cannot be warmed up: RuntimeError"
+        assert lifecycle.fatal == "the model cannot be warmed up: RuntimeError: planted detail"
 
 
 async def test_a_failing_model_answers_503_and_says_nothing_of_why() -> None:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from app.decoding.decode import decode
+from app.decoding.png_chunks import pixel_chunks
 from app.decoding.radiograph import Limits, as_grey
 from app.errors import (
     EmptyError,
@@ -90,6 +91,34 @@ def test_a_png_with_a_damaged_row_is_refused() -> None:
     data[len(data) // 2] ^= 0xFF
     with pytest.raises(MalformedError, match="damaged"):
         decode(bytes(data), LIMITS)
+
+
+@pytest.mark.parametrize("length", [2**31 - 1, 2**32 - 6])
+def test_a_chunk_that_promises_gigabytes_is_refused_before_decoding(
+    length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = bytearray(png(GREY))
+    start = data.index(b"IDAT")
+    data[start - 4 : start] = length.to_bytes(4, "big")
+    monkeypatch.delattr(cv2, "imdecode")  # OpenCV would allocate them
+    with pytest.raises(TruncatedError, match="within a chunk"):
+        decode(bytes(data), LIMITS)
+
+
+def test_chunks_are_counted() -> None:
+    data = png(GREY)
+    with pytest.raises(MalformedError, match="more than 100,000 chunks"):
+        decode(data[:33] + png_chunk(b"tEXt", b"") * 100_001 + data[33:], LIMITS)
+
+
+def test_what_makes_no_pixels_is_not_read() -> None:
+    data = png(GREY)
+    start = data.index(b"IDAT") - 4
+    orientation = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    extra = png_chunk(b"eXIf", orientation) + png_chunk(b"tEXt", b"Name\0Planted")
+    found = decode(data[:start] + extra + data[start:], LIMITS)
+    assert np.array_equal(found.pixels, GREY)
+    assert b"Planted" not in pixel_chunks(data[:start] + extra + data[start:])
 
 
 def test_promises_of_too_many_pixels_are_refused_before_decoding() -> None:
