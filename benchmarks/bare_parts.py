@@ -53,6 +53,7 @@ def bare_parts(film: bytes, session: ort.InferenceSession) -> BareParts:
     table = np.linspace(0, 255, 1 << 16).astype(np.uint8)
     grey = np.asarray(cv2.LUT(stored, table)).astype(np.uint8)
     letterbox = Letterbox.fit((stored.shape[0], stored.shape[1]), manifest.canvas_size)
+    resized_size = (letterbox.width, letterbox.height)
     canvas = letterbox.apply(grey)
     feeds = {INPUT_NAME: canvas[None, None]}
     scores, labels, masks = session.run(list(OUTPUT_NAMES), feeds)
@@ -61,7 +62,7 @@ def bare_parts(film: bytes, session: ort.InferenceSession) -> BareParts:
         {
             "parse": lambda: _parse(film),
             "table look-up": lambda: cv2.LUT(stored, table),
-            "resize": lambda: letterbox.apply(grey),
+            "resize": lambda: cv2.resize(grey, resized_size, interpolation=cv2.INTER_AREA),
             "session's run": lambda: session.run(list(OUTPUT_NAMES), feeds),
             "two masks": lambda: encode(found, letterbox, manifest.mask_threshold),
         }

@@ -72,7 +72,9 @@ def service(model: Path) -> Iterator[int]:
         port = int(free.getsockname()[1])
     environment = {**os.environ, "SOLO_PORT": str(port), "SOLO_MODEL": str(model)}
     command = [sys.executable, "-m", "app.main"]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         give_up = time.monotonic() + _START_SECONDS
         while _status(port) != 200:

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from model.augment import random_placement
 from model.coco import CocoDataset, ImageRecord
+from model.contract.grey import as_grey
 from model.film import read_film
 from model.photometric import change_grey_values
 from model.rasterise import coverage, warp
@@ -91,7 +92,9 @@ class TrainingStream(Dataset[Sample]):
         limit = max(self.canvas_size) * 2.5 / max(film.shape)
         if limit < 1:
             size = (max(1, round(film.shape[1] * limit)), max(1, round(film.shape[0] * limit)))
-            film = cv2.resize(film, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
+            film = as_grey(cv2.resize(film, size, interpolation=cv2.INTER_AREA))
+        if film.dtype == np.uint16:
+            film = (film >> 8).astype(np.uint8)
         return film, (film.shape[1] / record.width, film.shape[0] / record.height)
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import json
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,13 +22,14 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from tqdm import tqdm
 
-from model.checkpoint import load_segmenter
-from model.coco import CocoDataset, ImageRecord, load_coco
+from model.checkpoint import CheckpointError, load_segmenter
+from model.coco import CocoDataset, DatasetError, ImageRecord, load_coco
 from model.contract.instances import Instances
 from model.contract.preprocess import Letterbox
 from model.film import read_film
 from model.postprocess import find_instances
 from model.segmenter import Segmenter
+from model.split import split_by_patient
 
 Masks = npt.NDArray[np.bool_]
 Prediction = tuple[ImageRecord, Instances, Masks]
@@ -55,7 +58,7 @@ def true_masks(record: ImageRecord) -> Masks:
 
 
 def measure(
-    data: CocoDataset, predictions: Iterable[Prediction], score_threshold: float = 0.3
+    data: CocoDataset, predictions: Iterable[Prediction], score_threshold: float = 0.15
 ) -> dict[str, float]:
     """AP over all instances; Dice and counts over those of at least `score_threshold`.
 
@@ -151,17 +154,31 @@ def _average_precision(data: CocoDataset, results: list[dict[str, Any]]) -> tupl
     return tuple(float(value) for value in evaluation.stats[:3])
 
 
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m model.evaluate", description=__doc__)
+def main(argv: list[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m model.evaluate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--data", type=Path, required=True)
-    arguments = parser.parse_args()
-    data = load_coco(arguments.data)
-    segmenter = load_segmenter(arguments.checkpoint)
-    for name, value in measure(data, predict(segmenter, data)).items():
-        print(f"{name:12} {value:.4f}")  # noqa: T201  # the command's answer
+    parser.add_argument("--data", type=Path, required=True, help="a COCO data set")
+    parser.add_argument("--fold", type=int, help="only the films that training held out")
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--score-threshold", type=float, default=0.15, help="for Dice and counts")
+    arguments = parser.parse_args(argv)
+    try:
+        data = load_coco(arguments.data)
+        if arguments.fold is not None:
+            _, data = split_by_patient(data, arguments.fold, arguments.folds)
+        segmenter = load_segmenter(arguments.checkpoint)
+        metrics = measure(data, predict(segmenter, data), arguments.score_threshold)
+    except (DatasetError, CheckpointError, ValueError) as error:
+        print(error, file=sys.stderr)  # noqa: T201  # a plain sentence, no traceback
+        return 1
+    print(json.dumps(metrics, indent=1))  # noqa: T201  # the command's answer
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

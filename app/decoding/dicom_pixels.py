@@ -12,7 +12,7 @@ from pydicom.uid import ExplicitVRBigEndian, RLELossless
 
 from app.decoding.dicom_file import DicomFile
 from app.decoding.elements import integer, text, value_of
-from app.decoding.radiograph import Grey, Limits, as_grey
+from app.decoding.radiograph import Limits
 from app.decoding.run_lengths import decode_segments
 from app.errors import (
     InvalidParameterError,
@@ -20,6 +20,7 @@ from app.errors import (
     NotSegmentableError,
     TruncatedError,
 )
+from model.contract.grey import Grey, as_grey
 
 _SAMPLES = {"MONOCHROME1": 1, "MONOCHROME2": 1, "RGB": 3, "YBR_FULL": 3}
 

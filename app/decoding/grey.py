@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from app.decoding.grey_description import GreyDescription, LookupTable, Window
-from app.decoding.percentiles import histogram, percentile_range
-from app.decoding.radiograph import Grey, GreyRecipe, as_grey
+from app.decoding.radiograph import GreyRecipe
+from model.contract.grey import Grey, as_grey, histogram, percentile_range
 
 Levels = npt.NDArray[np.float64]
 

@@ -5,32 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-
 from app.decoding.spacing import PixelSpacing
 from app.errors import ImageTooLargeError, MalformedError
-
-Grey = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+from model.contract.grey import Grey
 
 GreyRecipe = Literal["window", "voi_lut", "percentiles", "as_stored"]
 """How stored values became grey: by the file's window, by its VOI LUT, by stretching the 0.5 to
 99.5 percentiles because the file says nothing, or not at all because they were grey already."""
 
 FileKind = Literal["dicom", "png", "jpeg"]
-
-
-def as_grey(pixels: npt.NDArray[np.generic]) -> Grey:
-    """Narrows the type of a uint8 or uint16 array, in the machine's byte order.
-
-    Raises:
-        TypeError: for another dtype.
-    """
-    if pixels.dtype.kind != "u" or pixels.dtype.itemsize > 2:
-        raise TypeError(f"grey is uint8 or uint16, not {pixels.dtype}")
-    if pixels.dtype.itemsize == 1:
-        return pixels.astype(np.uint8, copy=False)
-    return pixels.astype(np.uint16, copy=False)
 
 
 @dataclass(frozen=True)

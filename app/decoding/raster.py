@@ -12,15 +12,15 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from app.decoding.percentiles import histogram, percentile_range
 from app.decoding.png_chunks import pixel_chunks, png_size
-from app.decoding.radiograph import FileKind, Grey, GreyRecipe, Limits, Radiograph, as_grey
+from app.decoding.radiograph import FileKind, GreyRecipe, Limits, Radiograph
 from app.errors import (
     InvalidParameterError,
     MalformedError,
     TruncatedError,
     UnsupportedEncodingError,
 )
+from model.contract.grey import Grey, as_grey, luminance, stretch
 
 JPEG_SIGNATURE = b"\xff\xd8\xff"
 JPEG_END = b"\xff\xd9"
@@ -60,16 +60,6 @@ def decode_jpeg(data: bytes, limits: Limits, frame: int) -> Radiograph:
     if data.rfind(JPEG_END) < header.scan_offset:
         raise TruncatedError("the JPEG has no end: part of the file is missing")
     return _radiograph(_decode(data, "jpeg"), (header.height, header.width), "jpeg")
-
-
-def luminance(pixels: Grey) -> Grey:
-    """Grey of uint8 or uint16 [H, W], [H, W, 3] BGR or [H, W, 4] BGRA; alpha is dropped."""
-    if pixels.ndim == 2:
-        return pixels
-    if pixels.shape[2] == 1:
-        return pixels[:, :, 0]
-    code = cv2.COLOR_BGR2GRAY if pixels.shape[2] == 3 else cv2.COLOR_BGRA2GRAY
-    return as_grey(cv2.cvtColor(pixels, code))
 
 
 def _single(frame: int) -> None:
@@ -125,15 +115,6 @@ def _radiograph(decoded: Grey, size: tuple[int, int], kind: FileKind) -> Radiogr
         raise MalformedError(
             f"the {kind.upper()} holds {decoded.shape[:2]} pixels, but its header says {size}"
         )
-    pixels, recipe = stretch(luminance(decoded))
+    pixels = stretch(luminance(decoded))
+    recipe: GreyRecipe = "as_stored" if pixels.dtype == np.uint8 else "percentiles"
     return Radiograph(pixels, None, recipe, frame=0, kind=kind, encoding=kind)
-
-
-def stretch(pixels: Grey) -> tuple[Grey, GreyRecipe]:
-    """Leaves 8 bits as they are and spreads 16 bits between their 0.5 and 99.5 percentiles."""
-    if pixels.dtype == np.uint8:
-        return pixels, "as_stored"
-    levels = np.arange(65536, dtype=np.float64)
-    low, high = percentile_range(levels, histogram(pixels))
-    table = np.clip((levels - low) / max(high - low, 1.0), 0, 1) * 65535
-    return as_grey(cv2.LUT(pixels, table.round().astype(np.uint16))), "percentiles"

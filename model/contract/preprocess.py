@@ -13,9 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from model.contract.grey import Grey
 from model.contract.instances import Instances
-
-Grey = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 
 @dataclass(frozen=True)
@@ -69,12 +68,7 @@ class Letterbox:
             raise ValueError(
                 f"expected uint8 or uint16 {self.image_size}, got {image.dtype} {image.shape}"
             )
-        shrinks = self.height < self.image_size[0] or self.width < self.image_size[1]
-        resized = cv2.resize(
-            image,
-            (self.width, self.height),
-            interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
-        )
+        resized = _resize(image, (self.height, self.width))
         canvas = np.zeros(self.canvas_size, np.float32)
         np.multiply(
             resized,
@@ -119,3 +113,20 @@ class Letterbox:
     @property
     def _columns(self) -> slice:
         return slice(self.left, self.left + self.width)
+
+
+def _resize(image: Grey, size: tuple[int, int]) -> cv2.typing.MatLike:
+    """Area averages where the image shrinks, bilinear where it grows.
+
+    OpenCV averages pairs of rows and columns ten times faster than other areas, and the average of
+    averages is the same average: so a large film is halved first, while its sides are even.
+    """
+    halved: cv2.typing.MatLike = image
+    while min(halved.shape[0] / size[0], halved.shape[1] / size[1]) >= 4 and not (
+        halved.shape[0] % 2 or halved.shape[1] % 2
+    ):
+        half = (halved.shape[1] // 2, halved.shape[0] // 2)
+        halved = cv2.resize(halved, half, interpolation=cv2.INTER_AREA)
+    shrinks = size[0] < image.shape[0] or size[1] < image.shape[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(halved, size[::-1], interpolation=method)
