@@ -93,9 +93,8 @@ class TrainingStream(Dataset[Sample]):
         if limit < 1:
             size = (max(1, round(film.shape[1] * limit)), max(1, round(film.shape[0] * limit)))
             film = as_grey(cv2.resize(film, size, interpolation=cv2.INTER_AREA))
-        if film.dtype == np.uint16:
-            film = (film >> 8).astype(np.uint8)
-        return film, (film.shape[1] / record.width, film.shape[0] / record.height)
+        eight_bits = (film if film.dtype == np.uint8 else film >> 8).astype(np.uint8)
+        return eight_bits, (film.shape[1] / record.width, film.shape[0] / record.height)
 
 
 def collate(samples: list[Sample]) -> tuple[Tensor, list[Objects]]:

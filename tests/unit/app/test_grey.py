@@ -21,7 +21,7 @@ from app.decoding.grey import (
     to_grey,
 )
 from app.decoding.grey_description import GreyDescription, LookupTable, Window, WindowFunction
-from app.decoding.radiograph import Grey, as_grey
+from model.contract.grey import Grey, as_grey
 from tests.support.dicom import dicom_dataset, dicom_file
 
 TWELVE_BITS = GreyDescription(bits_allocated=16, bits_stored=12, high_bit=11, signed=False)

@@ -18,7 +18,8 @@ from model.contract.preprocess import Letterbox
 def blobs(seed: int, count: int = 1, side: int = 16) -> npt.NDArray[np.uint8]:
     noise = np.random.default_rng(seed).normal(size=(count, side, side)).astype(np.float32)
     soft = np.stack([cv2.GaussianBlur(mask, (0, 0), 2.0) for mask in noise])
-    return np.clip(soft * 600 + 120, 0, 255).astype(np.uint8)
+    grey: npt.NDArray[np.uint8] = np.clip(soft * 600 + 120, 0, 255).astype(np.uint8)
+    return grey
 
 
 def as_instances(masks: npt.NDArray[np.uint8]) -> Instances:

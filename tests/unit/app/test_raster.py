@@ -6,7 +6,7 @@ import pytest
 
 from app.decoding.decode import decode
 from app.decoding.png_chunks import pixel_chunks
-from app.decoding.radiograph import Limits, as_grey
+from app.decoding.radiograph import Limits
 from app.errors import (
     EmptyError,
     ImageTooLargeError,
@@ -15,6 +15,7 @@ from app.errors import (
     TruncatedError,
     UnsupportedEncodingError,
 )
+from model.contract.grey import as_grey
 from tests.support.films import chest, flat, jpeg, png, png_chunk, png_header_only
 
 LIMITS = Limits(max_pixels=100_000)
