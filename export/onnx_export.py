@@ -75,7 +75,10 @@ def _to_onnx(module: OnnxSegmenter) -> onnx.ModelProto:
             verbose=False,
         )
     assert program is not None
-    return program.model_proto
+    model = program.model_proto
+    for part in [*model.graph.node, *model.graph.value_info]:
+        del part.metadata_props[:]  # stack traces, with the paths of this machine
+    return model
 
 
 def _manifest(segmenter: Segmenter, about: dict[str, Any]) -> Manifest:
