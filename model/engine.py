@@ -128,7 +128,7 @@ class Trainer:
         losses: dict[str, Tensor] = self.criterion(outputs, [_move(o, device) for o in objects])
         total = torch.stack(list(losses.values())).sum()
         if not torch.isfinite(total):
-            values = {name: float(loss) for name, loss in losses.items()}
+            values = {name: float(loss.detach()) for name, loss in losses.items()}
             raise NonFiniteLossError(f"the loss is not finite at step {self.step}: {values}")
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
