@@ -1,0 +1,69 @@
+"""A network that trains and exports in seconds: Lite0 under two narrow head levels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from model.backbone import load_imagenet
+from model.config import Categories, Level, ModelConfig, Preset, TrainConfig
+from model.segmenter import Segmenter
+
+CATEGORIES: Categories = (("disc", "square"), (3, 9))
+
+
+def tiny_config(**changes: Any) -> ModelConfig:
+    """Two classes, 64 x 64 pixels, 80 cells: fewer candidates than instances in an answer."""
+    class_names, category_ids = CATEGORIES
+    defaults: dict[str, Any] = {
+        "class_names": class_names,
+        "category_ids": category_ids,
+        "backbone": "efficientnet_lite0",
+        "canvas_size": (64, 64),
+        "levels": (Level(3, 8, 8, (1, 40)), Level(4, 16, 4, (20, 256))),
+        "fpn_channels": 16,
+        "head_channels": 16,
+        "stacked_convs": 1,
+        "mask_branch_channels": 16,
+        "mask_channels": 16,
+        "norm": "batch",
+        "max_instances": 200,
+    }
+    return ModelConfig(**{**defaults, **changes})
+
+
+def tiny_preset(iterations: int = 2, categories: Categories = CATEGORIES, **train: Any) -> Preset:
+    """The tiny network with batches of two."""
+    class_names, category_ids = categories
+    config = tiny_config(class_names=class_names, category_ids=category_ids)
+    return Preset(config, TrainConfig(iterations, **{"batch_size": 2, **train}))
+
+
+def seeded(config: ModelConfig, seed: int = 0) -> Segmenter:
+    """An untrained network; the global generator stays as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Segmenter(config)
+
+
+def lively(config: ModelConfig, seed: int = 0) -> Segmenter:
+    """A network that finds objects of all kinds in any film, without training, to evaluate.
+
+    The head's weights keep the variance of their input, and half of its categories are likely, but
+    none so certain that its score is 1: equal scores have no order that could be compared.
+    """
+    segmenter = seeded(config, seed)
+    load_imagenet(segmenter.backbone)
+    generator = torch.Generator().manual_seed(seed)
+    for module in segmenter.head.modules():
+        if isinstance(module, nn.Conv2d):
+            spread = (2 / module.weight[0].numel()) ** 0.5
+            nn.init.normal_(module.weight, std=spread, generator=generator)
+    category = segmenter.head.category
+    assert category.bias is not None
+    nn.init.zeros_(category.bias)
+    with torch.no_grad():
+        category.weight.mul_(0.2)
+    return segmenter.eval()

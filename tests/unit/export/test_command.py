@@ -1,0 +1,129 @@
+"""`python -m export` from the checkpoint to the file, and its sentences where it cannot go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from export import onnx_export
+from export.__main__ import load_canvases, main
+from model.checkpoint import save_checkpoint
+from model.coco import load_coco
+from model.contract.manifest import Manifest
+from model.contract.preprocess import Letterbox
+from model.film import read_film
+from tests.support.coco_folder import SIZE, disc_folder, document, image, write
+from tests.support.exported import exported
+from tests.support.tiny import lively, tiny_config, tiny_preset
+
+ABOUT = """
+name = "tiny"
+version = "1"
+score_threshold = 0.25
+training_data = "none"
+licence = "Apache-2.0"
+attribution = "nobody"
+metrics_on = "nothing"
+[metrics]
+ap = 0.5
+"""
+
+
+@pytest.fixture
+def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkpoint, a description and films; tracing is skipped, since it takes long."""
+    ready = exported()
+    monkeypatch.setattr(onnx_export, "_to_onnx", lambda _: onnx.load_from_string(ready.model))
+    weights = ready.segmenter.state_dict()
+    save_checkpoint(tmp_path / "checkpoint.pt", tiny_preset(), {"weights": weights})
+    (tmp_path / "about.toml").write_text(ABOUT)
+    disc_folder(tmp_path / "films", 6)
+    return tmp_path
+
+
+def command(folder: Path, **changes: str) -> int:
+    given = {
+        "checkpoint": "checkpoint.pt",
+        "about": "about.toml",
+        "films": "films",
+        "out": "out.onnx",
+    }
+    paths = {key: str(folder / value) for key, value in {**given, **changes}.items()}
+    more = [word for key in ("about", "films", "out") for word in (f"--{key}", paths[key])]
+    return main([paths["checkpoint"], *more])
+
+
+def test_a_checkpoint_becomes_a_model_file(parts: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(parts) == 0
+    graph = onnx.load(parts / "out.onnx")
+    manifest = Manifest.from_metadata({e.key: e.value for e in graph.metadata_props})
+    assert (manifest.name, manifest.score_threshold) == ("tiny", 0.25)
+    said = capsys.readouterr()
+    assert "on 6 films with" in said.out
+    assert "at batch sizes 1, 2 and 5" in said.out
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"checkpoint": "none.pt"}, "there is no checkpoint"),
+        ({"checkpoint": "about.toml"}, "is not a checkpoint of this project"),
+        ({"about": "none.toml"}, "none.toml"),
+        ({"about": "checkpoint.pt"}, ""),
+        ({"films": "nowhere"}, "is not a folder"),
+        ({"out": "no/such/folder/out.onnx"}, "no/such/folder"),
+    ],
+)
+def test_what_cannot_be_exported_is_a_sentence(
+    changes: dict[str, str], sentence: str, parts: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(parts, **changes) == 1
+    said = capsys.readouterr()
+    assert said.err.startswith("not exported: ")
+    assert sentence in said.err
+    assert not said.out
+    assert not (parts / "out.onnx").exists()
+
+
+def test_faults_of_the_parts_are_sentences(parts: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (parts / "broken.toml").write_text("name = ")
+    (parts / "short.toml").write_text('name = "tiny"')
+    disc_folder(parts / "few", 4)
+    write(parts / "bad", document(images=[image(height=0)], annotations=[]), {})
+    for changes, sentence in (
+        ({"about": "broken.toml"}, "Invalid value"),
+        ({"about": "short.toml"}, "licence"),
+        ({"films": "few"}, "parity needs 5 films or more, got 4"),
+        ({"films": "bad"}, "image 7 has no valid 'height' and 'width'"),
+    ):
+        assert command(parts, **changes) == 1
+        assert sentence in capsys.readouterr().err
+        assert not (parts / "out.onnx").exists()
+
+
+def test_a_graph_that_differs_is_a_sentence(
+    parts: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = lively(tiny_config(), seed=1).state_dict()
+    save_checkpoint(parts / "other.pt", tiny_preset(), {"weights": weights})
+    assert command(parts, checkpoint="other.pt") == 1
+    assert "not exported: film 0, batch of 1: a score differs by" in capsys.readouterr().err
+    assert not (parts / "out.onnx").exists()
+
+
+def test_films_are_letterboxed_and_no_more_than_twenty(tmp_path: Path) -> None:
+    films = {f"{i}.png": np.full(SIZE, 4 * i, np.uint8) for i in range(50)}
+    images = [image(id=i, file_name=name) for i, name in enumerate(films)]
+    folder = write(tmp_path / "many", document(images=images, annotations=[]), films)
+    canvases = load_canvases(folder, (64, 64))
+    assert canvases.shape == (20, 1, 64, 64)
+    assert canvases.dtype == np.float32
+    greys = np.round(canvases[:, 0, 32, 32] * 255 / 4).astype(int).tolist()
+    assert greys == list(range(0, 40, 2))  # not the first twenty
+
+    few = disc_folder(tmp_path / "few", 3)
+    expected = [Letterbox.fit(SIZE, (64, 64)).apply(read_film(r)) for r in load_coco(few).images]
+    np.testing.assert_array_equal(load_canvases(few, (64, 64))[:, 0], np.stack(expected))

@@ -1,0 +1,160 @@
+"""The training command from end to end, and its sentences where it cannot go on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from model import train
+from model.checkpoint import load_checkpoint, load_segmenter
+from model.config import PRESETS
+from model.efficientnet_lite import imagenet_state_dict
+from tests.support.coco_folder import annotation, disc_folder, document, write
+from tests.support.tiny import CATEGORIES, tiny_preset
+
+
+@pytest.fixture(autouse=True)
+def _tiny(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A preset that trains in seconds; the number of threads is the process's."""
+    monkeypatch.setitem(PRESETS, "tiny", lambda categories: tiny_preset(3, categories))
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def discs(tmp_path: Path) -> Path:
+    return disc_folder(tmp_path / "discs", 4, empty=(2,))
+
+
+def command(data: Path, out: Path, *more: str) -> int:
+    given = ["--preset", "tiny", "--data", str(data), "--out", str(out), "--threads", "1"]
+    return train.main([*given, "--device", "cpu", *more])
+
+
+def test_a_run_with_a_fold_held_out(
+    discs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "runs" / "mine"
+    assert command(discs, out, "--fold", "1", "--folds", "2") == 0
+    preset, state = load_checkpoint(out / "checkpoint.pt")
+    assert preset == tiny_preset(3)
+    assert state["step"] == 3
+    written = json.loads((out / "metrics.json").read_text())
+    assert written == json.loads(capsys.readouterr().out)
+    assert written.keys() == {"ap", "ap50", "ap75", "dice", "right_count"}
+    assert all(0 <= value <= 1 for value in written.values())
+    segmenter = load_segmenter(out / "checkpoint.pt")
+    assert (segmenter.config.class_names, segmenter.config.category_ids) == CATEGORIES
+    # It started from ImageNet: three steps change no weight by much.
+    stem = imagenet_state_dict()["_conv_stem.weight"].sum(1, keepdim=True)
+    torch.testing.assert_close(
+        segmenter.backbone.state_dict()["_conv_stem.weight"], stem, rtol=0, atol=0.01
+    )
+
+
+def test_the_same_command_goes_on_and_another_does_not(
+    discs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(discs, tmp_path / "run", "--iterations", "1") == 0
+    before = (tmp_path / "run" / "checkpoint.pt").read_bytes()
+    assert command(discs, tmp_path / "run", "--iterations", "1") == 0
+    assert (tmp_path / "run" / "checkpoint.pt").read_bytes() == before
+    assert not (tmp_path / "run" / "metrics.json").exists()  # nothing was held out
+    capsys.readouterr()
+    assert command(discs, tmp_path / "run", "--iterations", "2") == 1
+    assert "a run with other settings: it cannot be resumed" in capsys.readouterr().err
+
+
+@pytest.mark.xfail(reason="a checkpoint does not say which films it was trained on")
+def test_a_run_is_not_resumed_on_other_films(discs: Path, tmp_path: Path) -> None:
+    """Else the second fold would be measured on films that the first was trained on."""
+    fold = ("--iterations", "1", "--folds", "2", "--fold")
+    assert command(discs, tmp_path / "run", *fold, "0") == 0
+    assert command(discs, tmp_path / "run", *fold, "1") == 1
+
+
+def test_fine_tuning_starts_from_a_checkpoint(discs: Path, tmp_path: Path) -> None:
+    assert command(discs, tmp_path / "first", "--iterations", "1", "--seed", "3") == 0
+    weights = str(tmp_path / "first" / "checkpoint.pt")
+    assert command(discs, tmp_path / "second", "--iterations", "1", "--weights", weights) == 0
+    first, second = (
+        load_segmenter(tmp_path / run / "checkpoint.pt") for run in ("first", "second")
+    )
+    # A step of AdamW moves a weight by about the rate, 2e-3.
+    torch.testing.assert_close(
+        first.head.category.weight, second.head.category.weight, rtol=0, atol=5e-3
+    )
+    third = tmp_path / "third"
+    assert command(discs, third, "--iterations", "1") == 0
+    fresh = load_segmenter(third / "checkpoint.pt").head.category.weight
+    assert (fresh - first.head.category.weight).abs().max() > 1e-2
+
+
+def test_a_broken_data_set_is_described(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = document(annotations=[annotation(segmentation=[[1, 1, 2, 2]])])
+    assert command(write(tmp_path / "bad", content, {}), tmp_path / "run") == 1
+    said = capsys.readouterr()
+    assert said.err.splitlines() == [
+        "annotation 70 of image 7: a polygon needs three or more x, y pairs, it has 4 numbers",
+        "image 7: there is no file 'film.png'",
+        "the data set has no images",
+    ]
+    assert not said.out
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (("--fold", "2", "--folds", "2"), "there is no fold 2 of 2"),
+        (("--fold", "0", "--folds", "5"), "4 patients cannot be split into 5 folds"),
+        (("--weights", "none.pt"), "there is no checkpoint none.pt"),
+        pytest.param(
+            ("--backbone-weights", "none.pth"),
+            "none.pth",
+            marks=pytest.mark.xfail(reason="FileNotFoundError comes through"),
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_a_sentence(
+    more: tuple[str, ...],
+    sentence: str,
+    discs: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert command(discs, tmp_path / "run", *more) == 1
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert "Traceback" not in said
+
+
+def test_a_film_that_cannot_be_decoded_is_a_sentence(
+    discs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (discs / "1.png").write_bytes(b"not a picture")
+    assert command(discs, tmp_path / "run") == 1
+    assert "image 11 cannot be decoded: 1.png" in capsys.readouterr().err
+
+
+@pytest.mark.xfail(reason="FileExistsError comes through")
+def test_a_file_in_the_place_of_the_run_is_a_sentence(
+    discs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run").write_text("in the way")
+    assert command(discs, tmp_path / "run") == 1
+    assert "run" in capsys.readouterr().err
+
+
+def test_an_unknown_preset_is_a_usage_error(
+    discs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        train.main(["--preset", "large", "--data", str(discs), "--out", str(tmp_path)])
+    assert caught.value.code == 2
+    assert "cxr-lungs" in capsys.readouterr().err
