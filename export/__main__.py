@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from export.onnx_export import export, read_about
 from export.parity import ParityError
-from model.checkpoint import CheckpointError, load_segmenter
+from model.checkpoint import CheckpointError, keep_weights, load_segmenter
 from model.coco import DatasetError, load_coco
 from model.contract.preprocess import Letterbox
 from model.film import read_film
@@ -35,11 +35,14 @@ def main(argv: list[str] | None = None) -> int:
         "--films", type=Path, required=True, help="a COCO data set whose films are compared on"
     )
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--weights-out", type=Path, help="the weights alone, to fine-tune from")
     arguments = parser.parse_args(argv)
     try:
         segmenter = load_segmenter(arguments.checkpoint)
         canvases = load_canvases(arguments.films, segmenter.config.canvas_size)
         parity = export(segmenter, read_about(arguments.about), canvases, arguments.out)
+        if arguments.weights_out:
+            keep_weights(arguments.checkpoint, arguments.weights_out)
     except (CheckpointError, DatasetError, ParityError, ValueError, OSError) as error:
         print(f"not exported: {error}", file=sys.stderr)  # noqa: T201  # a plain sentence
         return 1

@@ -48,6 +48,16 @@ def load_checkpoint(path: Path) -> tuple[Preset, dict[str, Any]]:
     return preset, document
 
 
+def keep_weights(path: Path, out: Path) -> None:
+    """Writes a checkpoint's averaged weights alone: to fine-tune from, not to resume.
+
+    Raises:
+        CheckpointError: if the file is no checkpoint.
+    """
+    preset, state = load_checkpoint(path)
+    save_checkpoint(out, preset, {"weights": state["weights"]})
+
+
 def load_segmenter(path: Path) -> Segmenter:
     """The network of a checkpoint with its averaged weights, in evaluation mode.
 
