@@ -105,6 +105,32 @@ def test_shrinking_averages() -> None:
 
 
 @pytest.mark.parametrize(
+    ("size", "blur", "tolerance"),
+    [
+        ((1024, 512), 0.0, 4 / 65535),  # whole ratios: nothing but rounding
+        # Else a canvas pixel's edge may lie within a pixel that was halved: one part in a hundred.
+        ((512, 768), 8.0, 0.01),
+        ((514, 770), 8.0, 0.01),  # halved once
+        ((513, 770), 8.0, 1 / 255),  # not halved
+    ],
+)
+def test_a_large_film_is_averaged_whether_or_not_it_can_be_halved_first(
+    size: tuple[int, int], blur: float, tolerance: float
+) -> None:
+    picture = np.random.default_rng(5).uniform(0, 65535, size)
+    if blur:
+        smooth = np.asarray(cv2.GaussianBlur(picture, (0, 0), blur), np.float64)
+        picture = (smooth - smooth.min()) / np.ptp(smooth) * 65535
+    film = picture.round().astype(np.uint16)
+    box = Letterbox.fit(size, (64, 64))
+    found = box.apply(film)[box.top : box.top + box.height, box.left : box.left + box.width]
+    plain = cv2.resize(
+        film.astype(np.float64), (box.width, box.height), interpolation=cv2.INTER_AREA
+    )
+    np.testing.assert_allclose(found, plain / 65535, atol=tolerance)
+
+
+@pytest.mark.parametrize(
     ("size", "canvas_size"),
     [((300, 220), (128, 128)), ((90, 200), (128, 128)), ((50, 60), (128, 192)), ((128, 128),) * 2],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -142,6 +143,15 @@ def test_a_large_film_is_reduced_first_without_moving_its_objects(
     x, y = place[0] @ (*centre, 1)
     assert float(columns.float().mean()) + 0.5 == pytest.approx(x, abs=0.3)
     assert float(rows.float().mean()) + 0.5 == pytest.approx(y, abs=0.3)
+
+
+def test_a_film_of_12_bits_is_not_black(tmp_path: Path, place: list[object]) -> None:
+    disc = disc_film((50, 40), 25)
+    data = load_coco(write(tmp_path, document(annotations=[]), {"film.png": disc}))
+    cv2.imwrite(str(tmp_path / "film.png"), disc.astype(np.uint16) * np.uint16(16))
+    film = TrainingStream(data, CANVAS, 1, 0)[0][0][0]
+    assert film[20, 25] > 0.9  # the disc's middle
+    assert film[3, 3] < 0.1
 
 
 @pytest.mark.parametrize(

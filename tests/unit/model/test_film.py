@@ -6,8 +6,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 
+from app.decoding.radiograph import Limits
+from app.decoding.raster import decode_png
 from model.coco import DatasetError, ImageRecord
 from model.film import read_film
 
@@ -41,6 +44,26 @@ def test_an_orientation_tag_does_not_turn_the_film(tmp_path: Path) -> None:
     found = read_film(record(path, 32, 16))
     assert found[:14].min() > 200
     assert found[18:].max() < 55
+
+
+@pytest.mark.parametrize("kind", ["8 bits", "12 of 16 bits", "colour", "colour and alpha"])
+def test_training_sees_what_the_service_sees(kind: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    films: dict[str, npt.NDArray[np.uint8] | npt.NDArray[np.uint16]] = {
+        "8 bits": rng.integers(0, 256, (40, 30)).astype(np.uint8),
+        "12 of 16 bits": rng.integers(100, 4096, (40, 30)).astype(np.uint16),
+        "colour": rng.integers(0, 256, (40, 30, 3)).astype(np.uint8),
+        "colour and alpha": rng.integers(0, 256, (40, 30, 4)).astype(np.uint8),
+    }
+    pixels = films[kind]
+    stored = cv2.imencode(".png", pixels)[1].tobytes()
+    path = tmp_path / "film.png"
+    path.write_bytes(stored)
+    found = read_film(record(path, 40, 30))
+    served = decode_png(stored, Limits(10_000), frame=0).pixels
+    np.testing.assert_array_equal(found, served)
+    assert found.dtype == served.dtype
+    assert found.max() > 0.9 * np.iinfo(found.dtype).max or "colour" in kind
 
 
 def test_a_film_of_another_size_is_refused(tmp_path: Path) -> None:
