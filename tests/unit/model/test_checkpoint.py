@@ -12,6 +12,7 @@ from torch import Tensor
 from model.checkpoint import (
     CheckpointError,
     fine_tune,
+    keep_weights,
     load_checkpoint,
     load_segmenter,
     load_weights,
@@ -44,6 +45,20 @@ def test_what_was_saved_is_loaded(saved: Path, trained: Segmenter) -> None:
     expected = trained.state_dict()
     assert all(torch.equal(value, expected[key]) for key, value in segmenter.state_dict().items())
     assert list(saved.parent.iterdir()) == [saved]  # nothing half-written stays behind
+
+
+def test_weights_alone_are_a_smaller_checkpoint(
+    saved: Path, trained: Segmenter, tmp_path: Path
+) -> None:
+    state = {"weights": trained.state_dict(), "last_weights": trained.state_dict(), "step": 7}
+    save_checkpoint(saved, tiny_preset(), {**state, "optimizer": {"m": torch.ones(1000)}})
+    keep_weights(saved, tmp_path / "weights.pt")
+    preset, kept = load_checkpoint(tmp_path / "weights.pt")
+    assert preset == tiny_preset()
+    assert list(kept) == ["weights"]
+    expected = trained.state_dict()
+    assert all(torch.equal(value, expected[key]) for key, value in kept["weights"].items())
+    fine_tune(seeded(tiny_config()), tmp_path / "weights.pt")
 
 
 def test_a_save_that_fails_leaves_the_old_file(saved: Path, trained: Segmenter) -> None:
