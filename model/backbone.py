@@ -35,11 +35,11 @@ def load_imagenet(backbone: Backbone, weights: Path | None = None) -> None:
         weights: a torchvision state dict for a ResNet; EfficientNet-Lite0 brings its own.
 
     Raises:
-        ValueError: if a ResNet is given no weights, or if they are another network's.
+        ValueError: if a ResNet is given no weights, or they cannot be read, or are another
+            network's.
     """
     if weights is not None:
-        state: dict[str, Tensor] = torch.load(weights, map_location="cpu", weights_only=True)
-        state = {key: value for key, value in state.items() if not key.startswith("fc.")}
+        state = _read_state_dict(weights)
     elif isinstance(backbone, EfficientNetLite0):
         state = imagenet_state_dict()
     else:
@@ -52,3 +52,14 @@ def load_imagenet(backbone: Backbone, weights: Path | None = None) -> None:
         backbone.load_state_dict(state)
     except RuntimeError as error:
         raise ValueError(f"these weights are not of this backbone: {error}") from error
+
+
+def _read_state_dict(path: Path) -> dict[str, Tensor]:
+    """A torchvision state dict without its classifier."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises whatever its unpickler met
+        raise ValueError(f"{path} cannot be read as weights: {type(error).__name__}") from error
+    if not isinstance(state, dict):
+        raise ValueError(f"{path} holds no state dict")
+    return {key: value for key, value in state.items() if not key.startswith("fc.")}

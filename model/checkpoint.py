@@ -45,6 +45,8 @@ def load_checkpoint(path: Path) -> tuple[Preset, dict[str, Any]]:
         raise CheckpointError(f"there is no checkpoint {path}") from None
     except Exception as error:  # torch.load raises whatever its unpickler met
         raise CheckpointError(f"{path} is not a checkpoint of this project: {error}") from error
+    if "weights" not in document:
+        raise CheckpointError(f"{path} holds no weights")
     return preset, document
 
 

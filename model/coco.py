@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
-Polygons = tuple[npt.NDArray[np.float64], ...]
+from model.outlines import Polygons, polygon_area, read_outline
 
 
 class DatasetError(ValueError):
@@ -91,7 +89,7 @@ def load_coco(folder: Path) -> CocoDataset:
     labels = _read_categories(document["categories"], faults)
     by_image = _read_annotations(document, labels, faults)
     images = tuple(_read_images(document["images"], folder, by_image, faults))
-    if not images:
+    if not document["images"]:
         faults.append("the data set has no images")
     if faults:
         raise DatasetError("\n".join(faults))
@@ -142,72 +140,29 @@ def _read_annotations(
             faults.append(f"annotation number {index} is not an object")
             continue
         name = f"annotation {entry.get('id', f'number {index}')}"
-        image_id = entry.get("image_id")
-        if image_id not in by_image:
+        image_id, category_id = entry.get("image_id"), entry.get("category_id")
+        if not isinstance(image_id, int) or image_id not in sizes:
             faults.append(f"{name} is of image {image_id}, which is not there")
-        elif entry.get("category_id") not in labels:
-            faults.append(f"{name} is of category {entry.get('category_id')}, which is not there")
-        else:
+        elif not isinstance(category_id, int) or category_id not in labels:
+            faults.append(f"{name} is of category {category_id}, which is not there")
+        elif _is_size(sizes[image_id]):  # else the image's own fault is told
             try:
-                polygons, rle = _read_outline(entry.get("segmentation"), sizes[image_id])
+                annotation = _read_annotation(entry, labels[category_id], sizes[image_id])
             except ValueError as error:
                 faults.append(f"{name} of image {image_id}: {error}")
-                continue
-            area = float(coco_mask.area(rle)) if rle else sum(map(_area, polygons))
-            label, is_crowd = labels[entry["category_id"]], bool(entry.get("iscrowd"))
-            by_image[image_id].append(Annotation(label, polygons, rle, area, is_crowd))
+            else:
+                by_image[image_id].append(annotation)
     return by_image
 
 
-def _read_outline(
-    segmentation: object, size: tuple[Any, Any]
-) -> tuple[Polygons, dict[str, Any] | None]:
-    if isinstance(segmentation, dict):
-        return (), _read_rle(segmentation, size)
-    if not isinstance(segmentation, list) or not segmentation:
-        raise ValueError("it has no 'segmentation'")
-    polygons = []
-    for ring in segmentation:
-        try:
-            points = np.asarray(ring, np.float64)
-        except (TypeError, ValueError):
-            raise ValueError("a polygon holds something other than numbers") from None
-        if points.ndim != 1 or len(points) < 6 or len(points) % 2:
-            raise ValueError(
-                f"a polygon needs three or more x, y pairs, it has {points.size} numbers"
-            )
-        if not np.isfinite(points).all():
-            raise ValueError("a polygon holds a number that is not finite")
-        points = points.reshape(-1, 2)
-        low, high = points.min(0), points.max(0)
-        if high[0] <= 0 or high[1] <= 0 or low[0] >= size[1] or low[1] >= size[0]:
-            raise ValueError("a polygon lies outside the image")
-        if _area(points) == 0:
-            raise ValueError("a polygon encloses no area")
-        polygons.append(points)
-    return tuple(polygons), None
+def _read_annotation(entry: dict[str, Any], label: int, size: tuple[Any, Any]) -> Annotation:
+    polygons, rle = read_outline(entry.get("segmentation"), size)
+    area = float(coco_mask.area(rle)) if rle else sum(map(polygon_area, polygons))
+    return Annotation(label, polygons, rle, area, bool(entry.get("iscrowd")))
 
 
-def _read_rle(segmentation: dict[str, Any], size: tuple[Any, Any]) -> dict[str, Any]:
-    if segmentation.get("size") != list(size):
-        raise ValueError(
-            f"its mask is of size {segmentation.get('size')}, the image is {list(size)}"
-        )
-    counts = segmentation.get("counts")
-    if isinstance(counts, list):
-        if (
-            not all(isinstance(n, int) and n >= 0 for n in counts)
-            or sum(counts) != size[0] * size[1]
-        ):
-            raise ValueError("its run lengths do not add up to the image")
-        rle: dict[str, Any] = coco_mask.frPyObjects(segmentation, *size)
-    elif isinstance(counts, str) and counts.isascii():
-        rle = {"size": list(size), "counts": counts.encode("ascii")}
-    else:
-        raise ValueError("its mask has no 'counts'")
-    if coco_mask.area(rle) == 0:
-        raise ValueError("its mask is empty")
-    return rle
+def _is_size(size: tuple[Any, Any]) -> bool:
+    return all(isinstance(side, int) and side > 0 for side in size)
 
 
 def _read_images(
@@ -222,17 +177,18 @@ def _read_images(
         seen[key] += 1
         if seen[key] == 2:
             faults.append(f"image id {key} is used more than once")
-        sides = entry.get("height"), entry.get("width")
-        if not all(isinstance(side, int) and side > 0 for side in sides):
+        if not _is_size((entry.get("height"), entry.get("width"))):
             faults.append(f"image {key} has no valid 'height' and 'width'")
             continue
         path = _find_image(folder, entry.get("file_name"))
         if path is None:
             faults.append(f"image {key}: there is no file '{entry.get('file_name')}'")
             continue
-        patient = str(entry.get("patientid", entry.get("patient_id", f"image {key}")))
+        patient = entry.get("patientid", entry.get("patient_id"))
+        if patient is None:
+            patient = f"the one of image {key}"
         yield ImageRecord(
-            key, path, entry["height"], entry["width"], patient, tuple(by_image.get(key, ()))
+            key, path, entry["height"], entry["width"], str(patient), tuple(by_image.get(key, ()))
         )
 
 
@@ -243,8 +199,3 @@ def _find_image(folder: Path, file_name: object) -> Path | None:
         if path.is_file():
             return path
     return None
-
-
-def _area(points: npt.NDArray[np.float64]) -> float:
-    x, y = points.T
-    return float(abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2)

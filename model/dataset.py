@@ -46,7 +46,6 @@ class TrainingStream(Dataset[Sample]):
         self.canvas_size = canvas_size
         self.length = length
         self.seed = seed
-        self._read = lru_cache(_CACHED_FILMS)(self._read_reduced)
 
     def __len__(self) -> int:
         return self.length
@@ -57,7 +56,7 @@ class TrainingStream(Dataset[Sample]):
         order = np.random.default_rng((self.seed, turn)).permutation(len(self.images))
         record = self.images[order[place]]
         rng = np.random.default_rng((self.seed, turn, place))
-        film, reduction = self._read(record)
+        film, reduction = _read_reduced(record, round(2.5 * max(self.canvas_size)))
         to_canvas = random_placement((record.height, record.width), self.canvas_size, rng)
         from_reduced = to_canvas.copy()
         from_reduced[:, :2] /= reduction
@@ -84,17 +83,19 @@ class TrainingStream(Dataset[Sample]):
                 labels.append(annotation.label)
         return np.concatenate(masks), labels
 
-    def _read_reduced(
-        self, record: ImageRecord
-    ) -> tuple[npt.NDArray[np.uint8], tuple[float, float]]:
-        """The film at no more than 2.5 times the canvas, and the reduction (x, y)."""
-        film = read_film(record)
-        limit = max(self.canvas_size) * 2.5 / max(film.shape)
-        if limit < 1:
-            size = (max(1, round(film.shape[1] * limit)), max(1, round(film.shape[0] * limit)))
-            film = as_grey(cv2.resize(film, size, interpolation=cv2.INTER_AREA))
-        eight_bits = (film if film.dtype == np.uint8 else film >> 8).astype(np.uint8)
-        return eight_bits, (film.shape[1] / record.width, film.shape[0] / record.height)
+
+@lru_cache(_CACHED_FILMS)
+def _read_reduced(
+    record: ImageRecord, longest: int
+) -> tuple[npt.NDArray[np.uint8], tuple[float, float]]:
+    """The film in 8 bits, no side above `longest` pixels, and the reduction (x, y)."""
+    film = read_film(record)
+    scale = longest / max(film.shape)
+    if scale < 1:
+        size = (max(1, round(film.shape[1] * scale)), max(1, round(film.shape[0] * scale)))
+        film = as_grey(cv2.resize(film, size, interpolation=cv2.INTER_AREA))
+    eight_bits = (film if film.dtype == np.uint8 else film >> 8).astype(np.uint8)
+    return eight_bits, (film.shape[1] / record.width, film.shape[0] / record.height)
 
 
 def collate(samples: list[Sample]) -> tuple[Tensor, list[Objects]]:

@@ -23,7 +23,7 @@ from model.targets import Objects
 
 
 class NonFiniteLossError(RuntimeError):
-    """The loss became infinite or not a number; the message says at which step."""
+    """The loss or its gradient is infinite or not a number; the message says at which step."""
 
 
 class Trainer:
@@ -47,6 +47,7 @@ class Trainer:
         self.seed = seed
         self.workers = workers
         train = preset.train
+        self.films = [record.image_id for record in data.images]
         length = train.iterations * train.batch_size
         self.stream = TrainingStream(data, preset.model.canvas_size, length, seed)
         self.criterion = Criterion(preset.model)
@@ -83,6 +84,7 @@ class Trainer:
         state = {
             "step": self.step,
             "seed": self.seed,
+            "films": self.films,
             "weights": self.averaged.state_dict(),
             "last_weights": self.segmenter.state_dict(),
             "averaged_steps": self.average.n_averaged,
@@ -94,13 +96,16 @@ class Trainer:
         """Goes on from a checkpoint of the same run.
 
         Raises:
-            CheckpointError: if it is of another network, recipe or seed, or only weights.
+            CheckpointError: if it is of another network, recipe, seed or set of films, or holds
+                weights only.
         """
         preset, state = load_checkpoint(path)
-        if preset != self.preset or state.get("seed") != self.seed:
-            raise CheckpointError(f"{path} is of a run with other settings: it cannot be resumed")
         if "optimizer" not in state:
             raise CheckpointError(f"{path} holds weights only: start from it with --weights")
+        if preset != self.preset or state.get("seed") != self.seed:
+            raise CheckpointError(f"{path} is of a run with other settings: it cannot be resumed")
+        if state.get("films") != self.films:
+            raise CheckpointError(f"{path} is of a run on other films: it cannot be resumed")
         self.segmenter.load_state_dict(state["last_weights"])
         self.average.module.load_state_dict(state["weights"])
         self.average.n_averaged.copy_(state["averaged_steps"])
@@ -132,7 +137,9 @@ class Trainer:
             raise NonFiniteLossError(f"the loss is not finite at step {self.step}: {values}")
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
-        nn.utils.clip_grad_norm_(self.segmenter.parameters(), self.preset.train.clip_norm)
+        norm = nn.utils.clip_grad_norm_(self.segmenter.parameters(), self.preset.train.clip_norm)
+        if not torch.isfinite(norm):
+            raise NonFiniteLossError(f"the gradient is not finite at step {self.step}")
         self.optimizer.step()
         self.average.update_parameters(self.segmenter)
         self.step += 1

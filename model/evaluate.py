@@ -59,13 +59,14 @@ def true_masks(record: ImageRecord) -> Masks:
 
 def measure(
     data: CocoDataset, predictions: Iterable[Prediction], score_threshold: float = 0.15
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """AP over all instances; Dice and counts over those of at least `score_threshold`.
 
     Returns:
         `ap`, `ap50`, `ap75` (COCO, mask IoU), `dice` (mean over annotated objects of the best
         matching instance of the same class, 0 for an object that was not found), and
-        `right_count`, the part of films with as many instances as were annotated.
+        `right_count`, the part of films with as many instances as were annotated. None where
+        there is nothing to find.
     """
     results: list[dict[str, Any]] = []
     dices: list[float] = []
@@ -81,7 +82,7 @@ def measure(
         "ap": ap,
         "ap50": ap50,
         "ap75": ap75,
-        "dice": float(np.mean(dices)) if dices else float("nan"),
+        "dice": float(np.mean(dices)) if dices else None,
         "right_count": float(np.mean(right_counts)),
     }
 
@@ -123,7 +124,9 @@ def _coco_results(
     ]
 
 
-def _average_precision(data: CocoDataset, results: list[dict[str, Any]]) -> tuple[float, ...]:
+def _average_precision(
+    data: CocoDataset, results: list[dict[str, Any]]
+) -> tuple[float | None, ...]:
     annotations: list[dict[str, Any]] = []
     for record in data.images:
         for annotation, rle in zip(record.annotations, _rles(record), strict=True):
@@ -137,7 +140,9 @@ def _average_precision(data: CocoDataset, results: list[dict[str, Any]]) -> tupl
                 "iscrowd": int(annotation.is_crowd),
             }
             annotations.append(entry)
-    if not results or not annotations:
+    if all(entry["iscrowd"] for entry in annotations):
+        return None, None, None
+    if not results:
         return 0.0, 0.0, 0.0
     truth = COCO()
     truth.dataset = {

@@ -55,7 +55,10 @@ def _candidates(outputs: HeadOutputs, config: ModelConfig) -> tuple[Tensor, Tens
     kernels = torch.cat([k.flatten(2).transpose(1, 2) for k in outputs.kernels], dim=1)
     pairs = category.flatten(1)
     pairs = torch.where(pairs > config.score_threshold, pairs, 0.0)
-    scores, chosen = pairs.topk(min(config.max_candidates, pairs.shape[1]), dim=1)
+    _, chosen = pairs.topk(min(config.max_candidates, pairs.shape[1]), dim=1)
+    # Back in the order of the grid, so that ties do not depend on how the runtime sorts.
+    chosen = chosen.sort(dim=1).values
+    scores = pairs.gather(1, chosen)
     cells = chosen // config.num_classes
     labels = chosen % config.num_classes
     kernels = kernels.gather(1, cells[:, :, None].expand(-1, -1, kernels.shape[2]))

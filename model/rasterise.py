@@ -10,7 +10,6 @@ from pycocotools import mask as coco_mask
 from model.coco import Annotation
 
 _SUPERSAMPLING = 4
-_SHIFT = 6  # fractional bits of OpenCV's fixed-point coordinates
 
 Affine = npt.NDArray[np.float64]
 
@@ -20,9 +19,9 @@ def coverage(
 ) -> npt.NDArray[np.uint8]:
     """How much of each canvas pixel an object covers.
 
-    COCO polygons have pixel corners at integers, OpenCV has pixel centres there; and OpenCV also
-    fills the pixels under the outline. Drawing at four times the canvas with the half-pixel shift,
-    then averaging, leaves neither a shift nor a rim.
+    Drawn at four times the canvas, then averaged. pycocotools draws, because its pixel corners are
+    at integers as the polygons' are. OpenCV has pixel centres there, and also fills the pixels
+    under the outline: even at four times the canvas that is a rim of a tenth of a pixel.
 
     Args:
         annotation: the object, in image pixels.
@@ -32,18 +31,16 @@ def coverage(
     Returns:
         uint8 [height, width], 0 to 255.
     """
-    fine_size = (canvas_size[0] * _SUPERSAMPLING, canvas_size[1] * _SUPERSAMPLING)
-    fine = np.zeros(fine_size, np.uint8)
+    height, width = canvas_size[0] * _SUPERSAMPLING, canvas_size[1] * _SUPERSAMPLING
     to_fine = to_canvas * _SUPERSAMPLING
     if annotation.rle is not None:
         mask = coco_mask.decode(annotation.rle)
-        fine[:] = cv2.warpAffine(mask, _centred(to_fine), fine_size[::-1], flags=cv2.INTER_NEAREST)
-    for points in annotation.polygons:
-        placed = points @ to_fine[:, :2].T + to_fine[:, 2] - 0.5
-        ring = np.round(placed * 2**_SHIFT).astype(np.int32)
-        # Each ring by itself, since fillPoly would leave out where two rings overlap.
-        cv2.fillPoly(fine, [ring], 1, lineType=cv2.LINE_8, shift=_SHIFT)
-    return _shrink(fine * np.uint8(255), canvas_size)
+        fine = cv2.warpAffine(mask, _centred(to_fine), (width, height), flags=cv2.INTER_NEAREST)
+    else:
+        rings = [points @ to_fine[:, :2].T + to_fine[:, 2] for points in annotation.polygons]
+        flat = [ring.ravel().tolist() for ring in rings]
+        fine = coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(flat, height, width)))
+    return _shrink(np.ascontiguousarray(fine) * np.uint8(255), canvas_size)
 
 
 def warp(

@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     torch.set_num_threads(arguments.threads)
     try:
         _train(arguments)
-    except (DatasetError, CheckpointError, NonFiniteLossError, ValueError) as error:
+    except (DatasetError, CheckpointError, NonFiniteLossError, ValueError, OSError) as error:
         print(error, file=sys.stderr)  # noqa: T201  # a plain sentence, no traceback
         return 1
     return 0
@@ -40,7 +40,9 @@ def main(argv: list[str] | None = None) -> int:
 def _train(arguments: argparse.Namespace) -> None:
     data = load_coco(arguments.data)
     preset = PRESETS[arguments.preset]((data.class_names, data.category_ids))
-    if arguments.iterations:
+    if arguments.iterations is not None:
+        if arguments.iterations < 1:
+            raise ValueError("--iterations must be 1 or more")
         train = replace(preset.train, iterations=arguments.iterations)
         preset = Preset(preset.model, train)
     held_out: CocoDataset | None = None

@@ -118,8 +118,8 @@ class Letterbox:
 def _resize(image: Grey, size: tuple[int, int]) -> cv2.typing.MatLike:
     """Area averages where the image shrinks, bilinear where it grows.
 
-    OpenCV averages pairs of rows and columns ten times faster than other areas, and the average of
-    averages is the same average: so a large film is halved first, while its sides are even.
+    OpenCV averages pairs of rows and columns ten times faster than other areas, so a large film is
+    halved first, while its sides are even and at least four times those of the result.
     """
     halved: cv2.typing.MatLike = image
     while min(halved.shape[0] / size[0], halved.shape[1] / size[1]) >= 4 and not (

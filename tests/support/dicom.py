@@ -33,7 +33,7 @@ def dicom_file(
     syntax: UID = ExplicitVRLittleEndian,
     preamble: bool = True,
     without: tuple[str, ...] = (),
-    **elements: Any,  # noqa: ANN401 (a value of any element)
+    **elements: Any,
 ) -> bytes:
     """A DICOM file of one or many frames.
 
@@ -58,7 +58,7 @@ def dicom_file(
 def dicom_dataset(
     pixels: Pixels,
     syntax: UID = ExplicitVRLittleEndian,
-    **elements: Any,  # noqa: ANN401
+    **elements: Any,
 ) -> FileDataset:
     """The data set of `dicom_file`, with a patient planted in it."""
     meta = FileMetaDataset()

@@ -11,7 +11,7 @@ STRIDES = (8, 8, 16, 32, 32)
 SCALE_RANGES = ((1, 32), (16, 64), (32, 128), (64, 256), (128, 512))
 
 
-def small_config(**changes: Any) -> ModelConfig:  # noqa: ANN401  any field of the config
+def small_config(**changes: Any) -> ModelConfig:
     """Three classes, 64 channels throughout, two blocks a tower, 128 x 160 pixels."""
     places = zip((2, 3, 4, 5, 6), STRIDES, NUM_GRIDS, SCALE_RANGES, strict=True)
     defaults: dict[str, Any] = {

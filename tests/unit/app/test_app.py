@@ -37,7 +37,7 @@ def anyio_backend() -> str:
 @asynccontextmanager
 async def client(
     engine: FakeEngine | None = None,
-    **settings: Any,  # noqa: ANN401 (any field of Settings)
+    **settings: Any,
 ) -> AsyncIterator[httpx.AsyncClient]:
     app = create_app(Settings(model=Path("unused"), **settings), engine or FakeEngine())
     async with (
@@ -125,7 +125,7 @@ async def test_a_client_that_leaves_is_not_computed_for() -> None:
         await left.wait()
         return {"type": "http.disconnect"}
 
-    async def send(message: Any) -> None:  # noqa: ANN401
+    async def send(message: Any) -> None:
         sent.append(message)
 
     scope = {
@@ -150,7 +150,7 @@ async def test_a_client_that_leaves_is_not_computed_for() -> None:
     assert engine.batches == [1]
 
 
-def metrics_text(service: Any) -> str:  # noqa: ANN401
+def metrics_text(service: Any) -> str:
     from prometheus_client import generate_latest
 
     return generate_latest(service.metrics.registry).decode()

@@ -201,7 +201,7 @@ def test_tables_agree_with_pydicom(keyword: str, first: int) -> None:
     np.testing.assert_allclose(pixels.ravel() / 65535, expected, atol=2 / 65535)
 
 
-def described(**elements: Any) -> GreyDescription:  # noqa: ANN401
+def described(**elements: Any) -> GreyDescription:
     data = dicom_file(np.zeros((2, 2), np.uint16), **{"BitsStored": 12, "HighBit": 11, **elements})
     return GreyDescription.of(parse_dicom(data).dataset)
 

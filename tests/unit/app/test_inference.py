@@ -49,7 +49,7 @@ def test_scores_that_are_not_finite_are_no_answer(path: Path) -> None:
 
 
 @pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
-def test_a_provider_that_is_not_there_stops_the_start(path: Path, provider: Any) -> None:  # noqa: ANN401
+def test_a_provider_that_is_not_there_stops_the_start(path: Path, provider: Any) -> None:
     import onnxruntime
 
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():

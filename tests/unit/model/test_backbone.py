@@ -150,7 +150,6 @@ def test_weights_of_another_network_are_refused(published_weights: Path, tmp_pat
         load_imagenet(build_backbone("resnet34"), published_weights)
 
 
-@pytest.mark.xfail(reason="torch.load's own errors come through")
 @pytest.mark.parametrize("content", [[1, 2], b"not a state dict"])
 def test_a_file_that_holds_no_weights_is_refused(content: object, tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"

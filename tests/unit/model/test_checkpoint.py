@@ -165,7 +165,6 @@ def test_fine_tuning_from_another_architecture_is_refused(saved: Path) -> None:
         fine_tune(wider, saved)
 
 
-@pytest.mark.xfail(reason="KeyError: 'weights'")
 def test_a_checkpoint_without_weights_is_refused(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "empty.pt", tiny_preset(), {"step": 1})
     with pytest.raises(CheckpointError, match=r"empty\.pt"):

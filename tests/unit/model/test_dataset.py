@@ -232,7 +232,6 @@ def test_placements_are_drawn_for_the_films_own_size(
     assert asked == [(SIZE, CANVAS)]
 
 
-@pytest.mark.xfail(reason="the cache cannot be pickled, as spawned and forkserver workers need")
 def test_a_stream_can_be_sent_to_a_worker_process(discs: CocoDataset) -> None:
     stream = TrainingStream(discs, CANVAS, 4, seed=0)
     assert equal(pickle.loads(pickle.dumps(stream))[1], stream[1])  # noqa: S301  our own bytes

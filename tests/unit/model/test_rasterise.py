@@ -68,7 +68,6 @@ triangles = st.lists(st.tuples(coordinates, coordinates), min_size=3, max_size=3
 )
 
 
-@pytest.mark.xfail(reason="the fill takes the pixels under the outline: a rim of 0.11 pixels")
 @pytest.mark.parametrize(
     "sides",
     [
@@ -86,7 +85,6 @@ def test_a_rectangle_covers_its_part_of_every_pixel(
     np.testing.assert_allclose(found / 255, exact_rectangle(*sides), atol=1 / 255)
 
 
-@pytest.mark.xfail(reason="the fill takes the pixels under the outline: a rim of 0.11 pixels")
 @given(st.floats(1, 40), st.floats(1, 30), st.floats(41, 95), st.floats(31, 63))
 @settings(max_examples=40, deadline=None)
 def test_a_rectangle_anywhere_is_right_to_the_supersampling(
@@ -98,7 +96,6 @@ def test_a_rectangle_anywhere_is_right_to_the_supersampling(
     np.testing.assert_allclose(found / 255, expected, atol=0.26)
 
 
-@pytest.mark.xfail(reason="the fill takes the pixels under the outline: a rim of 0.11 pixels")
 @given(triangles, placements())
 @settings(max_examples=100, deadline=None)
 def test_the_coverage_adds_up_to_the_area_times_the_scale(
@@ -113,7 +110,6 @@ def test_the_coverage_adds_up_to_the_area_times_the_scale(
     assert found == pytest.approx(expected, abs=0.05 * perimeter + 0.75)
 
 
-@pytest.mark.xfail(reason="the fill takes the pixels under the outline: a rim of 0.11 pixels")
 def test_outlines_have_no_rim_on_average() -> None:
     rng = np.random.default_rng(0)
     rims = []
@@ -125,7 +121,6 @@ def test_outlines_have_no_rim_on_average() -> None:
     assert abs(np.mean(rims)) < 0.01  # canvas pixels
 
 
-@pytest.mark.xfail(reason="the fill takes the pixels under the outline: a rim of 0.11 pixels")
 @given(placements())
 @settings(max_examples=30, deadline=None)
 def test_an_object_is_the_same_as_polygon_and_as_mask(to_canvas: Affine) -> None:
