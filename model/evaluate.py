@@ -1,6 +1,7 @@
 """Quality on films: COCO mask AP and Dice, in the films' own pixels.
 
 python -m model.evaluate CHECKPOINT --data DIR
+python -m model.evaluate runs/fold{0,1,2,3,4}/checkpoint.pt --data DIR
 """
 
 from __future__ import annotations
@@ -49,6 +50,18 @@ def predict(segmenter: Segmenter, data: CocoDataset) -> Iterator[Prediction]:
             scores[0].cpu().numpy(), labels[0].cpu().numpy(), masks[0].cpu().numpy()
         )
         yield record, instances, letterbox.restore(instances, config.mask_threshold)
+
+
+def cross_validate(segmenters: list[Segmenter], data: CocoDataset) -> Iterator[Prediction]:
+    """The instances in each film, by the network that was trained without its patient.
+
+    Args:
+        segmenters: one for each fold, in order; the k-th was trained with `--fold k`.
+        data: all films.
+    """
+    for fold, segmenter in enumerate(segmenters):
+        _, held_out = split_by_patient(data, fold, len(segmenters))
+        yield from predict(segmenter, held_out)
 
 
 def true_masks(record: ImageRecord) -> Masks:
@@ -166,7 +179,14 @@ def main(argv: list[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument(
+        "checkpoints",
+        type=Path,
+        nargs="+",
+        metavar="CHECKPOINT",
+        help="several are the folds of a cross-validation, in order: each answers for the "
+        "patients that it has not seen, and all answers are measured together",
+    )
     parser.add_argument("--data", type=Path, required=True, help="a COCO data set")
     parser.add_argument("--fold", type=int, help="only the films that training held out")
     parser.add_argument("--folds", type=int, default=5)
@@ -176,8 +196,13 @@ def main(argv: list[str] | None = None) -> int:
         data = load_coco(arguments.data)
         if arguments.fold is not None:
             _, data = split_by_patient(data, arguments.fold, arguments.folds)
-        segmenter = load_segmenter(arguments.checkpoint)
-        metrics = measure(data, predict(segmenter, data), arguments.score_threshold)
+        segmenters = [load_segmenter(path) for path in arguments.checkpoints]
+        predictions = (
+            predict(segmenters[0], data)
+            if len(segmenters) == 1
+            else cross_validate(segmenters, data)
+        )
+        metrics = measure(data, predictions, arguments.score_threshold)
     except (DatasetError, CheckpointError, ValueError) as error:
         print(error, file=sys.stderr)  # noqa: T201  # a plain sentence, no traceback
         return 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -17,8 +18,9 @@ from model import evaluate
 from model.coco import CocoDataset, load_coco
 from model.config import ModelConfig
 from model.contract.instances import Instances
-from model.evaluate import Masks, Prediction, measure, predict, true_masks
+from model.evaluate import Masks, Prediction, cross_validate, measure, predict, true_masks
 from model.segmenter import Segmenter
+from model.split import split_by_patient
 from tests.support.coco_folder import (
     DISC,
     SIZE,
@@ -231,3 +233,25 @@ def test_a_network_answers_for_every_film(tmp_path: Path) -> None:
         assert masks.shape == (len(instances), record.height, record.width)
         assert (np.diff(instances.scores) <= 0).all()
         assert len(instances) > 0
+
+
+def test_each_film_is_answered_by_the_network_that_has_not_seen_its_patient(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = load(tmp_path, {"segmentation": ring(5, 5)}, images=7)
+    segmenters = [lively(tiny_config()) for _ in range(3)]
+    asked: dict[int, list[str]] = {}
+
+    def record_films(segmenter: Segmenter, films: CocoDataset) -> Iterator[Prediction]:
+        asked[segmenters.index(segmenter)] = [record.patient for record in films.images]
+        return iter(())
+
+    monkeypatch.setattr(evaluate, "predict", record_films)
+    assert not list(cross_validate(segmenters, data))
+    held_out = [split_by_patient(data, fold, 3)[1] for fold in range(3)]
+    assert asked == {
+        fold: [record.patient for record in films.images] for fold, films in enumerate(held_out)
+    }
+    assert sorted(name for names in asked.values() for name in names) == sorted(
+        record.patient for record in data.images
+    )
