@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import subprocess
 import tomllib
@@ -61,6 +62,7 @@ def export(
 
 def _to_onnx(module: OnnxSegmenter) -> onnx.ModelProto:
     height, width = module.segmenter.config.canvas_size
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses torchvision, we do not
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch warns of its own deprecations
         program = torch.onnx.export(

@@ -71,7 +71,7 @@ def true_masks(record: ImageRecord) -> Masks:
 
 
 def measure(
-    data: CocoDataset, predictions: Iterable[Prediction], score_threshold: float = 0.15
+    data: CocoDataset, predictions: Iterable[Prediction], score_threshold: float = 0.3
 ) -> dict[str, float | None]:
     """AP over all instances; Dice and counts over those of at least `score_threshold`.
 
@@ -190,7 +190,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="a COCO data set")
     parser.add_argument("--fold", type=int, help="only the films that training held out")
     parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--score-threshold", type=float, default=0.15, help="for Dice and counts")
+    parser.add_argument("--score-threshold", type=float, default=0.3, help="for Dice and counts")
     arguments = parser.parse_args(argv)
     try:
         data = load_coco(arguments.data)
