@@ -158,7 +158,7 @@ def cxr_lungs(categories: Categories) -> Preset:
         norm="batch",
         max_candidates=100,
     )
-    return Preset(model, TrainConfig(iterations=2400))
+    return Preset(model, TrainConfig(iterations=2000))
 
 
 def _solov2_levels(scale_ranges: tuple[tuple[float, float], ...]) -> tuple[Level, ...]:

@@ -35,6 +35,11 @@ def lungs(http: httpx.Client) -> Masks:
     return found(http, (EXAMPLES / "chest.dcm").read_bytes(), SIZE)
 
 
+def picture() -> npt.NDArray[np.uint8]:
+    film = cv2.imread(str(EXAMPLES / "chest.png"), cv2.IMREAD_GRAYSCALE)
+    return np.asarray(film, np.uint8)
+
+
 def found(http: httpx.Client, film: bytes, size: tuple[int, int]) -> Masks:
     """The masks of the two lungs [2, height, width], the one on the left of the film first."""
     answer = http.post("/segment", content=film)
@@ -66,8 +71,7 @@ def test_two_lungs_are_found_where_lungs_are(lungs: Masks) -> None:
 
 
 def test_lungs_are_darker_than_what_is_around_them(lungs: Masks) -> None:
-    film = cv2.imread(str(EXAMPLES / "chest.png"), cv2.IMREAD_GRAYSCALE)
-    assert film is not None
+    film = picture()
     for lung in lungs:
         wider = cv2.dilate(lung.astype(np.uint8), np.ones((81, 81), np.uint8)).astype(bool)
         around = wider & ~lungs.any(0)
@@ -93,16 +97,14 @@ def test_a_film_stored_inverted_has_the_same_lungs(http: httpx.Client, lungs: Ma
 
 
 def test_a_smaller_film_has_the_same_lungs(http: httpx.Client, lungs: Masks) -> None:
-    film = cv2.imread(str(EXAMPLES / "chest.png"), cv2.IMREAD_GRAYSCALE)
-    assert film is not None
+    film = picture()
     small = cv2.resize(film, (370, 310), interpolation=cv2.INTER_AREA)
-    masks = found(http, png(small), (310, 370))
+    masks = found(http, png(np.asarray(small, np.uint8)), (310, 370))
     assert (iou(lungs[:, 2::4, 2::4], masks) > 0.96).all()
 
 
 def test_the_mirror_image_has_the_mirrored_lungs(http: httpx.Client, lungs: Masks) -> None:
-    film = cv2.imread(str(EXAMPLES / "chest.png"), cv2.IMREAD_GRAYSCALE)
-    assert film is not None
+    film = picture()
     masks = found(http, png(np.ascontiguousarray(film[:, ::-1])), SIZE)
     assert (iou(lungs, masks[::-1, :, ::-1]) > 0.9).all()
 
