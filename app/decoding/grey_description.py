@@ -10,6 +10,7 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from app.decoding.elements import first_item, integer, number, numbers, text, value_of
+from app.decoding.pixel_layout import SampleBits
 from app.errors import MalformedError
 
 WindowFunction = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
@@ -83,21 +84,14 @@ class GreyDescription:
         Raises:
             MalformedError: for values that contradict each other or cannot be read.
         """
-        allocated = integer(dataset, "BitsAllocated")
-        stored = integer(dataset, "BitsStored", default=allocated)
-        high = integer(dataset, "HighBit", default=stored - 1)
-        if not 1 <= stored <= high + 1 <= allocated:
-            raise MalformedError(
-                f"{stored} bits stored up to bit {high} do not fit into {allocated} bits allocated"
-            )
-        signed = integer(dataset, "PixelRepresentation", default=0) == 1
+        bits = SampleBits.of(dataset)
         slope, intercept = number(dataset, "RescaleSlope"), number(dataset, "RescaleIntercept")
         return cls(
-            bits_allocated=allocated,
-            bits_stored=stored,
-            high_bit=high,
-            signed=signed,
-            padding=_padding(dataset, stored, signed),
+            bits_allocated=bits.allocated,
+            bits_stored=bits.stored,
+            high_bit=bits.high,
+            signed=bits.signed,
+            padding=_padding(dataset, bits.stored, bits.signed),
             modality_lut=_lookup_table(dataset, "ModalityLUTSequence"),
             # A slope of 0 would make the image one grey: some writers fill it in as "none".
             slope=slope if slope else 1.0,
