@@ -1,7 +1,7 @@
 """Which decoder reads which coding.
 
 A codestream's header is read in Python first; only what agrees with the DICOM header reaches a
-decoder. imagecodecs brings them: libjpeg-turbo, CharLS, OpenJPEG, OpenJPH and libjxl.
+decoder. imagecodecs brings them: libjpeg-turbo, CharLS, OpenJPEG and libjxl.
 """
 
 from __future__ import annotations
@@ -128,9 +128,8 @@ def _jpeg2000(data: bytes, _syntax: UID, _layout: PixelLayout) -> tuple[Codestre
         signed=header.signed,
         reversible=header.reversible,
     )
-    # OpenJPH is twice as fast, but lets irreversible values beyond their range wrap around.
-    if header.high_throughput and header.reversible:
-        return codestream, lambda: imagecodecs.htj2k_decode(header.codestream)
+    # OpenJPEG for HTJ2K too. OpenJPH is faster, but lets what is beyond the range wrap around, and
+    # imagecodecs drops its errors: a damaged film would be half an image and no exception.
     return codestream, lambda: imagecodecs.jpeg2k_decode(header.codestream, numthreads=1)
 
 

@@ -1,7 +1,7 @@
 """The headers of a JPEG 2000 codestream (ITU-T T.800, Annex A), HTJ2K's among them (T.814).
 
-OpenJPH decodes what there is of a shortened codestream and reports success, so the tile-parts are
-followed to the end of the codestream: each says how long it is.
+Decoders may return what there is of a shortened codestream, so the tile-parts are followed to its
+end: each says how long it is.
 """
 
 from __future__ import annotations

@@ -42,11 +42,11 @@ _ITEM: Final = 0xE000FFFE
 _DELIMITER: Final = struct.pack("<II", 0xE0DDFFFE, 0)
 
 
-def twelve_bits(encode: Callable[..., bytes], **options: Any) -> Encoder:
-    """An encoder that writes 12 bits of uint16 and 8 of uint8."""
+def as_deep(encode: Callable[..., bytes], **options: Any) -> Encoder:
+    """An encoder that writes 8 bits of uint8, and 12 bits of uint16 where they suffice."""
 
     def encoder(frame: Frame) -> bytes:
-        bits = 12 if frame.dtype.itemsize == 2 else 8
+        bits = 8 if frame.dtype.itemsize == 1 else 12 if frame.max() < 4096 else 16
         return encode(np.ascontiguousarray(frame), bitspersample=bits, **options)
 
     return encoder
@@ -61,25 +61,23 @@ _JPEG_2000: Final = {"codecformat": "j2k", "level": 0}
 EXACT: Final[dict[UID, Encoder]] = {
     EncapsulatedUncompressed: lambda frame: frame.tobytes(),
     DeflatedImageFrame: _deflate,
-    JPEGLossless: twelve_bits(imagecodecs.jpeg8_encode, lossless=True, predictor=4),
-    JPEGLosslessSV1: twelve_bits(imagecodecs.jpeg8_encode, lossless=True, predictor=1),
+    JPEGLossless: as_deep(imagecodecs.jpeg8_encode, lossless=True, predictor=4),
+    JPEGLosslessSV1: as_deep(imagecodecs.jpeg8_encode, lossless=True, predictor=1),
     JPEGLSLossless: imagecodecs.jpegls_encode,
-    JPEG2000Lossless: twelve_bits(imagecodecs.jpeg2k_encode, reversible=True, **_JPEG_2000),
-    JPEG2000: twelve_bits(imagecodecs.jpeg2k_encode, reversible=True, **_JPEG_2000),
+    JPEG2000Lossless: as_deep(imagecodecs.jpeg2k_encode, reversible=True, **_JPEG_2000),
+    JPEG2000: as_deep(imagecodecs.jpeg2k_encode, reversible=True, **_JPEG_2000),
     HTJ2KLossless: partial(imagecodecs.htj2k_encode, reversible=True),
     HTJ2KLosslessRPCL: partial(imagecodecs.htj2k_encode, reversible=True, tlm=True),
-    JPEGXLLossless: twelve_bits(imagecodecs.jpegxl_encode, lossless=True, effort=1),
+    JPEGXLLossless: as_deep(imagecodecs.jpegxl_encode, lossless=True, effort=1),
 }
 """Encoders of uint8 and uint16 without loss."""
 
 LOSSY: Final[dict[UID, Encoder]] = {
-    JPEGExtended12Bit: twelve_bits(imagecodecs.jpeg8_encode, level=98),
+    JPEGExtended12Bit: as_deep(imagecodecs.jpeg8_encode, level=98),
     JPEGLSNearLossless: partial(imagecodecs.jpegls_encode, level=2),
-    JPEG2000: twelve_bits(
-        imagecodecs.jpeg2k_encode, codecformat="j2k", level=60, reversible=False
-    ),
+    JPEG2000: as_deep(imagecodecs.jpeg2k_encode, codecformat="j2k", level=60, reversible=False),
     HTJ2K: partial(imagecodecs.htj2k_encode, reversible=False, level=0.0002),
-    JPEGXL: twelve_bits(imagecodecs.jpegxl_encode, distance=0.3, effort=3),
+    JPEGXL: as_deep(imagecodecs.jpegxl_encode, distance=0.3, effort=3),
 }
 """Encoders of 12 bits with a small loss."""
 
@@ -116,9 +114,7 @@ def encapsulated_file(
     offsets = [sum(lengths[:index]) for index in range(len(frames))]
     if extended:
         elements["ExtendedOffsetTable"] = struct.pack(f"<{len(offsets)}Q", *offsets)
-        elements["ExtendedOffsetTableLengths"] = struct.pack(
-            f"<{len(frames)}Q", *map(len, frames)
-        )
+        elements["ExtendedOffsetTableLengths"] = struct.pack(f"<{len(frames)}Q", *map(len, frames))
     head = _with_syntax(dicom_file(like, without=("PixelData",), **elements), syntax)
     table = struct.pack(f"<{len(offsets)}I", *offsets) if offset_table else b""
     items = b"".join(_item(one) for one in [table, *(one for some in fragments for one in some)])

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pydicom.uid import (
-    JPEG2000,
+    MPEG2MPML,
     UID,
     CTImageStorage,
     DeflatedExplicitVRLittleEndian,
@@ -175,11 +175,11 @@ def test_without_a_sop_class_the_modality_decides() -> None:
 
 def test_an_unsupported_syntax_is_named() -> None:
     data = dicom_file(chest())
-    plain, other = b"1.2.840.10008.1.2.1\0", str(JPEG2000).encode() + b"\0"
+    plain, other = b"1.2.840.10008.1.2.1\0", str(MPEG2MPML).encode() + b"\0"
     data = data.replace(
         struct.pack("<H", len(plain)) + plain, struct.pack("<H", len(other)) + other
     )
-    with pytest.raises(UnsupportedEncodingError, match=r"10008\.1\.2\.4\.91 \(JPEG 2000"):
+    with pytest.raises(UnsupportedEncodingError, match=r"10008\.1\.2\.4\.100 \(MPEG2"):
         decode(data, LIMITS)
 
 
