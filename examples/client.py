@@ -29,6 +29,8 @@ MEDIA_TYPES = {
     ".jpeg": "image/jpeg",
     ".jpg": "image/jpeg",
     ".png": "image/png",
+    ".tif": "image/tiff",
+    ".tiff": "image/tiff",
 }
 COLOURS = ((255, 176, 64), (96, 208, 80), (64, 160, 255), (224, 96, 224), (64, 224, 240))  # BGR
 RESEARCH_USE = "Research use only: not for diagnosis or treatment."

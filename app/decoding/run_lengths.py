@@ -48,7 +48,7 @@ def _unpack(segment: bytes, plane: npt.NDArray[np.uint8]) -> None:
     A header that promises a smaller image than there is would shear its rows.
     """
     try:
-        decoded = len(imagecodecs.packbits_decode(segment, out=memoryview(plane)))
+        decoded = len(imagecodecs.packbits_decode(segment, out=plane.data))
     except imagecodecs.PackbitsError:
         raise MalformedError(
             f"an RLE segment is damaged or holds more than its {len(plane):,} bytes"

@@ -36,16 +36,16 @@ from app.decoding.transfer_syntaxes import (
 from tests.support.dicom import Pixels, dicom_file
 
 Frame = npt.NDArray[Any]
-Encoder = Callable[[Frame], bytes]
+Encoder = Callable[[Frame], bytes | bytearray]
 
 _ITEM: Final = 0xE000FFFE
 _DELIMITER: Final = struct.pack("<II", 0xE0DDFFFE, 0)
 
 
-def as_deep(encode: Callable[..., bytes], **options: Any) -> Encoder:
+def as_deep(encode: Callable[..., bytes | bytearray], **options: Any) -> Encoder:
     """An encoder that writes 8 bits of uint8, and 12 bits of uint16 where they suffice."""
 
-    def encoder(frame: Frame) -> bytes:
+    def encoder(frame: Frame) -> bytes | bytearray:
         bits = 8 if frame.dtype.itemsize == 1 else 12 if frame.max() < 4096 else 16
         return encode(np.ascontiguousarray(frame), bitspersample=bits, **options)
 
@@ -89,7 +89,7 @@ BASELINE: Final[dict[UID, Encoder]] = {
 
 
 def encapsulated_file(
-    frames: Sequence[bytes],
+    frames: Sequence[bytes | bytearray],
     syntax: UID,
     like: Pixels,
     *,
@@ -127,8 +127,8 @@ def encoded_file(pixels: Pixels, syntax: UID, encode: Encoder, **options: Any) -
     return encapsulated_file([encode(pixels)], syntax, pixels, **options)
 
 
-def _fragments(frame: bytes, size: int | None) -> list[bytes]:
-    padded = frame + bytes(len(frame) % 2)
+def _fragments(frame: bytes | bytearray, size: int | None) -> list[bytes]:
+    padded = bytes(frame) + bytes(len(frame) % 2)
     step = size or len(padded)
     return [padded[start : start + step] for start in range(0, len(padded), step)]
 

@@ -59,7 +59,7 @@ def no_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def whole(syntax: UID) -> bytes:
-    return ALL[syntax](FILM)
+    return bytes(ALL[syntax](FILM))
 
 
 def described(frame: bytes, syntax: UID, **elements: Any) -> bytes:
@@ -168,7 +168,7 @@ def test_a_codestream_that_promises_gigapixels_reaches_no_decoder(
 
 @pytest.mark.parametrize("syntax", [*CODESTREAMS, RLELossless, ExplicitVRLittleEndian])
 def test_a_header_that_promises_gigapixels_is_refused(syntax: UID, no_decoder: None) -> None:
-    huge = {"Rows": 65535, "Columns": 65535}
+    huge: dict[str, Any] = {"Rows": 65535, "Columns": 65535}
     if syntax in ALL:
         data = described(whole(syntax), syntax, **huge)
     else:
@@ -215,7 +215,7 @@ def test_animations_and_alpha_are_no_radiographs(no_decoder: None) -> None:
 
 
 def test_deflated_frames_are_inflated_no_further_than_the_image() -> None:
-    bomb = EXACT[DeflatedImageFrame](np.zeros((2000, 2000), np.uint16))
+    bomb = bytes(EXACT[DeflatedImageFrame](np.zeros((2000, 2000), np.uint16)))
     with pytest.raises(MalformedError, match="more than the 8,400"):
         decode(described(bomb, DeflatedImageFrame), LIMITS)
 
@@ -253,7 +253,7 @@ def outcome(data: bytes) -> tuple[int, str]:
 # Fragments
 
 
-def frames_of(syntax: UID) -> tuple[npt.NDArray[np.uint8], list[bytes]]:
+def frames_of(syntax: UID) -> tuple[npt.NDArray[np.uint8], list[bytes | bytearray]]:
     film = np.random.default_rng(3).integers(0, 256, (3, 40, 30), np.uint8)
     return film, [EXACT[syntax](frame) for frame in film]
 

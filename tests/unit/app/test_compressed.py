@@ -148,7 +148,12 @@ def test_signed_samples_keep_their_order(syntax: UID, encode: Encoder, bits: int
 def test_signed_codestreams_of_eight_bits_fill_cells_of_sixteen() -> None:
     film = np.array([[-100, 0, 100, 50]] * 8, np.int8)
     codestream = imagecodecs.jpeg2k_encode(film, codecformat="j2k", level=0, reversible=True)
-    elements = {"BitsStored": 8, "HighBit": 7, "WindowCenter": 0.5, "WindowWidth": 201}
+    elements: dict[str, Any] = {
+        "BitsStored": 8,
+        "HighBit": 7,
+        "WindowCenter": 0.5,
+        "WindowWidth": 201,
+    }
     data = encapsulated_file([codestream], JPEG2000Lossless, film.astype(np.int16), **elements)
     assert decode(data, LIMITS).pixels[0].tolist() == [0, 32768, 65535, 49151]
 
