@@ -10,6 +10,8 @@ from pydicom.uid import (
     UID,
     CTImageStorage,
     DeflatedExplicitVRLittleEndian,
+    DigitalMammographyXRayImageStorageForProcessing,
+    DigitalXRayImageStorageForProcessing,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
@@ -265,3 +267,19 @@ def test_spacing_and_recipe_are_told() -> None:
     assert (found.spacing.row_mm, found.spacing.column_mm) == (0.14, 0.15)
     assert found.spacing.source == "detector"
     assert found.grey == "percentiles"
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [
+        {"PresentationIntentType": "FOR PROCESSING"},
+        {"SOPClassUID": DigitalXRayImageStorageForProcessing},
+        {"SOPClassUID": DigitalMammographyXRayImageStorageForProcessing},
+    ],
+)
+def test_raw_films_are_stretched_whatever_window_they_have(elements: dict[str, Any]) -> None:
+    film = np.array([[100, 200, 300]], np.uint16)
+    found = decode(dicom_file(film, **{**TWELVE, **elements}), LIMITS)
+    assert found.grey == "percentiles"
+    assert found.pixels.tolist() == [[0, 32768, 65535]]
+    assert decode(dicom_file(film, **TWELVE), LIMITS).grey == "window"
