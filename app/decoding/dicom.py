@@ -43,4 +43,5 @@ def decode_dicom(data: bytes, limits: Limits, frame: int) -> Radiograph:
         frame=frame,
         kind="dicom",
         encoding=str(file.transfer_syntax),
+        frames=layout.frames,
     )

@@ -54,6 +54,7 @@ class Radiograph:
         frame: which frame of the file this is, from 0.
         kind: the file's format.
         encoding: DICOM transfer syntax UID, or the format again.
+        frames: how many the file has.
     """
 
     pixels: Grey
@@ -62,3 +63,4 @@ class Radiograph:
     frame: int
     kind: FileKind
     encoding: str
+    frames: int = 1
