@@ -120,8 +120,10 @@ def _run_length(data: bytes, layout: PixelLayout) -> Grey:
     if layout.bits.allocated == 8:
         interleaved = planes.T.reshape(layout.rows, layout.columns, layout.samples)
         return as_grey(interleaved[:, :, 0] if layout.samples == 1 else interleaved)
-    words = np.ascontiguousarray(planes[::-1].T)  # the higher byte comes first
-    return as_grey(words.view("<u2").reshape(layout.rows, layout.columns))
+    cells = planes[0].astype(np.uint16)  # the higher byte comes first
+    cells <<= 8
+    cells |= planes[1]
+    return as_grey(cells.reshape(layout.rows, layout.columns))
 
 
 def _uncompressed(data: bytes, layout: PixelLayout) -> Grey:
