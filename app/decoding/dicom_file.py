@@ -36,6 +36,7 @@ from app.errors import (
 )
 
 MAX_INFLATED_BYTES = 256 * 2**20
+_MAX_READS = 8_000  # two or three an element, of which a radiograph has some hundreds
 
 _PREAMBLE_BYTES = 128
 _PREFIX = b"DICM"
@@ -62,6 +63,20 @@ class DicomFile:
     transfer_syntax: UID
     dataset: Dataset
     encapsulated: Encapsulated | None = None
+
+
+class _MeteredStream(BytesIO):
+    """Bytes that may be read in so many pieces only: millions of empty items take minutes."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._reads += 1
+        if self._reads > _MAX_READS:
+            raise MalformedError("the DICOM file has more elements and items than a radiograph has")
+        return super().read(size)
 
 
 def looks_like_dicom(data: bytes) -> bool:
@@ -99,7 +114,7 @@ def _parse(data: bytes) -> DicomFile:
     syntax = UID(meta.decode("ascii", "replace").rstrip("\0 ")) if meta else _guess(data, offset)
     check_syntax(syntax)
     body = _inflate(data[offset:]) if syntax == DeflatedExplicitVRLittleEndian else data
-    stream = BytesIO(body)
+    stream = _MeteredStream(body)
     stream.seek(0 if body is not data else offset)
     implicit, little = syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
     elements = {element.tag: element for element in _complete(stream, len(body), implicit, little)}

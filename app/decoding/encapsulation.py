@@ -17,6 +17,7 @@ from app.errors import MalformedError, TruncatedError
 _ITEM: Final = b"\xfe\xff\x00\xe0"
 _DELIMITER: Final = b"\xfe\xff\xdd\xe0"
 _ITEM_HEADER_BYTES: Final = 8
+_MAX_ITEMS: Final = 20_000
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,9 @@ def read_items(data: bytes, start: int) -> tuple[Encapsulated, int]:
         TruncatedError: if the data end before the delimiter.
         MalformedError: if something else stands where an item should.
     """
-    view, items, offset = memoryview(data), [], start
-    while True:
+    view, offset = memoryview(data), start
+    items: list[memoryview] = []
+    while len(items) <= _MAX_ITEMS:
         if offset + _ITEM_HEADER_BYTES > len(data):
             raise TruncatedError("the encapsulated pixel data have no end: part is missing")
         tag = data[offset : offset + 4]
@@ -61,6 +63,8 @@ def read_items(data: bytes, start: int) -> tuple[Encapsulated, int]:
             raise TruncatedError("the encapsulated pixel data end within an item")
         items.append(view[offset : offset + length])
         offset += length
+    else:
+        raise MalformedError(f"the pixel data have more than {_MAX_ITEMS:,} fragments")
     if not items:
         raise MalformedError("the encapsulated pixel data have no offset table")
     table, *fragments = items

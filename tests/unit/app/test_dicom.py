@@ -230,6 +230,17 @@ def test_nested_sequences_do_not_exhaust_the_stack() -> None:
         decode(data + nested, LIMITS)
 
 
+def test_millions_of_items_and_elements_are_not_walked() -> None:
+    head = dicom_file(chest(), without=("PixelData",))
+    item, end = b"\xfe\xff\x00\xe0\0\0\0\0", b"\xfe\xff\xdd\xe0\0\0\0\0"
+    sequence = b"\x08\x00\x15\x11SQ\0\0\xff\xff\xff\xff"
+    element = b"\xe1\x7f\x01\x00LO\x02\x00ab"
+    with pytest.raises(MalformedError, match="more elements and items"):
+        decode(head + 65_000 * element, LIMITS)
+    with pytest.raises(MalformedError, match="damaged"):
+        decode(head + sequence + 1_000_000 * item + end, LIMITS)
+
+
 @pytest.mark.parametrize("data", [b"\x08\x00" + bytes(50), b"\x02\x00\x10\x00UI\x04\x001.2\0"])
 def test_what_only_begins_like_dicom_is_refused(data: bytes) -> None:
     assert sniff(data) == "dicom"

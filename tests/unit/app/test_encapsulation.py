@@ -115,3 +115,10 @@ def test_elements_after_the_pixels_are_read() -> None:
     assert np.array_equal(decode(data + trailing, LIMITS).pixels, decode(data, LIMITS).pixels)
     with pytest.raises(TruncatedError):
         decode(data + trailing[:-2], LIMITS)
+
+
+def test_millions_of_fragments_are_not_walked() -> None:
+    data = encoded_file(FILM, JPEGLSLossless, EXACT[JPEGLSLossless], **TWELVE)
+    item = b"\xfe\xff\x00\xe0\0\0\0\0"
+    with pytest.raises(MalformedError, match="more than 20,000 fragments"):
+        decode(data[:-8] + 1_000_000 * item + data[-8:], LIMITS)
