@@ -7,6 +7,7 @@ end: each says how long it is.
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +25,7 @@ _CAPABILITIES: Final = 0xFF50
 _TILE_PART: Final = 0xFF90
 _COMMENT: Final = 0xFF64
 _MAX_SEGMENTS: Final = 10_000
+_LEAST_TILE_PART: Final = 14  # bytes of its header
 _MAX_TILES: Final = 4096  # decoders keep some kilobytes of each before the first is decoded
 
 
@@ -75,7 +77,7 @@ def _read(data: bytes) -> Jpeg2000Header:
     segments, offset = _main_header(data)
     if _SIZE not in segments or _CODING_STYLE not in segments:
         raise MalformedError("the JPEG 2000 codestream lacks a part of its header")
-    height, width, components, depth = _image(segments[_SIZE])
+    height, width, components, depth, tiles = _image(segments[_SIZE])
     (transformation,) = struct.unpack_from(">9xB", segments[_CODING_STYLE])
     return Jpeg2000Header(
         height,
@@ -85,7 +87,7 @@ def _read(data: bytes) -> Jpeg2000Header:
         signed=depth > 0x7F,
         reversible=transformation == 1,
         high_throughput=_CAPABILITIES in segments,
-        codestream=data[: _follow(data, offset)] + _END,
+        codestream=data[: _follow(data, offset, tiles)] + _END,
     )
 
 
@@ -104,8 +106,8 @@ def _main_header(data: bytes) -> tuple[dict[int, bytes], int]:
     raise MalformedError("the JPEG 2000 codestream's header is damaged")
 
 
-def _image(segment: bytes) -> tuple[int, int, int, int]:
-    """(height, width, components, depth) of the image and tile size segment (A.5.1)."""
+def _image(segment: bytes) -> tuple[int, int, int, int, int]:
+    """(height, width, components, depth, tiles) of the image and tile size segment (A.5.1)."""
     fields = struct.unpack_from(">2x8IH", segment)
     right, bottom, left, top, tile_width, tile_height, tile_left, tile_top, components = fields
     height, width = bottom - top, right - left
@@ -117,27 +119,40 @@ def _image(segment: bytes) -> tuple[int, int, int, int]:
     depths = list(struct.iter_unpack(">3B", segment[36 : 36 + 3 * components]))
     if len(depths) != components or not depths or len(set(depths)) > 1 or depths[0][1:] != (1, 1):
         raise MalformedError("the JPEG 2000 image has components of different depth or size")
-    return height, width, components, depths[0][0]
+    return height, width, components, depths[0][0], tiles
 
 
-def _follow(data: bytes, offset: int) -> int:
-    """Where the last tile-part ends (A.4.2): the end of codestream has to be there."""
-    for _ in range(_MAX_SEGMENTS):
+def _follow(data: bytes, offset: int, tiles: int) -> int:
+    """Where the last tile-part ends, if none is missing (A.4.2).
+
+    A tile's last tile-part mostly says how many it has.
+    """
+    parts, end = _tile_parts(data, offset)
+    found = Counter(tile for tile, _ in parts)
+    if len(found) < tiles or any(found[tile] < count for tile, count in parts):
+        raise TruncatedError("the JPEG 2000 codestream lacks a tile-part: part of it is missing")
+    return end
+
+
+def _tile_parts(data: bytes, offset: int) -> tuple[list[tuple[int, int]], int]:
+    """(tile, number of its tile-parts or 0) of each tile-part, and where the last one ends."""
+    parts: list[tuple[int, int]] = []
+    while len(parts) < _MAX_SEGMENTS:
         marker = int.from_bytes(data[offset : offset + 2], "big")
-        if marker == _TILE_PART:
-            (tile_part_bytes,) = struct.unpack_from(">I", data, offset + 6)
-            if tile_part_bytes == 0:  # the last one may leave its length open
-                return _open_end(data, offset)
-            if tile_part_bytes < 14:
-                raise MalformedError("a tile-part of the JPEG 2000 codestream is too short")
-            offset += tile_part_bytes
-        elif marker == _END_OF_CODESTREAM:
-            return offset
-        elif marker == _COMMENT:  # does not belong here, but some writers pad with it
+        if marker == _END_OF_CODESTREAM:
+            return parts, offset
+        if marker == _COMMENT:  # does not belong here, but some writers pad with it
             _open_end(data, offset)
-            return offset
-        else:
+            return parts, offset
+        if marker != _TILE_PART:
             break
+        tile, length, count = struct.unpack_from(">HIxB", data, offset + 4)
+        parts.append((tile, count))
+        if length == 0:  # the last one may leave its length open
+            return parts, _open_end(data, offset)
+        if length < _LEAST_TILE_PART:
+            raise MalformedError("a tile-part of the JPEG 2000 codestream is too short")
+        offset += length
     raise TruncatedError("the JPEG 2000 codestream has no end: part of it is missing")
 
 

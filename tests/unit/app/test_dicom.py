@@ -235,10 +235,9 @@ def test_millions_of_items_and_elements_are_not_walked() -> None:
     item, end = b"\xfe\xff\x00\xe0\0\0\0\0", b"\xfe\xff\xdd\xe0\0\0\0\0"
     sequence = b"\x08\x00\x15\x11SQ\0\0\xff\xff\xff\xff"
     element = b"\xe1\x7f\x01\x00LO\x02\x00ab"
-    with pytest.raises(MalformedError, match="more elements and items"):
-        decode(head + 65_000 * element, LIMITS)
-    with pytest.raises(MalformedError, match="damaged"):
-        decode(head + sequence + 1_000_000 * item + end, LIMITS)
+    for long in (sequence + 1_000_000 * item + end, 65_000 * element):
+        with pytest.raises(MalformedError, match="more elements and items"):
+            decode(head + long, LIMITS)
 
 
 @pytest.mark.parametrize("data", [b"\x08\x00" + bytes(50), b"\x02\x00\x10\x00UI\x04\x001.2\0"])
