@@ -28,7 +28,7 @@ from app.decoding.jpeg_stream import (
 from app.decoding.jpegxl_stream import read_jpegxl_header
 from app.decoding.pixel_layout import PixelLayout
 from app.decoding.transfer_syntaxes import CODINGS, Coding, JPEGXLLossless, syntax_name
-from app.errors import MalformedError, ServiceError
+from app.errors import MalformedError
 
 Samples = npt.NDArray[Any]
 _Decoder = Callable[[], Samples]
@@ -61,8 +61,6 @@ def decode_codestream(data: bytes, syntax: UID, layout: PixelLayout) -> tuple[Sa
     codestream.check(layout)
     try:
         samples = decoder()
-    except ServiceError:
-        raise
     except Exception:  # each decoder has its own, and its text is the library's
         raise MalformedError(
             f"the {codestream.process} frame cannot be decoded: its data are damaged"
@@ -74,8 +72,7 @@ def decode_codestream(data: bytes, syntax: UID, layout: PixelLayout) -> tuple[Sa
 
 def begins_codestream(fragment: memoryview) -> bool:
     """Whether a fragment is the first of a frame, by its first bytes."""
-    head = bytes(fragment[:12])
-    return head.startswith(_SIGNATURES)
+    return bytes(fragment[:12]).startswith(_SIGNATURES)
 
 
 _SIGNATURES: Final = (
@@ -89,7 +86,9 @@ _SIGNATURES: Final = (
 
 def _jpeg(data: bytes, syntax: UID, layout: PixelLayout) -> tuple[Codestream, _Decoder]:
     if not data.startswith(JPEG_SIGNATURE):
-        raise MalformedError("the frame is no JPEG, as its transfer syntax says")
+        raise MalformedError(
+            f"the frame is no JPEG, but its transfer syntax is {syntax_name(syntax)}"
+        )
     header = read_jpeg_header(data)
     coding = CODINGS[syntax]
     if header.marker not in _JPEG_PROCESSES[coding]:
