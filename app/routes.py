@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.errors import ClientGoneError, ServiceError, error_classes
+from app.frames import segment_frames
 from app.problems import PROBLEM_TYPE, problem_response
 from app.record import RequestRecord, record_of
 from app.schemas import (
@@ -69,10 +70,10 @@ async def segment(
 ) -> Response:
     """Finds and outlines every object in one or many radiographs.
 
-    Send a DICOM, PNG or JPEG file as the body, or several as `multipart/form-data`; form fields
-    that are not files are passed over. What a file is, its bytes decide. In a form a bad file gets
-    an `error` in its place and the others are answered; if none can be, the status is that of the
-    first error.
+    Send a DICOM, PNG, JPEG or TIFF file as the body, or several as `multipart/form-data`; form
+    fields that are not files are passed over. What a file is, its bytes decide. Where there are
+    several images, in a form or by `frame`, a bad one gets an `error` in its place and the others
+    are answered; if none can be, the status is that of the first error.
     """
     with service.lifecycle.admission():
         service.batcher.check_room()
@@ -127,12 +128,13 @@ PATHS: Final = frozenset(
 async def _segment_all(
     service: Service, upload: Upload, query: SegmentQuery, deadline: float
 ) -> list[Attempt]:
-    return await asyncio.gather(
+    attempts = await asyncio.gather(
         *(
-            service.segmenter.segment(index, file, query, deadline)
+            segment_frames(service.segmenter, index, file, query, deadline)
             for index, file in enumerate(upload.files)
         )
     )
+    return [attempt for frames in attempts for attempt in frames]
 
 
 async def _unless_client_leaves(request: Request, work: Coroutine[Any, Any, T]) -> T:
@@ -159,11 +161,11 @@ def _respond(
     service: Service, record: RequestRecord, upload: Upload, attempts: list[Attempt]
 ) -> Response:
     errors = [attempt.result for attempt in attempts if isinstance(attempt.result, ServiceError)]
-    if errors and not upload.in_parts:
+    if errors and len(attempts) == 1 and not upload.in_parts:
         raise errors[0]
     for error in errors:
         service.metrics.count_rejected(error.kind)
-    images = [_image(index, attempt, record) for index, attempt in enumerate(attempts)]
+    images = [_image(attempt, record) for attempt in attempts]
     if len(errors) == len(attempts):
         record.error = errors[0].kind
         details = FailedRequest(
@@ -182,22 +184,24 @@ def _respond(
     return Response(answer.model_dump_json(), media_type="application/json")
 
 
-def _image(index: int, attempt: Attempt, record: RequestRecord) -> ImageAnswer | ImageFailure:
+def _image(attempt: Attempt, record: RequestRecord) -> ImageAnswer | ImageFailure:
     if isinstance(attempt.result, ImageAnswer):
         return attempt.result
     details = ProblemDetails.of(attempt.result, record.request_id)
-    return ImageFailure(index=index, sha256=attempt.sha256, error=details)
+    return ImageFailure(
+        index=attempt.index, sha256=attempt.sha256, frame=attempt.frame, error=details
+    )
 
 
 def _facts(attempt: Attempt) -> dict[str, object]:
     """What the log may know of an image."""
-    if isinstance(attempt.result, ServiceError) or attempt.radiograph is None:
+    if isinstance(attempt.result, ServiceError) or attempt.source is None:
         kind = attempt.result.kind if isinstance(attempt.result, ServiceError) else None
         return {"error": kind}
-    result, radiograph = attempt.result, attempt.radiograph
+    result, source = attempt.result, attempt.source
     return {
-        "kind": radiograph.kind,
-        "encoding": radiograph.encoding,
+        "kind": source.kind,
+        "encoding": source.encoding,
         "height": result.height,
         "width": result.width,
         "frame": result.frame,

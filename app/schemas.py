@@ -31,7 +31,13 @@ class SegmentQuery(BaseModel):
         int | None,
         Field(ge=1, description="Most instances of an image, best first; the model's if absent."),
     ] = None
-    frame: Annotated[int, Field(ge=0, description="Which frame of a multi-frame DICOM.")] = 0
+    frame: Annotated[
+        str,
+        Field(
+            pattern=r"^([0-9]{1,9}(-[0-9]{1,9})?|all)$",
+            description="Which frames of a multi-frame DICOM, from 0: `2`, `0-4` or `all`.",
+        ),
+    ] = "0"
 
 
 class ProblemDetails(Schema):
@@ -105,15 +111,16 @@ class ImageAnswer(Schema):
 
 
 class ImageFailure(Schema):
-    """Why one file of several has no answer."""
+    """Why one of several images has no answer."""
 
     index: int
     sha256: str
+    frame: int
     error: ProblemDetails
 
 
 class FailedRequest(ProblemDetails):
-    """The problem of the first of several files, none of which could be answered."""
+    """The problem of the first of several images, none of which could be answered."""
 
     images: list[ImageFailure]
 
@@ -141,7 +148,7 @@ class Health(Schema):
 
 
 class SegmentAnswer(Schema):
-    """The answer to `POST /segment`, one image for each file, in the request's order."""
+    """The answer to `POST /segment`, one image for each file and frame, in the request's order."""
 
     model_config = ConfigDict(
         frozen=True,

@@ -1,4 +1,4 @@
-"""One image's way through the service: decode, letterbox, wait, infer, encode.
+"""One frame's way through the service: decode, letterbox, wait, infer, encode.
 
 Decoding and encoding run in a thread pool of their own, so that probes are answered meanwhile.
 The errors of one image stay with it.
@@ -16,7 +16,7 @@ from typing import ParamSpec, TypeVar
 
 from app.batching import Batcher, Canvas, Outcome
 from app.decoding.decode import decode
-from app.decoding.radiograph import Limits, Radiograph
+from app.decoding.radiograph import FileKind, Limits, Radiograph
 from app.errors import DeadlineError, ServiceError
 from app.inference import Engine
 from app.masks import encode
@@ -44,22 +44,35 @@ class Prepared:
 
 
 @dataclass(frozen=True)
+class Source:
+    """What an answered image came from: the file's kind, its encoding and its number of frames."""
+
+    kind: FileKind
+    encoding: str
+    frames: int
+
+
+@dataclass(frozen=True)
 class Attempt:
-    """What became of one file.
+    """What became of one frame of a file.
 
     Attributes:
-        sha256: of its bytes.
+        index: the file's place in the request.
+        frame: which of its frames.
+        sha256: of the file's bytes.
         result: its answer, or why there is none.
-        radiograph: the decoded image of an answer.
+        source: what an answer came from.
     """
 
+    index: int
+    frame: int
     sha256: str
     result: ImageAnswer | ServiceError
-    radiograph: Radiograph | None = None
+    source: Source | None = None
 
 
 class Segmenter:
-    """Segments single files.
+    """Segments single frames.
 
     Args:
         engine: whose manifest says how.
@@ -67,6 +80,9 @@ class Segmenter:
         pool: threads that decode and encode.
         limits: what a file may ask of the decoder.
         metrics: told of the time in each stage.
+
+    Attributes:
+        max_batch: most images that share one run of the model.
     """
 
     def __init__(
@@ -77,6 +93,7 @@ class Segmenter:
         limits: Limits,
         metrics: Metrics,
     ) -> None:
+        self.max_batch = engine.batch_sizes[-1]
         self._manifest = engine.manifest
         self._batcher = batcher
         self._pool = pool
@@ -84,34 +101,36 @@ class Segmenter:
         self._metrics = metrics
 
     async def segment(
-        self, index: int, file: UploadedFile, query: SegmentQuery, deadline: float
+        self, index: int, file: UploadedFile, query: SegmentQuery, deadline: float, frame: int
     ) -> Attempt:
-        """Segments one file; its errors are in the result.
+        """Segments one frame of a file; its errors are in the result.
 
         Args:
-            index: its place in the request.
+            index: the file's place in the request.
             file: its bytes.
             query: the request's parameters.
             deadline: event loop time by which the answer must be there.
+            frame: which frame, from 0.
         """
         try:
-            answer, radiograph = await self._segment(index, file, query, deadline)
+            answer, source = await self._segment(index, file, query, deadline, frame)
         except ServiceError as error:
-            return Attempt(file.sha256, error)
+            return Attempt(index, frame, file.sha256, error)
         except Exception:
             _logger.exception("an image failed unexpectedly")
-            return Attempt(file.sha256, ServiceError("the service failed on this image"))
-        return Attempt(file.sha256, answer, radiograph)
+            failure = ServiceError("the service failed on this image")
+            return Attempt(index, frame, file.sha256, failure)
+        return Attempt(index, frame, file.sha256, answer, source)
 
     async def _segment(
-        self, index: int, file: UploadedFile, query: SegmentQuery, deadline: float
-    ) -> tuple[ImageAnswer, Radiograph]:
+        self, index: int, file: UploadedFile, query: SegmentQuery, deadline: float, frame: int
+    ) -> tuple[ImageAnswer, Source]:
         if file.refusal is not None:
             raise file.refusal
         try:
             async with asyncio.timeout_at(deadline):
                 with self._batcher.place() as place:
-                    prepared = await self._in_pool(self._prepare, file.data, query.frame)
+                    prepared = await self._in_pool(self._prepare, file.data, frame)
                     outcome = await self._batcher.infer(prepared.canvas, place)
                 instances, seconds = await self._in_pool(
                     self._describe, outcome.instances, prepared.letterbox, query
@@ -125,8 +144,9 @@ class Segmenter:
             postprocess_seconds=seconds,
         )
         self._observe(prepared.seconds, outcome, seconds, instances)
-        answer = _answer(index, file.sha256, prepared.radiograph, instances, timings)
-        return answer, prepared.radiograph
+        film = prepared.radiograph
+        answer = _answer(index, file.sha256, film, instances, timings)
+        return answer, Source(film.kind, film.encoding, film.frames)
 
     async def _in_pool(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()

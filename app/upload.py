@@ -30,7 +30,7 @@ from app.errors import (
 
 MULTIPART: Final = "multipart/form-data"
 SNIFFED: Final = "application/octet-stream"
-FILE_TYPES: Final = ("application/dicom", "image/png", "image/jpeg", SNIFFED)
+FILE_TYPES: Final = ("application/dicom", "image/png", "image/jpeg", "image/tiff", SNIFFED)
 MAX_PARTS: Final = 100
 
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}")

@@ -29,6 +29,8 @@ MEDIA_TYPES = {
     ".jpeg": "image/jpeg",
     ".jpg": "image/jpeg",
     ".png": "image/png",
+    ".tif": "image/tiff",
+    ".tiff": "image/tiff",
 }
 COLOURS = ((255, 176, 64), (96, 208, 80), (64, 160, 255), (224, 96, 224), (64, 224, 240))  # BGR
 RESEARCH_USE = "Research use only: not for diagnosis or treatment."
@@ -153,7 +155,7 @@ def draw(film: Picture, image: Json) -> Picture:
 def main() -> None:
     """Asks the service about one film and shows its answer."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("film", type=Path, help="a DICOM, PNG or JPEG file")
+    parser.add_argument("film", type=Path, help="a DICOM, PNG, JPEG or TIFF file")
     parser.add_argument("--url", default="http://127.0.0.1:8000")
     parser.add_argument("--key", help="sent as a bearer token, where the service asks for one")
     parser.add_argument("--out", type=Path, help="where to write the film with the answer drawn")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from app.decoding.dicom import decode_dicom
 from app.decoding.dicom_file import looks_like_dicom
+from app.decoding.jpeg_stream import JPEG_SIGNATURE
 from app.decoding.png_chunks import PNG_SIGNATURE
 from app.decoding.radiograph import FileKind, Limits, Radiograph
-from app.decoding.raster import JPEG_SIGNATURE, decode_jpeg, decode_png
+from app.decoding.raster import decode_jpeg, decode_png
+from app.decoding.tiff import decode_tiff
+from app.decoding.tiff_header import TIFF_SIGNATURES
 from app.errors import EmptyError, MalformedError
 
 
@@ -16,6 +19,8 @@ def sniff(data: bytes) -> FileKind | None:
         return "png"
     if data.startswith(JPEG_SIGNATURE):
         return "jpeg"
+    if data.startswith(TIFF_SIGNATURES):
+        return "tiff"
     return "dicom" if looks_like_dicom(data) else None
 
 
@@ -31,7 +36,7 @@ def decode(data: bytes, limits: Limits, frame: int = 0) -> Radiograph:
         frame: which frame, from 0; a single image has frame 0 only.
 
     Raises:
-        MalformedError: for bytes that are empty, truncated, or none of DICOM, PNG and JPEG.
+        MalformedError: for bytes that are empty, truncated, or none of DICOM, PNG, JPEG and TIFF.
         ImageTooLargeError: above the pixel limit.
         UnsupportedEncodingError: for pixels in an encoding that is not read.
         NotSegmentableError: for what is no radiograph.
@@ -46,7 +51,9 @@ def decode(data: bytes, limits: Limits, frame: int = 0) -> Radiograph:
             return decode_png(data, limits, frame)
         case "jpeg":
             return decode_jpeg(data, limits, frame)
+        case "tiff":
+            return decode_tiff(data, limits, frame)
         case None:
             raise MalformedError(
-                f"the {len(data):,} bytes are neither DICOM nor PNG nor JPEG by their signature"
+                f"the {len(data):,} bytes are none of DICOM, PNG, JPEG and TIFF by their signature"
             )

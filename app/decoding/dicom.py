@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from app.decoding.dicom_file import parse_dicom
-from app.decoding.dicom_pixels import PixelLayout, read_frame
+from app.decoding.dicom_pixels import read_frame
 from app.decoding.elements import numbers, text
 from app.decoding.grey import to_grey
 from app.decoding.grey_description import GreyDescription
 from app.decoding.modalities import check_projection
+from app.decoding.pixel_layout import PixelLayout
 from app.decoding.radiograph import Limits, Radiograph
 from app.decoding.spacing import choose_spacing
 from app.errors import NotSegmentableError
@@ -22,7 +23,7 @@ def decode_dicom(data: bytes, limits: Limits, frame: int) -> Radiograph:
     file = parse_dicom(data)
     dataset = file.dataset
     check_projection(text(dataset, "SOPClassUID"), text(dataset, "Modality"))
-    if "PixelData" not in dataset:
+    if "PixelData" not in dataset and file.encapsulated is None:
         raise NotSegmentableError("the DICOM object has no pixel data")
     layout = PixelLayout.of(dataset, limits)
     description = GreyDescription.of(dataset)
@@ -42,4 +43,5 @@ def decode_dicom(data: bytes, limits: Limits, frame: int) -> Radiograph:
         frame=frame,
         kind="dicom",
         encoding=str(file.transfer_syntax),
+        frames=layout.frames,
     )

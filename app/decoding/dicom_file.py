@@ -1,7 +1,8 @@
 """The outer shape of a DICOM file: preamble, file meta information, data set.
 
 The file meta is walked here rather than by pydicom, since a deflated data set has to be inflated
-under a limit, and pydicom inflates it without one. The data set itself is pydicom's.
+under a limit, and pydicom inflates it without one. So are the items of encapsulated pixel data. The
+rest of the data set is pydicom's.
 """
 
 from __future__ import annotations
@@ -16,31 +17,26 @@ from io import BytesIO
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import data_element_generator
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
-    RLELossless,
 )
 
+from app.decoding.encapsulation import Encapsulated, read_items
+from app.decoding.transfer_syntaxes import check_syntax
 from app.errors import (
     ImageTooLargeError,
     MalformedError,
     ServiceError,
     TruncatedError,
-    UnsupportedEncodingError,
 )
 
-SUPPORTED_SYNTAXES = (
-    ImplicitVRLittleEndian,
-    ExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    DeflatedExplicitVRLittleEndian,
-    RLELossless,
-)
 MAX_INFLATED_BYTES = 256 * 2**20
+_MAX_READS = 8_000  # two or three an element, of which a radiograph has some hundreds
 
 _PREAMBLE_BYTES = 128
 _PREFIX = b"DICM"
@@ -49,6 +45,9 @@ _VALUE_REPRESENTATION = re.compile(rb"[A-Z]{2}")
 _FIRST_GROUPS = (b"\x02\x00", b"\x08\x00")
 _TRANSFER_SYNTAX_ELEMENT = 0x0010
 _UNDEFINED_LENGTH = 0xFFFFFFFF
+_PIXEL_DATA_TAG = Tag("PixelData")
+_PIXEL_DATA = b"\xe0\x7f\x10\x00"
+_LONG_HEADER_BYTES = 12  # tag, value representation, two reserved bytes, length
 
 
 @dataclass(frozen=True)
@@ -57,11 +56,27 @@ class DicomFile:
 
     Attributes:
         transfer_syntax: UID of how the data set is encoded.
-        dataset: its elements, not yet converted from bytes.
+        dataset: its elements, not yet converted from bytes; without encapsulated pixel data.
+        encapsulated: the items of encapsulated pixel data; None where they are native or absent.
     """
 
     transfer_syntax: UID
     dataset: Dataset
+    encapsulated: Encapsulated | None = None
+
+
+class _MeteredStream(BytesIO):
+    """Bytes that may be read in so many pieces only: millions of empty items take minutes."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._reads += 1
+        if self._reads > _MAX_READS:
+            raise MalformedError("the DICOM file has more elements and items than a radiograph has")
+        return super().read(size)
 
 
 def looks_like_dicom(data: bytes) -> bool:
@@ -97,15 +112,22 @@ def _parse(data: bytes) -> DicomFile:
     has_prefix = data[_PREAMBLE_BYTES : _PREAMBLE_BYTES + 4] == _PREFIX
     meta, offset = _file_meta(data, _PREAMBLE_BYTES + 4 if has_prefix else 0)
     syntax = UID(meta.decode("ascii", "replace").rstrip("\0 ")) if meta else _guess(data, offset)
-    _check_syntax(syntax)
+    check_syntax(syntax)
     body = _inflate(data[offset:]) if syntax == DeflatedExplicitVRLittleEndian else data
-    stream = BytesIO(body)
+    stream = _MeteredStream(body)
     stream.seek(0 if body is not data else offset)
     implicit, little = syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
     elements = {element.tag: element for element in _complete(stream, len(body), implicit, little)}
+    encapsulated = None
+    if body.startswith(_PIXEL_DATA, stream.tell()):
+        encapsulated, end = read_items(body, stream.tell() + _LONG_HEADER_BYTES)
+        stream.seek(end)
+        elements |= {one.tag: one for one in _complete(stream, len(body), implicit, little)}
+    if any(stream.read()):  # a file may be padded with zeros
+        raise TruncatedError("the DICOM file ends within an element")
     dataset = Dataset(elements)
     dataset.set_original_encoding(implicit, little)
-    return DicomFile(syntax, dataset)
+    return DicomFile(syntax, dataset, encapsulated)
 
 
 def _file_meta(data: bytes, offset: int) -> tuple[bytes | None, int]:
@@ -131,18 +153,6 @@ def _guess(data: bytes, offset: int) -> UID:
     return ExplicitVRLittleEndian if explicit else ImplicitVRLittleEndian
 
 
-def _check_syntax(syntax: UID) -> None:
-    if syntax in SUPPORTED_SYNTAXES:
-        return
-    if not syntax.is_valid:
-        raise MalformedError("the DICOM file's transfer syntax is not a valid UID")
-    name = syntax.name if syntax.name != syntax else "unknown to this service"
-    raise UnsupportedEncodingError(
-        f"transfer syntax {syntax} ({name}) is not supported; supported are "
-        + ", ".join(f"{known} ({known.name})" for known in SUPPORTED_SYNTAXES)
-    )
-
-
 def _inflate(deflated: bytes) -> bytes:
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     body = inflater.decompress(deflated, MAX_INFLATED_BYTES)
@@ -158,9 +168,12 @@ def _inflate(deflated: bytes) -> bytes:
 def _complete(
     stream: BytesIO, length: int, implicit: bool, little: bool
 ) -> Iterator[DataElement | RawDataElement]:
-    """The elements of a data set, all of them whole: pydicom passes over an early end."""
+    """The elements up to encapsulated pixel data, all of them whole.
+
+    pydicom passes over an early end. The stream is left where the last whole element ends.
+    """
     end = stream.tell()
-    for element in data_element_generator(stream, implicit, little):
+    for element in data_element_generator(stream, implicit, little, _is_encapsulated):
         if (
             isinstance(element, RawDataElement)
             and element.length != _UNDEFINED_LENGTH
@@ -170,5 +183,7 @@ def _complete(
         end = stream.tell()
         yield element
     stream.seek(end)
-    if any(stream.read()):  # a file may be padded with zeros
-        raise TruncatedError("the DICOM file ends within an element")
+
+
+def _is_encapsulated(tag: BaseTag, _vr: str | None, length: int) -> bool:
+    return tag == _PIXEL_DATA_TAG and length == _UNDEFINED_LENGTH

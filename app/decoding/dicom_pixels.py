@@ -2,88 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable
+from typing import Final
 
 import cv2
 import numpy as np
-from pydicom.dataset import Dataset
-from pydicom.encaps import get_frame
-from pydicom.uid import ExplicitVRBigEndian, RLELossless
+from pydicom.uid import ExplicitVRBigEndian
 
+from app.decoding.codecs import Samples, begins_codestream, decode_codestream
 from app.decoding.dicom_file import DicomFile
-from app.decoding.elements import integer, text, value_of
-from app.decoding.radiograph import Limits
+from app.decoding.elements import value_of
+from app.decoding.encapsulation import frame_bytes
+from app.decoding.pixel_layout import PixelLayout
 from app.decoding.run_lengths import decode_segments
+from app.decoding.transfer_syntaxes import CODINGS, Coding, syntax_name
 from app.errors import (
     InvalidParameterError,
     MalformedError,
-    NotSegmentableError,
     TruncatedError,
 )
 from model.contract.grey import Grey, as_grey
-
-_SAMPLES = {"MONOCHROME1": 1, "MONOCHROME2": 1, "RGB": 3, "YBR_FULL": 3}
-
-
-@dataclass(frozen=True)
-class PixelLayout:
-    """How cells lie in the pixel data (PS3.3 C.7.6.3).
-
-    Attributes:
-        rows: height.
-        columns: width.
-        frames: how many images follow each other.
-        samples: 1 for grey, 3 for colour.
-        bits: of a cell, 8 or 16.
-        planar: whether colour comes as three planes rather than pixel by pixel.
-        photometric: photometric interpretation.
-    """
-
-    rows: int
-    columns: int
-    frames: int
-    samples: int
-    bits: int
-    planar: bool
-    photometric: str
-
-    @property
-    def frame_bytes(self) -> int:
-        """Bytes of one frame without compression."""
-        return self.rows * self.columns * self.samples * self.bits // 8
-
-    @classmethod
-    def of(cls, dataset: Dataset, limits: Limits) -> PixelLayout:
-        """Reads the layout and refuses what cannot be segmented.
-
-        Raises:
-            MalformedError: for missing or contradictory elements.
-            ImageTooLargeError: above the pixel limit.
-            NotSegmentableError: for pixels that are neither grey nor true colour.
-        """
-        rows, columns = integer(dataset, "Rows"), integer(dataset, "Columns")
-        limits.check(rows, columns)
-        frames = integer(dataset, "NumberOfFrames", default=1)
-        photometric = text(dataset, "PhotometricInterpretation") or "MONOCHROME2"
-        samples = integer(dataset, "SamplesPerPixel", default=1)
-        bits = integer(dataset, "BitsAllocated")
-        if photometric not in _SAMPLES:
-            known = photometric in {"PALETTE COLOR", "YBR_FULL_422", "YBR_RCT", "YBR_ICT", "ARGB"}
-            raise NotSegmentableError(
-                f"photometric interpretation {photometric if known else 'not known'} is not "
-                f"supported: only {', '.join(_SAMPLES)} are"
-            )
-        if samples != _SAMPLES[photometric]:
-            raise MalformedError(f"{photometric} does not have {samples} samples per pixel")
-        if bits not in ((8, 16) if samples == 1 else (8,)):
-            raise NotSegmentableError(
-                f"{photometric} with {bits} bits allocated is not supported: grey may have "
-                "8 or 16, colour 8"
-            )
-        if frames < 1:
-            raise MalformedError(f"the number of frames is {frames}")
-        planar = samples > 1 and integer(dataset, "PlanarConfiguration", default=0) == 1
-        return cls(rows, columns, frames, samples, bits, planar, photometric)
 
 
 def read_frame(file: DicomFile, layout: PixelLayout, frame: int) -> Grey:
@@ -99,72 +38,144 @@ def read_frame(file: DicomFile, layout: PixelLayout, frame: int) -> Grey:
 
     Raises:
         InvalidParameterError: for a frame that is not there.
-        NotSegmentableError: if there are no pixels.
-        MalformedError: if they are not as many as the layout says.
+        NotSegmentableError: for a codestream that holds no radiograph.
+        MalformedError: if they are not as many as the layout says, or damaged.
     """
     if not 0 <= frame < layout.frames:
         raise InvalidParameterError(
             f"frame is {frame}, but the file has {layout.frames} frames, from 0"
         )
-    if "PixelData" not in file.dataset:
-        raise NotSegmentableError("the DICOM object has no pixel data")
+    if CODINGS[file.transfer_syntax] is Coding.NATIVE:
+        cells = _native_frame(file, layout, frame)
+    else:
+        cells = _encapsulated_frame(file, layout, frame)
+    return cells if cells.ndim == 2 else _luminance(cells, layout)
+
+
+def _native_frame(file: DicomFile, layout: PixelLayout, frame: int) -> Grey:
+    if file.encapsulated is not None:
+        raise MalformedError(
+            "the pixel data are encapsulated, but the transfer syntax is "
+            f"{syntax_name(file.transfer_syntax)}"
+        )
     data = value_of(file.dataset, "PixelData")
     if not isinstance(data, bytes):
         raise TruncatedError("the pixel data are empty")
-    if file.transfer_syntax == RLELossless:
-        cells = _run_length_frame(data, layout, frame)
-    else:
-        cells = _native_frame(data, layout, frame, file)
-    return cells if layout.samples == 1 else _luminance(cells, layout)
-
-
-def _native_frame(data: bytes, layout: PixelLayout, frame: int, file: DicomFile) -> Grey:
-    expected = layout.frame_bytes * layout.frames
-    if len(data) < expected:
-        raise TruncatedError(
-            f"the pixel data have {len(data):,} bytes, but {layout.frames} x {layout.rows} x "
-            f"{layout.columns} pixels need {expected:,}"
-        )
-    if len(data) > expected + expected % 2:
-        raise MalformedError(
-            f"the pixel data have {len(data):,} bytes, more than the {expected:,} that "
-            f"{layout.frames} x {layout.rows} x {layout.columns} pixels need"
-        )
+    _check_length(data, layout.frame_bytes * layout.frames, layout.frames, layout)
     big = file.transfer_syntax == ExplicitVRBigEndian
-    if big and layout.bits == 8 and file.dataset["PixelData"].VR == "OW":
+    if big and layout.bits.allocated == 8 and file.dataset["PixelData"].VR == "OW":
         # PS3.5 A.3: bytes in words are swapped with the words
         padded = data + bytes(len(data) % 2)
         data = np.frombuffer(padded, ">u2").astype("<u2").tobytes()
-    start = frame * layout.frame_bytes
-    kind = "u1" if layout.bits == 8 else (">u2" if big else "<u2")
-    count = layout.frame_bytes * 8 // layout.bits
-    return as_grey(np.frombuffer(data, kind, count, start).reshape(_shape(layout)))
+    return _as_stored(data, layout, frame * layout.frame_bytes, ">" if big else "<")
 
 
-def _run_length_frame(data: bytes, layout: PixelLayout, frame: int) -> Grey:
-    try:
-        encoded = get_frame(data, frame, number_of_frames=layout.frames)
-    except Exception:  # whatever pydicom makes of damaged items
-        raise MalformedError("the RLE pixel data are damaged: a frame cannot be found") from None
+def _encapsulated_frame(file: DicomFile, layout: PixelLayout, frame: int) -> Grey:
+    if file.encapsulated is None:
+        raise MalformedError(
+            "the pixel data are not encapsulated, as the transfer syntax "
+            f"{syntax_name(file.transfer_syntax)} has to be"
+        )
+    coding = CODINGS[file.transfer_syntax]
+    # Of these each frame is one fragment, and nothing in it tells where a codestream begins.
+    tellable = coding not in (Coding.RLE, Coding.ENCAPSULATED, Coding.DEFLATED)
+    data = frame_bytes(
+        file.encapsulated,
+        layout.frames,
+        frame,
+        _extended_offsets(file),
+        begins_codestream if tellable else None,
+    )
+    if coding in _UNPACKERS:
+        return _UNPACKERS[coding](data, layout)
+    samples, codestream = decode_codestream(data, file.transfer_syntax, layout)
+    return _to_cells(samples, layout, exact=codestream.reversible, signed=codestream.signed)
+
+
+def _extended_offsets(file: DicomFile) -> tuple[int, ...]:
+    """The Extended Offset Table (PS3.3 C.7.6.3.1.8), empty where absent."""
+    table = value_of(file.dataset, "ExtendedOffsetTable")
+    if not isinstance(table, bytes):
+        return ()
+    return tuple(np.frombuffer(table[: len(table) // 8 * 8], "<u8").tolist())
+
+
+def _to_cells(samples: Samples, layout: PixelLayout, *, exact: bool, signed: bool) -> Grey:
+    """Decoded samples as the cells that a native file would hold.
+
+    What is not exact may lie beyond the bits stored, and would wrap around where they are cut off.
+    What is exact may hold an overlay there, and is left alone.
+    """
+    bits = layout.bits
+    if not exact and bits.high == bits.stored - 1 and signed == bits.signed:
+        lowest = -(1 << (bits.stored - 1)) if signed else 0
+        samples = np.clip(samples, lowest, lowest + (1 << bits.stored) - 1)
+    kind = f"{samples.dtype.kind}{bits.allocated // 8}"
+    return as_grey(samples.astype(kind, copy=False).view(f"u{bits.allocated // 8}"))
+
+
+def _run_length(data: bytes, layout: PixelLayout) -> Grey:
     pixels = layout.rows * layout.columns
-    planes = decode_segments(encoded, layout.samples * layout.bits // 8, pixels)
-    if layout.bits == 8:
+    planes = decode_segments(data, layout.samples * layout.bits.allocated // 8, pixels)
+    if layout.bits.allocated == 8:
         interleaved = planes.T.reshape(layout.rows, layout.columns, layout.samples)
         return as_grey(interleaved[:, :, 0] if layout.samples == 1 else interleaved)
-    high, low = planes.astype(np.uint16)
-    return as_grey(((high << 8) | low).reshape(layout.rows, layout.columns))
+    cells = planes[0].astype(np.uint16)  # the higher byte comes first
+    cells <<= 8
+    cells |= planes[1]
+    return as_grey(cells.reshape(layout.rows, layout.columns))
 
 
-def _shape(layout: PixelLayout) -> tuple[int, ...]:
+def _uncompressed(data: bytes, layout: PixelLayout) -> Grey:
+    _check_length(data, layout.frame_bytes, 1, layout)
+    return _as_stored(data, layout, 0, "<")
+
+
+def _deflated(data: bytes, layout: PixelLayout) -> Grey:
+    """A frame of its own deflate stream (PS3.5 A.4.13), inflated no further than it may be."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        inflated = inflater.decompress(data, layout.frame_bytes + 2)
+    except zlib.error:
+        raise MalformedError("the deflated frame is damaged") from None
+    return _uncompressed(inflated, layout)
+
+
+_UNPACKERS: Final[dict[Coding, Callable[[bytes, PixelLayout], Grey]]] = {
+    Coding.RLE: _run_length,
+    Coding.ENCAPSULATED: _uncompressed,
+    Coding.DEFLATED: _deflated,
+}
+
+
+def _check_length(data: bytes, expected: int, frames: int, layout: PixelLayout) -> None:
+    shape = f"{frames} x {layout.rows} x {layout.columns} pixels"
+    if len(data) < expected:
+        raise TruncatedError(
+            f"the pixel data have {len(data):,} bytes, but {shape} need {expected:,}"
+        )
+    if len(data) > expected + expected % 2:
+        raise MalformedError(
+            f"the pixel data have {len(data):,} bytes, more than the {expected:,} that {shape} need"
+        )
+
+
+def _as_stored(data: bytes, layout: PixelLayout, start: int, byte_order: str) -> Grey:
+    """Uncompressed cells: [H, W], or [H, W, 3] with what `_luminance` wants."""
+    kind = f"{byte_order}u{layout.bits.allocated // 8}"
+    cells = np.frombuffer(data, kind, layout.frame_cells, start)
+    rows, columns = layout.rows, layout.columns
+    if layout.photometric == "YBR_FULL_422":  # Y Y CB CR for two pixels, PS3.3 C.7.6.3.1.2
+        return as_grey(cells.reshape(rows, columns // 2, 4)[:, :, :2].reshape(rows, columns))
     if layout.samples == 1:
-        return layout.rows, layout.columns
+        return as_grey(cells.reshape(rows, columns))
     if layout.planar:
-        return layout.samples, layout.rows, layout.columns
-    return layout.rows, layout.columns, layout.samples
+        return as_grey(np.moveaxis(cells.reshape(layout.samples, rows, columns), 0, -1))
+    return as_grey(cells.reshape(rows, columns, layout.samples))
 
 
 def _luminance(cells: Grey, layout: PixelLayout) -> Grey:
-    pixels = cells if cells.shape[-1] == 3 else np.moveaxis(cells, 0, -1)
-    if layout.photometric == "YBR_FULL":  # PS3.3 C.7.6.3.1.2: Y is the luminance
-        return as_grey(pixels[:, :, 0])
-    return as_grey(cv2.cvtColor(as_grey(np.ascontiguousarray(pixels)), cv2.COLOR_RGB2GRAY))
+    """Grey of [H, W, 3]: luminance in front, or red, green and blue."""
+    if layout.photometric.startswith("YBR_FULL"):  # PS3.3 C.7.6.3.1.2: Y is the luminance
+        return as_grey(cells[:, :, 0])
+    return as_grey(cv2.cvtColor(as_grey(np.ascontiguousarray(cells)), cv2.COLOR_RGB2GRAY))

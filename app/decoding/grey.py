@@ -97,14 +97,18 @@ def apply_window(levels: Levels, window: Window) -> Levels:
 def _values_of_interest(
     cells: Grey, levels: Levels, padded: npt.NDArray[np.bool_], description: GreyDescription
 ) -> tuple[Levels, GreyRecipe]:
-    """Grey in [0, 1] for each cell, by the file's VOI LUT or window (PS3.3 C.11.2), or without."""
-    if description.voi_lut is not None:
-        table = description.voi_lut
-        return np.clip(look_up(levels, table) / table.full_scale, 0, 1), "voi_lut"
-    if description.window is not None:
-        return apply_window(levels, description.window), "window"
-    if _is_display_ready(description):
-        return levels / 255, "as_stored"
+    """Grey in [0, 1] for each cell, by the file's VOI LUT or window (PS3.3 C.11.2), or without.
+
+    By the standard what is for processing has none, even if a window is left in the file.
+    """
+    if not description.for_processing:
+        if description.voi_lut is not None:
+            table = description.voi_lut
+            return np.clip(look_up(levels, table) / table.full_scale, 0, 1), "voi_lut"
+        if description.window is not None:
+            return apply_window(levels, description.window), "window"
+        if _is_display_ready(description):
+            return levels / 255, "as_stored"
     low, high = percentile_range(levels, np.where(padded, 0, histogram(cells)))
     return np.clip((levels - low) / (high - low if high > low else 1.0), 0, 1), "percentiles"
 

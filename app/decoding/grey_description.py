@@ -10,6 +10,8 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from app.decoding.elements import first_item, integer, number, numbers, text, value_of
+from app.decoding.modalities import FOR_PROCESSING
+from app.decoding.pixel_layout import SampleBits
 from app.errors import MalformedError
 
 WindowFunction = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
@@ -62,6 +64,7 @@ class GreyDescription:
         voi_lut: takes precedence over the window.
         window: the first of the file's windows.
         inverted: whether the smallest value is white.
+        for_processing: whether the film is raw, so that a window in it means nothing.
     """
 
     bits_allocated: int
@@ -75,6 +78,7 @@ class GreyDescription:
     voi_lut: LookupTable | None = None
     window: Window | None = None
     inverted: bool = False
+    for_processing: bool = False
 
     @classmethod
     def of(cls, dataset: Dataset) -> GreyDescription:
@@ -83,29 +87,24 @@ class GreyDescription:
         Raises:
             MalformedError: for values that contradict each other or cannot be read.
         """
-        allocated = integer(dataset, "BitsAllocated")
-        stored = integer(dataset, "BitsStored", default=allocated)
-        high = integer(dataset, "HighBit", default=stored - 1)
-        if not 1 <= stored <= high + 1 <= allocated:
-            raise MalformedError(
-                f"{stored} bits stored up to bit {high} do not fit into {allocated} bits allocated"
-            )
-        signed = integer(dataset, "PixelRepresentation", default=0) == 1
+        bits = SampleBits.of(dataset)
         slope, intercept = number(dataset, "RescaleSlope"), number(dataset, "RescaleIntercept")
         return cls(
-            bits_allocated=allocated,
-            bits_stored=stored,
-            high_bit=high,
-            signed=signed,
-            padding=_padding(dataset, stored, signed),
-            modality_lut=_lookup_table(dataset, "ModalityLUTSequence"),
+            bits_allocated=bits.allocated,
+            bits_stored=bits.stored,
+            high_bit=bits.high,
+            signed=bits.signed,
+            padding=_padding(dataset, bits.stored, bits.signed),
+            modality_lut=_lookup_table(dataset, "ModalityLUTSequence", bits.signed),
             # A slope of 0 would make the image one grey: some writers fill it in as "none".
             slope=slope if slope else 1.0,
             intercept=(intercept or 0.0) if slope else 0.0,
-            voi_lut=_lookup_table(dataset, "VOILUTSequence"),
+            voi_lut=_lookup_table(dataset, "VOILUTSequence", bits.signed),
             window=_window(dataset),
             inverted=text(dataset, "PhotometricInterpretation") == "MONOCHROME1"
             or text(dataset, "PresentationLUTShape") == "INVERSE",
+            for_processing=text(dataset, "PresentationIntentType") == "FOR PROCESSING"
+            or text(dataset, "SOPClassUID") in FOR_PROCESSING,
         )
 
 
@@ -135,13 +134,16 @@ def _window(dataset: Dataset) -> Window | None:
     return Window(center, width, function) if width >= smallest else None
 
 
-def _lookup_table(dataset: Dataset, keyword: str) -> LookupTable | None:
+def _lookup_table(dataset: Dataset, keyword: str, signed: bool) -> LookupTable | None:
     item = first_item(dataset, keyword)
     if item is None:
         return None
     descriptor, data = _descriptor(item), value_of(item, "LUTData")
     entries = descriptor[0] & 0xFFFF or 65536
-    words = _words(data, entries)
+    first = descriptor[1]
+    if signed and first > 0x7FFF:  # written as US into a film of signed samples
+        first -= 0x10000
+    words = _words(data, entries, ">" if dataset.original_encoding[1] is False else "<")
     if len(words) < entries:
         raise MalformedError(
             f"the DICOM element {keyword} has {len(words)} entries, but describes {entries}"
@@ -150,7 +152,7 @@ def _lookup_table(dataset: Dataset, keyword: str) -> LookupTable | None:
     bits, largest = descriptor[2] & 0xFFFF, max(int(values.max()), 1)
     # The described depth is often wrong in old files: believe it only if the data reach it.
     believable = 1 <= bits <= 16 and largest.bit_length() == bits
-    return LookupTable(descriptor[1], values, (1 << bits) - 1 if believable else largest)
+    return LookupTable(first, values, (1 << bits) - 1 if believable else largest)
 
 
 def _descriptor(item: Dataset) -> tuple[int, int, int]:
@@ -165,10 +167,10 @@ def _descriptor(item: Dataset) -> tuple[int, int, int]:
     return int(values[0]), int(values[1]), int(values[2])
 
 
-def _words(data: object, entries: int) -> npt.NDArray[np.uint16]:
+def _words(data: object, entries: int, byte_order: str) -> npt.NDArray[np.uint16]:
     """LUT Data, which may be words (US), a byte string of words (OW), or of packed bytes."""
     if isinstance(data, bytes):
-        kind = "<u2" if len(data) >= 2 * entries else "u1"
+        kind = f"{byte_order}u2" if len(data) >= 2 * entries else "u1"
         return np.frombuffer(data[: len(data) // 2 * 2], kind).astype(np.uint16)
     values = [data] if isinstance(data, int) else data
     try:

@@ -46,6 +46,13 @@ SECONDARY_CAPTURES: Final = frozenset(
         MultiFrameTrueColorSecondaryCaptureImageStorage,
     }
 )
+FOR_PROCESSING: Final = frozenset(
+    {
+        DigitalXRayImageStorageForProcessing,
+        DigitalMammographyXRayImageStorageForProcessing,
+        DigitalIntraOralXRayImageStorageForProcessing,
+    }
+)
 PROJECTION_MODALITIES: Final = frozenset({"CR", "DX", "MG", "IO", "PX", "XA", "RF", "RG"})
 
 # Named in an answer only if listed here: the element is free text in the hands of who wrote it.

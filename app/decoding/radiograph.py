@@ -13,7 +13,7 @@ GreyRecipe = Literal["window", "voi_lut", "percentiles", "as_stored"]
 """How stored values became grey: by the file's window, by its VOI LUT, by stretching the 0.5 to
 99.5 percentiles because the file says nothing, or not at all because they were grey already."""
 
-FileKind = Literal["dicom", "png", "jpeg"]
+FileKind = Literal["dicom", "png", "jpeg", "tiff"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ class Radiograph:
         frame: which frame of the file this is, from 0.
         kind: the file's format.
         encoding: DICOM transfer syntax UID, or the format again.
+        frames: how many the file has.
     """
 
     pixels: Grey
@@ -62,3 +63,4 @@ class Radiograph:
     frame: int
     kind: FileKind
     encoding: str
+    frames: int = 1

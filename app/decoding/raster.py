@@ -6,37 +6,20 @@ gigabytes. Orientation tags are ignored: masks must fit the array that the calle
 
 from __future__ import annotations
 
-import struct
-from typing import NamedTuple
-
 import cv2
 import numpy as np
 
+from app.decoding.jpeg_stream import BASELINE, EXTENDED, PROGRESSIVE, read_jpeg_header
 from app.decoding.png_chunks import pixel_chunks, png_size
 from app.decoding.radiograph import FileKind, GreyRecipe, Limits, Radiograph
 from app.errors import (
     InvalidParameterError,
     MalformedError,
-    TruncatedError,
     UnsupportedEncodingError,
 )
 from model.contract.grey import Grey, as_grey, luminance, stretch
 
-JPEG_SIGNATURE = b"\xff\xd8\xff"
-JPEG_END = b"\xff\xd9"
-
-_START_OF_SCAN = 0xDA
-_STANDALONE = {0x01, *range(0xD0, 0xD8)}  # markers without a length: TEM and restarts
-_START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # these three are tables
-_DECODABLE_FRAMES = {0xC0: "baseline", 0xC1: "extended", 0xC2: "progressive"}
-
-
-class JpegHeader(NamedTuple):
-    """What comes before the first scan; `scan_offset` in bytes from the start of the file."""
-
-    height: int
-    width: int
-    scan_offset: int
+_DECODABLE_PROCESSES = (BASELINE, EXTENDED, PROGRESSIVE)
 
 
 def decode_png(data: bytes, limits: Limits, frame: int) -> Radiograph:
@@ -44,7 +27,7 @@ def decode_png(data: bytes, limits: Limits, frame: int) -> Radiograph:
 
     Files of 16 bits mostly hold the 10 to 14 bits of a detector and would be nearly black.
     """
-    _single(frame)
+    refuse_other_frames(frame)
     height, width = png_size(data)
     limits.check(height, width)
     pixels = _decode(pixel_chunks(data), "png")
@@ -53,51 +36,25 @@ def decode_png(data: bytes, limits: Limits, frame: int) -> Radiograph:
 
 def decode_jpeg(data: bytes, limits: Limits, frame: int) -> Radiograph:
     """Decodes a JPEG of 8 bits, whose values are grey as stored."""
-    _single(frame)
-    header = _jpeg_header(data)
+    refuse_other_frames(frame)
+    header = read_jpeg_header(data)
     limits.check(header.height, header.width)
-    # libjpeg fills what is missing with grey and reports success.
-    if data.rfind(JPEG_END) < header.scan_offset:
-        raise TruncatedError("the JPEG has no end: part of the file is missing")
+    if header.marker not in _DECODABLE_PROCESSES or header.precision != 8:
+        raise UnsupportedEncodingError(
+            f"{header.process} with {header.precision} bits is not supported: only baseline, "
+            "extended and progressive JPEG with 8 bits are"
+        )
     return _radiograph(_decode(data, "jpeg"), (header.height, header.width), "jpeg")
 
 
-def _single(frame: int) -> None:
+def refuse_other_frames(frame: int) -> None:
+    """Refuses any frame but the first.
+
+    Raises:
+        InvalidParameterError: for another.
+    """
     if frame != 0:
         raise InvalidParameterError(f"frame is {frame}, but the file has one frame, number 0")
-
-
-def _jpeg_header(data: bytes) -> JpegHeader:
-    """Walks the marker segments up to the first scan (ITU-T T.81, B.1.1)."""
-    offset, size = 2, None
-    while offset + 4 <= len(data):
-        if data[offset] != 0xFF:
-            raise MalformedError("the JPEG's header is damaged: a marker is missing")
-        marker = data[offset + 1]
-        if marker == 0xFF or marker in _STANDALONE:  # 0xFF may fill the space before a marker
-            offset += 1 if marker == 0xFF else 2
-            continue
-        if marker == _START_OF_SCAN:
-            if size is None:
-                raise MalformedError("the JPEG has no frame header before its scan")
-            return JpegHeader(*size, offset)
-        if marker in _START_OF_FRAME:
-            size = _frame_size(data, offset, marker)
-        offset += 2 + int.from_bytes(data[offset + 2 : offset + 4], "big")
-    raise TruncatedError(f"the JPEG ends within its header, after {len(data):,} bytes")
-
-
-def _frame_size(data: bytes, offset: int, marker: int) -> tuple[int, int]:
-    """(height, width) of a start-of-frame segment (ITU-T T.81, B.2.2)."""
-    if len(data) < offset + 9:
-        raise TruncatedError(f"the JPEG ends within its header, after {len(data):,} bytes")
-    precision, height, width = struct.unpack_from(">BHH", data, offset + 4)
-    if marker not in _DECODABLE_FRAMES or precision != 8:
-        raise UnsupportedEncodingError(
-            f"JPEG process SOF{marker - 0xC0} with {precision} bits is not supported: "
-            "only baseline, extended and progressive with 8 bits are"
-        )
-    return height, width
 
 
 def _decode(data: bytes, kind: FileKind) -> Grey:
@@ -115,6 +72,15 @@ def _radiograph(decoded: Grey, size: tuple[int, int], kind: FileKind) -> Radiogr
         raise MalformedError(
             f"the {kind.upper()} holds {decoded.shape[:2]} pixels, but its header says {size}"
         )
-    pixels = stretch(luminance(decoded))
+    return grey_radiograph(luminance(decoded), kind)
+
+
+def grey_radiograph(pixels: Grey, kind: FileKind) -> Radiograph:
+    """A radiograph of a file that says nothing of windows or spacing.
+
+    Args:
+        pixels: uint8 [H, W], grey as stored, or uint16 [H, W], to be stretched.
+        kind: the file's format.
+    """
     recipe: GreyRecipe = "as_stored" if pixels.dtype == np.uint8 else "percentiles"
-    return Radiograph(pixels, None, recipe, frame=0, kind=kind, encoding=kind)
+    return Radiograph(stretch(pixels), None, recipe, frame=0, kind=kind, encoding=kind)

@@ -16,7 +16,9 @@ GOOD, DICOM = png(GREY), dicom_file(chest())
 PNG_TYPE, DICOM_TYPE = "image/png", "application/dicom"
 CT = dicom_file(chest(), SOPClassUID=CTImageStorage, Modality="CT")
 NO_PIXELS = dicom_file(chest(), without=("PixelData",))
-JPEG_SYNTAX = DICOM.replace(b"UI\x14\x001.2.840.10008.1.2.1\0", b"UI\x16\x001.2.840.10008.1.2.4.50")
+VIDEO_SYNTAX = DICOM.replace(
+    b"UI\x14\x001.2.840.10008.1.2.1\0", b"UI\x18\x001.2.840.10008.1.2.4.100\0"
+)
 
 CASES: dict[str, tuple[bytes, str, str, int, str]] = {
     # name: body, media type, query, status, kind of problem
@@ -35,7 +37,7 @@ CASES: dict[str, tuple[bytes, str, str, int, str]] = {
     "long body": (bytes(2_000_001), PNG_TYPE, "", 413, "body-too-large"),
     "ct": (CT, DICOM_TYPE, "", 422, "not-segmentable"),
     "no pixels": (NO_PIXELS, DICOM_TYPE, "", 422, "not-segmentable"),
-    "jpeg syntax": (JPEG_SYNTAX, DICOM_TYPE, "", 415, "unsupported-encoding"),
+    "video syntax": (VIDEO_SYNTAX, DICOM_TYPE, "", 415, "unsupported-encoding"),
     "big endian cut": (dicom_file(chest(), syntax=ExplicitVRBigEndian)[:-99], DICOM_TYPE, "", 400,
                        "truncated"),
     "threshold of 7": (GOOD, PNG_TYPE, "score_threshold=7", 422, "invalid-parameter"),

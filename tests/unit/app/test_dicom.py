@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 from pydicom.uid import (
-    JPEG2000,
+    MPEG2MPML,
     UID,
     CTImageStorage,
     DeflatedExplicitVRLittleEndian,
+    DigitalMammographyXRayImageStorageForProcessing,
+    DigitalXRayImageStorageForProcessing,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
@@ -175,11 +177,11 @@ def test_without_a_sop_class_the_modality_decides() -> None:
 
 def test_an_unsupported_syntax_is_named() -> None:
     data = dicom_file(chest())
-    plain, other = b"1.2.840.10008.1.2.1\0", str(JPEG2000).encode() + b"\0"
+    plain, other = b"1.2.840.10008.1.2.1\0", str(MPEG2MPML).encode() + b"\0"
     data = data.replace(
         struct.pack("<H", len(plain)) + plain, struct.pack("<H", len(other)) + other
     )
-    with pytest.raises(UnsupportedEncodingError, match=r"10008\.1\.2\.4\.91 \(JPEG 2000"):
+    with pytest.raises(UnsupportedEncodingError, match=r"10008\.1\.2\.4\.100 \(MPEG2"):
         decode(data, LIMITS)
 
 
@@ -228,6 +230,16 @@ def test_nested_sequences_do_not_exhaust_the_stack() -> None:
         decode(data + nested, LIMITS)
 
 
+def test_millions_of_items_and_elements_are_not_walked() -> None:
+    head = dicom_file(chest(), without=("PixelData",))
+    item, end = b"\xfe\xff\x00\xe0\0\0\0\0", b"\xfe\xff\xdd\xe0\0\0\0\0"
+    sequence = b"\x08\x00\x15\x11SQ\0\0\xff\xff\xff\xff"
+    element = b"\xe1\x7f\x01\x00LO\x02\x00ab"
+    for long in (sequence + 1_000_000 * item + end, 65_000 * element):
+        with pytest.raises(MalformedError, match="more elements and items"):
+            decode(head + long, LIMITS)
+
+
 @pytest.mark.parametrize("data", [b"\x08\x00" + bytes(50), b"\x02\x00\x10\x00UI\x04\x001.2\0"])
 def test_what_only_begins_like_dicom_is_refused(data: bytes) -> None:
     assert sniff(data) == "dicom"
@@ -265,3 +277,19 @@ def test_spacing_and_recipe_are_told() -> None:
     assert (found.spacing.row_mm, found.spacing.column_mm) == (0.14, 0.15)
     assert found.spacing.source == "detector"
     assert found.grey == "percentiles"
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [
+        {"PresentationIntentType": "FOR PROCESSING"},
+        {"SOPClassUID": DigitalXRayImageStorageForProcessing},
+        {"SOPClassUID": DigitalMammographyXRayImageStorageForProcessing},
+    ],
+)
+def test_raw_films_are_stretched_whatever_window_they_have(elements: dict[str, Any]) -> None:
+    film = np.array([[100, 200, 300]], np.uint16)
+    found = decode(dicom_file(film, **{**TWELVE, **elements}), LIMITS)
+    assert found.grey == "percentiles"
+    assert found.pixels.tolist() == [[0, 32768, 65535]]
+    assert decode(dicom_file(film, **TWELVE), LIMITS).grey == "window"

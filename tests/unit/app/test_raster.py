@@ -146,7 +146,7 @@ def test_other_jpeg_processes_are_named(marker: int, precision: int) -> None:
 def test_other_bytes_and_frames_are_refused() -> None:
     with pytest.raises(EmptyError):
         decode(b"", LIMITS)
-    with pytest.raises(MalformedError, match="neither DICOM nor PNG nor JPEG"):
+    with pytest.raises(MalformedError, match="none of DICOM, PNG, JPEG and TIFF"):
         decode(b"hello", LIMITS)
     for encode in (png, jpeg):
         with pytest.raises(InvalidParameterError, match="frame is 1"):
