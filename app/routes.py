@@ -191,13 +191,13 @@ def _image(index: int, attempt: Attempt, record: RequestRecord) -> ImageAnswer |
 
 def _facts(attempt: Attempt) -> dict[str, object]:
     """What the log may know of an image."""
-    if isinstance(attempt.result, ServiceError) or attempt.radiograph is None:
+    if isinstance(attempt.result, ServiceError) or attempt.film is None:
         kind = attempt.result.kind if isinstance(attempt.result, ServiceError) else None
         return {"error": kind}
-    result, radiograph = attempt.result, attempt.radiograph
+    result, film = attempt.result, attempt.film
     return {
-        "kind": radiograph.kind,
-        "encoding": radiograph.encoding,
+        "kind": film.kind,
+        "encoding": film.encoding,
         "height": result.height,
         "width": result.width,
         "frame": result.frame,

@@ -1,7 +1,7 @@
-"""One image's way through the service: decode, letterbox, wait, infer, encode.
+"""One image's way through the service: decode, wait, infer, encode.
 
-Decoding and encoding run in a thread pool of their own, so that probes are answered meanwhile.
-The errors of one image stay with it.
+Decoding runs in processes of its own and encoding in a thread pool, so that probes are answered
+meanwhile. The errors of one image stay with it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import ParamSpec, TypeVar
 
-from app.batching import Batcher, Canvas, Outcome
-from app.decoding.decode import decode
-from app.decoding.radiograph import Limits, Radiograph
+from app.batching import Batcher, Outcome
 from app.errors import DeadlineError, ServiceError
 from app.inference import Engine
+from app.isolation.messages import FilmFacts
+from app.isolation.pool import FilmDecoder
 from app.masks import encode
 from app.metrics import Metrics
 from app.schemas import ImageAnswer, Instance, Segmentation, SegmentQuery, Spacing, Timings
@@ -34,28 +34,18 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A decoded image on the model's canvas."""
-
-    radiograph: Radiograph
-    letterbox: Letterbox
-    canvas: Canvas
-    seconds: float
-
-
-@dataclass(frozen=True)
 class Attempt:
     """What became of one file.
 
     Attributes:
         sha256: of its bytes.
         result: its answer, or why there is none.
-        radiograph: the decoded image of an answer.
+        film: what is known of the decoded image of an answer.
     """
 
     sha256: str
     result: ImageAnswer | ServiceError
-    radiograph: Radiograph | None = None
+    film: FilmFacts | None = None
 
 
 class Segmenter:
@@ -64,8 +54,8 @@ class Segmenter:
     Args:
         engine: whose manifest says how.
         batcher: the way to the engine.
-        pool: threads that decode and encode.
-        limits: what a file may ask of the decoder.
+        pool: threads that encode.
+        decoder: turns files into canvases.
         metrics: told of the time in each stage.
     """
 
@@ -74,13 +64,13 @@ class Segmenter:
         engine: Engine,
         batcher: Batcher,
         pool: ThreadPoolExecutor,
-        limits: Limits,
+        decoder: FilmDecoder,
         metrics: Metrics,
     ) -> None:
         self._manifest = engine.manifest
         self._batcher = batcher
         self._pool = pool
-        self._limits = limits
+        self._decoder = decoder
         self._metrics = metrics
 
     async def segment(
@@ -95,50 +85,44 @@ class Segmenter:
             deadline: event loop time by which the answer must be there.
         """
         try:
-            answer, radiograph = await self._segment(index, file, query, deadline)
+            answer, film = await self._segment(index, file, query, deadline)
         except ServiceError as error:
             return Attempt(file.sha256, error)
         except Exception:
             _logger.exception("an image failed unexpectedly")
             return Attempt(file.sha256, ServiceError("the service failed on this image"))
-        return Attempt(file.sha256, answer, radiograph)
+        return Attempt(file.sha256, answer, film)
 
     async def _segment(
         self, index: int, file: UploadedFile, query: SegmentQuery, deadline: float
-    ) -> tuple[ImageAnswer, Radiograph]:
+    ) -> tuple[ImageAnswer, FilmFacts]:
         if file.refusal is not None:
             raise file.refusal
         try:
             async with asyncio.timeout_at(deadline):
                 with self._batcher.place() as place:
-                    prepared = await self._in_pool(self._prepare, file.data, query.frame)
-                    outcome = await self._batcher.infer(prepared.canvas, place)
+                    decoded = await self._decoder.decode(file.data, query.frame)
+                    outcome = await self._batcher.infer(decoded.canvas, place)
+                size = decoded.facts.height, decoded.facts.width
+                letterbox = Letterbox.fit(size, self._manifest.canvas_size)
                 instances, seconds = await self._in_pool(
-                    self._describe, outcome.instances, prepared.letterbox, query
+                    self._describe, outcome.instances, letterbox, query
                 )
         except TimeoutError:
             raise DeadlineError("the image was not answered before the deadline") from None
         timings = Timings(
-            decode_seconds=prepared.seconds,
+            decode_seconds=decoded.seconds,
             queue_seconds=outcome.queue_seconds,
             inference_seconds=outcome.inference_seconds,
             postprocess_seconds=seconds,
         )
-        self._observe(prepared.seconds, outcome, seconds, instances)
-        answer = _answer(index, file.sha256, prepared.radiograph, instances, timings)
-        return answer, prepared.radiograph
+        self._observe(decoded.seconds, outcome, seconds, instances)
+        answer = _answer(index, file.sha256, decoded.facts, instances, timings)
+        return answer, decoded.facts
 
     async def _in_pool(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, lambda: work(*args, **kwargs))
-
-    def _prepare(self, data: bytes, frame: int) -> Prepared:
-        started = perf_counter()
-        radiograph = decode(data, self._limits, frame)
-        height, width = radiograph.pixels.shape
-        letterbox = Letterbox.fit((height, width), self._manifest.canvas_size)
-        canvas = letterbox.apply(radiograph.pixels)
-        return Prepared(radiograph, letterbox, canvas, perf_counter() - started)
 
     def _describe(
         self, instances: Instances, letterbox: Letterbox, query: SegmentQuery
@@ -190,19 +174,18 @@ def describe(
 def _answer(
     index: int,
     sha256: str,
-    radiograph: Radiograph,
+    film: FilmFacts,
     instances: list[Instance],
     timings: Timings,
 ) -> ImageAnswer:
-    height, width = radiograph.pixels.shape
-    spacing = radiograph.spacing
+    spacing = film.spacing
     return ImageAnswer(
         index=index,
         sha256=sha256,
-        height=height,
-        width=width,
-        frame=radiograph.frame,
-        grey=radiograph.grey,
+        height=film.height,
+        width=film.width,
+        frame=film.frame,
+        grey=film.grey,
         pixel_spacing=None
         if spacing is None
         else Spacing(row_mm=spacing.row_mm, column_mm=spacing.column_mm, source=spacing.source),

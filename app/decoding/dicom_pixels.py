@@ -144,6 +144,8 @@ def _native_frame(data: bytes, layout: PixelLayout, frame: int, file: DicomFile)
 def _run_length_frame(data: bytes, layout: PixelLayout, frame: int) -> Grey:
     try:
         encoded = get_frame(data, frame, number_of_frames=layout.frames)
+    except MemoryError:
+        raise
     except Exception:  # whatever pydicom makes of damaged items
         raise MalformedError("the RLE pixel data are damaged: a frame cannot be found") from None
     pixels = layout.rows * layout.columns
