@@ -107,6 +107,7 @@ class DecoderPool:
         self._on_failure = on_failure
         # The last one used comes first: its memory is still in the caches.
         self._idle: asyncio.LifoQueue[DecoderProcess] = asyncio.LifoQueue()
+        self._processes: set[DecoderProcess] = set()
         self._places: list[asyncio.Task[None]] = []
         self._work: set[asyncio.Task[DecodedFilm]] = set()
 
@@ -138,6 +139,7 @@ class DecoderPool:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*map(self._close, list(self._processes)))
 
     async def decode(self, data: bytes, frame: int, film: bool = False) -> DecodedFilm:
         """See `FilmDecoder`.
@@ -206,12 +208,10 @@ class DecoderPool:
                 self._idle.put_nowait(process)
                 code = await asyncio.shield(process.ended)
                 write(_logger, "a decoder ended", pid=process.pid, exit_code=code)
-                await process.close()
+                await self._close(process)
                 process = await self._replace()
         except (OSError, ProcessEndedError, TimeoutError) as error:
             self._on_failure(f"decoders cannot be started: {type(error).__name__}")
-        finally:
-            await process.close()
 
     async def _replace(self) -> DecoderProcess:
         for _ in range(_ATTEMPTS - 1):
@@ -223,13 +223,18 @@ class DecoderPool:
 
     async def _open(self) -> DecoderProcess:
         process = DecoderProcess(self._canvas_size, self._limits.max_pixels, self.memory_bytes)
+        self._processes.add(process)
         try:
             async with asyncio.timeout(_START_SECONDS):
                 await process.ready()
         except BaseException:
-            await process.close()
+            await self._close(process)
             raise
         return process
+
+    async def _close(self, process: DecoderProcess) -> None:
+        await process.close()
+        self._processes.discard(process)
 
 
 def _error_of(exit_code: int) -> ServiceError:

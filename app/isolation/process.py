@@ -30,6 +30,15 @@ _KEPT_BYTES: Final = 32 * 2**20
 """Shared memory that is kept for the next file: new pages cost three times what used ones do."""
 _EXIT_SECONDS: Final = 2.0
 _INHERITED: Final = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "LANG", "LC_ALL")
+_TUNING: Final = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    # glibc gives a film's memory back after each film, and new pages cost more than decoding does:
+    # keep what one film of usual size takes.
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
+    "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20),
+}
 _report = TypeAdapter(Report)
 
 P = ParamSpec("P")
@@ -260,11 +269,10 @@ def _memory(resources: ExitStack) -> int:
 def _start(orders: Orders) -> subprocess.Popen[bytes]:
     """Starts a process with the descriptors it needs, no others, and no settings or keys."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MALLOC_ARENA_MAX"), "1")
     return subprocess.Popen(  # noqa: S603 (our own module, and no shell)
         [sys.executable, "-m", _WORKER, pack(orders).decode()],
         cwd=_ROOT,
-        env={**inherited, **single, "OPENCV_IO_MAX_IMAGE_PIXELS": str(orders.max_pixels)},
+        env={**inherited, **_TUNING, "OPENCV_IO_MAX_IMAGE_PIXELS": str(orders.max_pixels)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         pass_fds=(orders.control, orders.upload, orders.output),

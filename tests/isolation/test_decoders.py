@@ -6,8 +6,6 @@ import asyncio
 import logging
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,7 +14,6 @@ import numpy as np
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
 
-from app.decoding.radiograph import Limits
 from app.errors import (
     DeadlineError,
     DecoderCrashedError,
@@ -29,7 +26,7 @@ from app.errors import (
     ServiceError,
 )
 from app.isolation.pool import DecodedFilm, DecoderPool
-from app.isolation.process import DecoderProcess, ProcessEndedError
+from app.isolation.process import DecoderProcess
 from app.journal import JsonFormatter
 from tests.support.decoders import DecoderHere, decoders, is_running, until_stopped, workers_of
 from tests.support.dicom import dicom_file
@@ -255,64 +252,3 @@ async def test_every_file_gets_its_own_answer_while_processes_die() -> None:
             if isinstance(result, DecodedFilm):
                 np.testing.assert_allclose(result.canvas, grey / 255, atol=1e-6)
         await replaced(victims)
-
-
-async def test_stopping_leaves_no_process_and_no_descriptor() -> None:
-    await asyncio.to_thread(len, "")  # the thread pool's own descriptors are there
-    before = len(os.listdir("/proc/self/fd"))
-    async with decoders(2) as pool:
-        pids = workers_of()
-        assert len(pids) == 2
-        tasks = [asyncio.create_task(pool.decode(HANG, 0)) for _ in pids]
-        for pid in pids:
-            await until_stopped(pid)
-    for task in tasks:
-        with pytest.raises(asyncio.CancelledError):
-            await task
-    assert not any(map(is_running, pids))
-    assert len(os.listdir("/proc/self/fd")) == before
-
-
-ORPHANS = """
-import asyncio
-from app.journal import JsonFormatter
-from tests.support.decoders import decoders, workers_of
-
-async def main():
-    async with decoders(2):
-        print(*workers_of(), flush=True)
-        await asyncio.sleep(600)
-
-asyncio.run(main())
-"""
-
-
-async def test_no_process_outlives_a_killed_service() -> None:
-    command = [sys.executable, "-c", ORPHANS]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as parent:
-        assert parent.stdout is not None
-        pids = [int(word) for word in parent.stdout.readline().split()]
-        assert len(pids) == 2
-        os.kill(pids[0], signal.SIGSTOP)  # this one cannot see the end of its socket
-        await until_stopped(pids[0])
-        parent.kill()
-    async with asyncio.timeout(10):
-        while any(map(is_running, pids)):
-            await asyncio.sleep(0.01)
-
-
-async def test_processes_that_cannot_start_end_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
-    failures: list[str] = []
-    pool = DecoderPool(1, (64, 64), Limits(1_000_000), 5.0, failures.append)
-    await pool.start()
-    monkeypatch.setattr("app.isolation.process.sys.executable", "/bin/false")
-    monkeypatch.setattr("app.isolation.pool._PAUSE_SECONDS", 0.0)
-    os.kill(workers_of()[0], signal.SIGKILL)
-    async with asyncio.timeout(10):
-        while not failures:
-            await asyncio.sleep(0.01)
-    await pool.stop()
-    assert failures == ["decoders cannot be started: ProcessEndedError"]
-    with pytest.raises(ProcessEndedError):
-        await pool.start()
-    await pool.stop()
