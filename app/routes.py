@@ -13,6 +13,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.errors import ClientGoneError, ServiceError, error_classes
+from app.forms.answer import picture, rewritten
+from app.forms.choice import PICTURES, PNG, Form, check_one_file, chosen_form
 from app.problems import PROBLEM_TYPE, problem_response
 from app.record import RequestRecord, record_of
 from app.schemas import (
@@ -60,7 +62,10 @@ _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-@router.post("/segment", response_model=SegmentAnswer, responses=_PROBLEMS, openapi_extra=_BODY)
+_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {PNG: _BINARY}}, **_PROBLEMS}
+
+
+@router.post("/segment", response_model=SegmentAnswer, responses=_ANSWERS, openapi_extra=_BODY)
 async def segment(
     request: Request,
     service: TheService,
@@ -72,19 +77,25 @@ async def segment(
     Send a DICOM, PNG or JPEG file as the body, or several as `multipart/form-data`; form fields
     that are not files are passed over. What a file is, its bytes decide. In a form a bad file gets
     an `error` in its place and the others are answered; if none can be, the status is that of the
-    first error.
+    first error. `format` has other forms of the answer, pictures among them; a picture of the film
+    shows whatever is burned into the film.
     """
     with service.lifecycle.admission():
         service.batcher.check_room()
+        form = chosen_form(query.format, request.headers.get("accept", "*/*"))
+        query = query.model_copy(update={"format": form})
         started = perf_counter()
         upload = await read_upload(request, service.settings.max_body_bytes)
         service.metrics.observe_stage("receive", perf_counter() - started)
+        check_one_file(form, len(upload.files))
         deadline = asyncio.get_running_loop().time() + service.settings.deadline_seconds
         attempts = await _unless_client_leaves(
             request, _segment_all(service, upload, query, deadline)
         )
         record.images.extend(map(_facts, attempts))
-        return _respond(service, record, upload, attempts)
+        return await asyncio.get_running_loop().run_in_executor(
+            service.pool, _respond, service, record, upload, attempts, form
+        )
 
 
 @router.get("/healthz/live", response_model=Health)
@@ -156,14 +167,18 @@ async def _departure(request: Request) -> None:
 
 
 def _respond(
-    service: Service, record: RequestRecord, upload: Upload, attempts: list[Attempt]
+    service: Service,
+    record: RequestRecord,
+    upload: Upload,
+    attempts: list[Attempt],
+    form: Form,
 ) -> Response:
     errors = [attempt.result for attempt in attempts if isinstance(attempt.result, ServiceError)]
-    if errors and not upload.in_parts:
+    if errors and (not upload.in_parts or form in PICTURES):
         raise errors[0]
     for error in errors:
         service.metrics.count_rejected(error.kind)
-    images = [_image(index, attempt, record) for index, attempt in enumerate(attempts)]
+    images = [_image(index, attempt, record, form) for index, attempt in enumerate(attempts)]
     if len(errors) == len(attempts):
         record.error = errors[0].kind
         details = FailedRequest(
@@ -178,13 +193,23 @@ def _respond(
         sha256=engine.sha256,
         provider=engine.provider,
     )
+    if form in PICTURES:
+        return Response(_picture(attempts[0], identity, record.request_id), media_type=PNG)
     answer = SegmentAnswer(request_id=record.request_id, model=identity, images=images)
     return Response(answer.model_dump_json(), media_type="application/json")
 
 
-def _image(index: int, attempt: Attempt, record: RequestRecord) -> ImageAnswer | ImageFailure:
+def _picture(attempt: Attempt, model: ModelIdentity, request_id: str) -> bytes:
+    if isinstance(attempt.result, ServiceError):
+        raise attempt.result
+    return picture(attempt.result, attempt.pixels, model, request_id)
+
+
+def _image(
+    index: int, attempt: Attempt, record: RequestRecord, form: Form
+) -> ImageAnswer | ImageFailure:
     if isinstance(attempt.result, ImageAnswer):
-        return attempt.result
+        return rewritten(attempt.result, form)
     details = ProblemDetails.of(attempt.result, record.request_id)
     return ImageFailure(index=index, sha256=attempt.sha256, error=details)
 

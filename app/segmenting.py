@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import ParamSpec, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
 from app.batching import Batcher, Outcome
 from app.errors import DeadlineError, ServiceError
 from app.inference import Engine
@@ -22,6 +25,7 @@ from app.isolation.pool import FilmDecoder
 from app.masks import encode
 from app.metrics import Metrics
 from app.schemas import ImageAnswer, Instance, Segmentation, SegmentQuery, Spacing, Timings
+from app.suppression import suppress
 from app.upload import UploadedFile
 from model.contract.instances import Instances
 from model.contract.manifest import Manifest
@@ -41,11 +45,13 @@ class Attempt:
         sha256: of its bytes.
         result: its answer, or why there is none.
         film: what is known of the decoded image of an answer.
+        pixels: of the film, uint8 [height, width], where a picture of it was asked for.
     """
 
     sha256: str
     result: ImageAnswer | ServiceError
     film: FilmFacts | None = None
+    pixels: npt.NDArray[np.uint8] | None = None
 
 
 class Segmenter:
@@ -85,23 +91,24 @@ class Segmenter:
             deadline: event loop time by which the answer must be there.
         """
         try:
-            answer, film = await self._segment(index, file, query, deadline)
+            return await self._segment(index, file, query, deadline)
         except ServiceError as error:
             return Attempt(file.sha256, error)
         except Exception:
             _logger.exception("an image failed unexpectedly")
             return Attempt(file.sha256, ServiceError("the service failed on this image"))
-        return Attempt(file.sha256, answer, film)
 
     async def _segment(
         self, index: int, file: UploadedFile, query: SegmentQuery, deadline: float
-    ) -> tuple[ImageAnswer, FilmFacts]:
+    ) -> Attempt:
         if file.refusal is not None:
             raise file.refusal
         try:
             async with asyncio.timeout_at(deadline):
                 with self._batcher.place() as place:
-                    decoded = await self._decoder.decode(file.data, query.frame)
+                    decoded = await self._decoder.decode(
+                        file.data, query.frame, film=query.format == "overlay"
+                    )
                     outcome = await self._batcher.infer(decoded.canvas, place)
                 size = decoded.facts.height, decoded.facts.width
                 letterbox = Letterbox.fit(size, self._manifest.canvas_size)
@@ -118,7 +125,7 @@ class Segmenter:
         )
         self._observe(decoded.seconds, outcome, seconds, instances)
         answer = _answer(index, file.sha256, decoded.facts, instances, timings)
-        return answer, decoded.facts
+        return Attempt(file.sha256, answer, decoded.facts, decoded.film)
 
     async def _in_pool(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()
@@ -151,9 +158,11 @@ def describe(
     """
     threshold, most = query.score_threshold, query.max_instances
     chosen = instances.select(
-        manifest.score_threshold if threshold is None else threshold,
-        manifest.max_instances if most is None else most,
+        manifest.score_threshold if threshold is None else threshold, len(instances)
     )
+    if query.max_overlap is not None:
+        chosen = suppress(chosen, query.max_overlap, manifest.mask_threshold)
+    chosen = chosen.select(0, manifest.max_instances if most is None else most)
     masks = encode(chosen, letterbox, manifest.mask_threshold)
     return [
         Instance(
