@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     max_body_bytes: Annotated[int, Field(ge=1024, le=4 * 2**30)] = 128 * 2**20
     max_pixels: Annotated[int, Field(ge=1, le=2**30)] = 50_000_000
     decode_workers: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=usable_cores)
-    decode_seconds: Annotated[float, Field(gt=0, le=3600)] = 10.0
+    decode_seconds: Annotated[float, Field(gt=0, le=3600)] = 15.0
     drain_seconds: Annotated[float, Field(ge=0, le=600)] = 20.0
 
     @classmethod

@@ -156,6 +156,8 @@ class DecoderPool:
             raise EmptyError("the file has no bytes")
         while True:
             process = await self._idle.get()
+            if not process.usable:  # it died here, and its place has another by now
+                continue
             work = asyncio.create_task(self._decode(process, data, frame, film), name="decode")
             self._work.add(work)
             work.add_done_callback(self._done)

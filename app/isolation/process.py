@@ -149,6 +149,8 @@ class DecoderProcess:
             ProcessEndedError: if it ended with the file.
         """
         async with self._lock:
+            if not self.usable:  # its descriptors may be another's by now
+                raise NotTakenError
             await self._in_thread(self._write, data)
             self._send(Job(len(data), frame, film))
             try:

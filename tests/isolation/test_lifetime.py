@@ -13,7 +13,7 @@ import pytest
 
 from app.decoding.radiograph import Limits
 from app.isolation.pool import DecoderPool
-from app.isolation.process import ProcessEndedError
+from app.isolation.process import DecoderProcess, NotTakenError, ProcessEndedError
 from tests.support.decoders import decoders, is_running, until_stopped, workers_of
 from tests.support.planted_worker import HANG
 
@@ -96,6 +96,22 @@ async def test_a_pool_that_stops_as_soon_as_it_has_started_leaves_nothing() -> N
         pids = workers_of()
     assert len(pids) == 2
     assert not any(map(is_running, pids))
+
+
+async def test_a_process_that_is_gone_gets_no_file_and_writes_nowhere() -> None:
+    process = DecoderProcess((64, 64), 1_000_000, 2**30)
+    await process.ready()
+    descriptor = process._upload
+    await process.close()
+    other = os.memfd_create("another film")
+    os.dup2(other, descriptor)  # the kernel gives a closed number to whoever comes next
+    try:
+        with pytest.raises(NotTakenError):
+            await process.decode(b"a film of somebody", 0, film=False)
+        assert os.fstat(other).st_size == 0
+    finally:
+        for opened in {other, descriptor}:
+            os.close(opened)
 
 
 async def test_a_process_is_confined() -> None:
