@@ -98,6 +98,8 @@ async def test_the_film_comes_in_8_bits_when_asked_for(pool: DecoderPool) -> Non
     sixteen = await pool.decode(deep, 0, film=True)
     assert sixteen.film is not None
     assert np.abs(sixteen.film.astype(int) - (FILM * 16 >> 8)).max() <= 1
+    here = await DecoderHere().decode(deep, 0, film=True)
+    np.testing.assert_array_equal(sixteen.film, here.film)
     plain = await pool.decode(png(flat(7, 3, 5)), 0, film=True)
     np.testing.assert_array_equal(plain.film, flat(7, 3, 5))
 

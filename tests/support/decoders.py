@@ -33,8 +33,9 @@ class DecoderHere:
         radiograph = decode(data, Limits(MAX_PIXELS), frame)
         height, width = radiograph.pixels.shape
         canvas = Letterbox.fit((height, width), CANVAS).apply(radiograph.pixels)
-        pixels = radiograph.pixels.astype(np.uint8) if film else None
-        return DecodedFilm(FilmFacts.of(radiograph), canvas, pixels, 0.0)
+        wide = radiograph.pixels.dtype == np.uint16
+        shown = (radiograph.pixels >> (8 if wide else 0)).astype(np.uint8)
+        return DecodedFilm(FilmFacts.of(radiograph), canvas, shown if film else None, 0.0)
 
 
 @asynccontextmanager
