@@ -9,7 +9,7 @@ TORCH_BRINGS := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-c
   nvidia-cufile nvidia-curand nvidia-cusolver nvidia-cusparse nvidia-cusparselt-cu13 \
   nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
 
-.PHONY: help serve test check train export bench lock clean
+.PHONY: help serve test fuzz check train export bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -20,6 +20,9 @@ serve: $(SERVE)/.ready  ## start the service on SOLO_HOST:SOLO_PORT (127.0.0.1:8
 
 test: $(DEV)/.ready  ## all tests; ARGS="-k name" picks some
 	$(DEV)/bin/python -m pytest $(ARGS)
+
+fuzz: $(DEV)/.ready  ## break 5,000 files of every kind and decode them; ARGS="--seed 1" breaks others
+	$(DEV)/bin/python -m tests.fuzz.run $(ARGS)
 
 check: $(DEV)/.ready  ## lint, format, types, import rules
 	$(DEV)/bin/ruff check .

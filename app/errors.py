@@ -63,6 +63,13 @@ class TruncatedError(MalformedError):
     title = "The file is incomplete"
 
 
+class DecoderCrashedError(MalformedError):
+    """A decoder died of the file."""
+
+    kind = "decoder-crashed"
+    title = "The file broke its decoder"
+
+
 class BodyTooLargeError(ServiceError):
     """Over the byte limit."""
 
@@ -77,6 +84,13 @@ class ImageTooLargeError(ServiceError):
     status = 413
     kind = "image-too-large"
     title = "The image has too many pixels"
+
+
+class DecoderMemoryError(ImageTooLargeError):
+    """Decoding needs more memory than one file may have."""
+
+    kind = "decoder-memory"
+    title = "The image takes too much memory"
 
 
 class UnsupportedMediaTypeError(ServiceError):
@@ -147,6 +161,14 @@ class ModelFailedError(UnavailableError):
 
     kind = "model-failed"
     title = "The model gave no answer"
+
+
+class DecoderLostError(UnavailableError):
+    """Somebody else ended the decoder; the file may be good."""
+
+    kind = "decoder-lost"
+    title = "The decoder was stopped"
+    retry_after_seconds = 1
 
 
 class DeadlineError(ServiceError):

@@ -69,7 +69,8 @@ def _describe(error: RequestValidationError) -> str:
         name = str(fault["loc"][-1])
         if name not in SegmentQuery.model_fields:
             return f"there is no such parameter; there are {', '.join(SegmentQuery.model_fields)}"
-        sentences.append(f"{name}{_number(fault.get('input'))}: {fault['msg']}")
+        given = "" if fault["type"] == "literal_error" else _number(fault.get("input"))
+        sentences.append(f"{name}{given}: {fault['msg']}")
     return "; ".join(sentences)
 
 

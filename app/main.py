@@ -11,6 +11,7 @@ from fastapi_offline import FastAPIOffline
 
 from app.handlers import add_handlers
 from app.inference import Engine, ModelError, OnnxEngine
+from app.isolation.pool import FilmDecoder
 from app.journal import configure_logging, quieten_decoders
 from app.middleware import ObservingMiddleware
 from app.routes import PATHS, router
@@ -25,12 +26,15 @@ _DESCRIPTION = f"""Finds and outlines every object in a radiograph.
 """
 
 
-def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
+def create_app(
+    settings: Settings, engine: Engine | None = None, decoder: FilmDecoder | None = None
+) -> FastAPI:
     """Makes the application; its model is warmed up when it starts.
 
     Args:
         settings: what the operator has set.
         engine: a model that is open already, or None to open the settings' own.
+        decoder: what decodes files, or None for processes of its own.
 
     Raises:
         ModelError: if the model cannot be served.
@@ -38,7 +42,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     quieten_decoders()
     if engine is None:
         engine = OnnxEngine(settings.model, settings.provider, settings.max_batch)
-    service = Service.build(settings, engine, PATHS)
+    service = Service.build(settings, engine, PATHS, decoder)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.errors import ClientGoneError, ServiceError, error_classes
-from app.frames import segment_frames
+from app.forms.answer import picture, rewritten
+from app.forms.choice import PICTURES, PNG, Form, check_one_file, chosen_form
 from app.problems import PROBLEM_TYPE, problem_response
 from app.record import RequestRecord, record_of
 from app.schemas import (
@@ -61,7 +62,10 @@ _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-@router.post("/segment", response_model=SegmentAnswer, responses=_PROBLEMS, openapi_extra=_BODY)
+_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {PNG: _BINARY}}, **_PROBLEMS}
+
+
+@router.post("/segment", response_model=SegmentAnswer, responses=_ANSWERS, openapi_extra=_BODY)
 async def segment(
     request: Request,
     service: TheService,
@@ -70,22 +74,28 @@ async def segment(
 ) -> Response:
     """Finds and outlines every object in one or many radiographs.
 
-    Send a DICOM, PNG, JPEG or TIFF file as the body, or several as `multipart/form-data`; form
-    fields that are not files are passed over. What a file is, its bytes decide. Where there are
-    several images, in a form or by `frame`, a bad one gets an `error` in its place and the others
-    are answered; if none can be, the status is that of the first error.
+    Send a DICOM, PNG or JPEG file as the body, or several as `multipart/form-data`; form fields
+    that are not files are passed over. What a file is, its bytes decide. In a form a bad file gets
+    an `error` in its place and the others are answered; if none can be, the status is that of the
+    first error. `format` has other forms of the answer, pictures among them; a picture of the film
+    shows whatever is burned into the film.
     """
     with service.lifecycle.admission():
         service.batcher.check_room()
+        form = chosen_form(query.format, request.headers.get("accept", "*/*"))
+        query = query.model_copy(update={"format": form})
         started = perf_counter()
         upload = await read_upload(request, service.settings.max_body_bytes)
         service.metrics.observe_stage("receive", perf_counter() - started)
+        check_one_file(form, len(upload.files))
         deadline = asyncio.get_running_loop().time() + service.settings.deadline_seconds
         attempts = await _unless_client_leaves(
             request, _segment_all(service, upload, query, deadline)
         )
         record.images.extend(map(_facts, attempts))
-        return _respond(service, record, upload, attempts)
+        return await asyncio.get_running_loop().run_in_executor(
+            service.pool, _respond, service, record, upload, attempts, form
+        )
 
 
 @router.get("/healthz/live", response_model=Health)
@@ -128,13 +138,12 @@ PATHS: Final = frozenset(
 async def _segment_all(
     service: Service, upload: Upload, query: SegmentQuery, deadline: float
 ) -> list[Attempt]:
-    attempts = await asyncio.gather(
+    return await asyncio.gather(
         *(
-            segment_frames(service.segmenter, index, file, query, deadline)
+            service.segmenter.segment(index, file, query, deadline)
             for index, file in enumerate(upload.files)
         )
     )
-    return [attempt for frames in attempts for attempt in frames]
 
 
 async def _unless_client_leaves(request: Request, work: Coroutine[Any, Any, T]) -> T:
@@ -158,14 +167,18 @@ async def _departure(request: Request) -> None:
 
 
 def _respond(
-    service: Service, record: RequestRecord, upload: Upload, attempts: list[Attempt]
+    service: Service,
+    record: RequestRecord,
+    upload: Upload,
+    attempts: list[Attempt],
+    form: Form,
 ) -> Response:
     errors = [attempt.result for attempt in attempts if isinstance(attempt.result, ServiceError)]
-    if errors and len(attempts) == 1 and not upload.in_parts:
+    if errors and (not upload.in_parts or form in PICTURES):
         raise errors[0]
     for error in errors:
         service.metrics.count_rejected(error.kind)
-    images = [_image(attempt, record) for attempt in attempts]
+    images = [_image(index, attempt, record, form) for index, attempt in enumerate(attempts)]
     if len(errors) == len(attempts):
         record.error = errors[0].kind
         details = FailedRequest(
@@ -180,28 +193,36 @@ def _respond(
         sha256=engine.sha256,
         provider=engine.provider,
     )
+    if form in PICTURES:
+        return Response(_picture(attempts[0], identity, record.request_id), media_type=PNG)
     answer = SegmentAnswer(request_id=record.request_id, model=identity, images=images)
     return Response(answer.model_dump_json(), media_type="application/json")
 
 
-def _image(attempt: Attempt, record: RequestRecord) -> ImageAnswer | ImageFailure:
+def _picture(attempt: Attempt, model: ModelIdentity, request_id: str) -> bytes:
+    if isinstance(attempt.result, ServiceError):
+        raise attempt.result
+    return picture(attempt.result, attempt.pixels, model, request_id)
+
+
+def _image(
+    index: int, attempt: Attempt, record: RequestRecord, form: Form
+) -> ImageAnswer | ImageFailure:
     if isinstance(attempt.result, ImageAnswer):
-        return attempt.result
+        return rewritten(attempt.result, form)
     details = ProblemDetails.of(attempt.result, record.request_id)
-    return ImageFailure(
-        index=attempt.index, sha256=attempt.sha256, frame=attempt.frame, error=details
-    )
+    return ImageFailure(index=index, sha256=attempt.sha256, error=details)
 
 
 def _facts(attempt: Attempt) -> dict[str, object]:
     """What the log may know of an image."""
-    if isinstance(attempt.result, ServiceError) or attempt.source is None:
+    if isinstance(attempt.result, ServiceError) or attempt.film is None:
         kind = attempt.result.kind if isinstance(attempt.result, ServiceError) else None
         return {"error": kind}
-    result, source = attempt.result, attempt.source
+    result, film = attempt.result, attempt.film
     return {
-        "kind": source.kind,
-        "encoding": source.encoding,
+        "kind": film.kind,
+        "encoding": film.encoding,
         "height": result.height,
         "width": result.width,
         "frame": result.frame,

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.decoding.radiograph import GreyRecipe
 from app.decoding.spacing import SpacingSource
 from app.errors import ServiceError
+from app.forms.choice import Form
 from model.contract.manifest import RESEARCH_USE_ONLY, Manifest
 
 
@@ -30,6 +31,24 @@ class SegmentQuery(BaseModel):
     max_instances: Annotated[
         int | None,
         Field(ge=1, description="Most instances of an image, best first; the model's if absent."),
+    ] = None
+    max_overlap: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=1,
+            description="Largest intersection over union of two instances of whatever class; the "
+            "better one stays. If absent, only those of one class suppress each other.",
+        ),
+    ] = None
+    format: Annotated[
+        Form | None,
+        Field(
+            description="Masks as COCO's compressed (`rle`) or uncompressed run lengths, or as "
+            "polygons without holes; or a PNG of a single file: `overlay`, the film with outlines "
+            "and labels, or `label-map`, n where the n-th instance is. If absent, `Accept: "
+            "image/png` is the overlay and everything else `rle`."
+        ),
     ] = None
     frame: Annotated[
         str,
@@ -76,6 +95,20 @@ class Segmentation(Schema):
     counts: Annotated[str, Field(description="ASCII; decode it with pycocotools.")]
 
 
+class UncompressedSegmentation(Schema):
+    """A mask in COCO's uncompressed run-length encoding."""
+
+    size: Annotated[tuple[int, int], Field(description="(height, width) of the image.")]
+    counts: Annotated[
+        list[int], Field(description="Pixels down the columns, background and mask in turn.")
+    ]
+
+
+Polygons = Annotated[
+    list[list[float]], Field(description="COCO polygons: x1, y1, x2, y2, ... in pixels.")
+]
+
+
 class Instance(Schema):
     """One segmented object."""
 
@@ -84,7 +117,18 @@ class Instance(Schema):
     score: Annotated[float, Field(ge=0, le=1)]
     bbox: Annotated[tuple[int, int, int, int], Field(description="x, y, width, height in pixels.")]
     area: Annotated[int, Field(description="Pixels in the mask.")]
-    segmentation: Segmentation
+    segmentation: Segmentation | UncompressedSegmentation | Polygons
+
+    @property
+    def compressed(self) -> Segmentation:
+        """The mask as it was found, before an answer is put into another form.
+
+        Raises:
+            TypeError: if it has been.
+        """
+        if not isinstance(self.segmentation, Segmentation):
+            raise TypeError("the mask is in another form already")
+        return self.segmentation
 
 
 class Timings(Schema):

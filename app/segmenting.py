@@ -1,7 +1,7 @@
-"""One frame's way through the service: decode, letterbox, wait, infer, encode.
+"""One image's way through the service: decode, wait, infer, encode.
 
-Decoding and encoding run in a thread pool of their own, so that probes are answered meanwhile.
-The errors of one image stay with it.
+Decoding runs in processes of its own and encoding in a thread pool, so that probes are answered
+meanwhile. The errors of one image stay with it.
 """
 
 from __future__ import annotations
@@ -14,14 +14,18 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import ParamSpec, TypeVar
 
-from app.batching import Batcher, Canvas, Outcome
-from app.decoding.decode import decode
-from app.decoding.radiograph import FileKind, Limits, Radiograph
+import numpy as np
+import numpy.typing as npt
+
+from app.batching import Batcher, Outcome
 from app.errors import DeadlineError, ServiceError
 from app.inference import Engine
+from app.isolation.messages import FilmFacts
+from app.isolation.pool import FilmDecoder
 from app.masks import encode
 from app.metrics import Metrics
 from app.schemas import ImageAnswer, Instance, Segmentation, SegmentQuery, Spacing, Timings
+from app.suppression import suppress
 from app.upload import UploadedFile
 from model.contract.instances import Instances
 from model.contract.manifest import Manifest
@@ -34,55 +38,31 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A decoded image on the model's canvas."""
-
-    radiograph: Radiograph
-    letterbox: Letterbox
-    canvas: Canvas
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Source:
-    """What an answered image came from: the file's kind, its encoding and its number of frames."""
-
-    kind: FileKind
-    encoding: str
-    frames: int
-
-
-@dataclass(frozen=True)
 class Attempt:
-    """What became of one frame of a file.
+    """What became of one file.
 
     Attributes:
-        index: the file's place in the request.
-        frame: which of its frames.
-        sha256: of the file's bytes.
+        sha256: of its bytes.
         result: its answer, or why there is none.
-        source: what an answer came from.
+        film: what is known of the decoded image of an answer.
+        pixels: of the film, uint8 [height, width], where a picture of it was asked for.
     """
 
-    index: int
-    frame: int
     sha256: str
     result: ImageAnswer | ServiceError
-    source: Source | None = None
+    film: FilmFacts | None = None
+    pixels: npt.NDArray[np.uint8] | None = None
 
 
 class Segmenter:
-    """Segments single frames.
+    """Segments single files.
 
     Args:
         engine: whose manifest says how.
         batcher: the way to the engine.
-        pool: threads that decode and encode.
-        limits: what a file may ask of the decoder.
+        pool: threads that encode.
+        decoder: turns files into canvases.
         metrics: told of the time in each stage.
-
-    Attributes:
-        max_batch: most images that share one run of the model.
     """
 
     def __init__(
@@ -90,75 +70,66 @@ class Segmenter:
         engine: Engine,
         batcher: Batcher,
         pool: ThreadPoolExecutor,
-        limits: Limits,
+        decoder: FilmDecoder,
         metrics: Metrics,
     ) -> None:
-        self.max_batch = engine.batch_sizes[-1]
         self._manifest = engine.manifest
         self._batcher = batcher
         self._pool = pool
-        self._limits = limits
+        self._decoder = decoder
         self._metrics = metrics
 
     async def segment(
-        self, index: int, file: UploadedFile, query: SegmentQuery, deadline: float, frame: int
+        self, index: int, file: UploadedFile, query: SegmentQuery, deadline: float
     ) -> Attempt:
-        """Segments one frame of a file; its errors are in the result.
+        """Segments one file; its errors are in the result.
 
         Args:
-            index: the file's place in the request.
+            index: its place in the request.
             file: its bytes.
             query: the request's parameters.
             deadline: event loop time by which the answer must be there.
-            frame: which frame, from 0.
         """
         try:
-            answer, source = await self._segment(index, file, query, deadline, frame)
+            return await self._segment(index, file, query, deadline)
         except ServiceError as error:
-            return Attempt(index, frame, file.sha256, error)
+            return Attempt(file.sha256, error)
         except Exception:
             _logger.exception("an image failed unexpectedly")
-            failure = ServiceError("the service failed on this image")
-            return Attempt(index, frame, file.sha256, failure)
-        return Attempt(index, frame, file.sha256, answer, source)
+            return Attempt(file.sha256, ServiceError("the service failed on this image"))
 
     async def _segment(
-        self, index: int, file: UploadedFile, query: SegmentQuery, deadline: float, frame: int
-    ) -> tuple[ImageAnswer, Source]:
+        self, index: int, file: UploadedFile, query: SegmentQuery, deadline: float
+    ) -> Attempt:
         if file.refusal is not None:
             raise file.refusal
         try:
             async with asyncio.timeout_at(deadline):
                 with self._batcher.place() as place:
-                    prepared = await self._in_pool(self._prepare, file.data, frame)
-                    outcome = await self._batcher.infer(prepared.canvas, place)
+                    decoded = await self._decoder.decode(
+                        file.data, query.frame, film=query.format == "overlay"
+                    )
+                    outcome = await self._batcher.infer(decoded.canvas, place)
+                size = decoded.facts.height, decoded.facts.width
+                letterbox = Letterbox.fit(size, self._manifest.canvas_size)
                 instances, seconds = await self._in_pool(
-                    self._describe, outcome.instances, prepared.letterbox, query
+                    self._describe, outcome.instances, letterbox, query
                 )
         except TimeoutError:
             raise DeadlineError("the image was not answered before the deadline") from None
         timings = Timings(
-            decode_seconds=prepared.seconds,
+            decode_seconds=decoded.seconds,
             queue_seconds=outcome.queue_seconds,
             inference_seconds=outcome.inference_seconds,
             postprocess_seconds=seconds,
         )
-        self._observe(prepared.seconds, outcome, seconds, instances)
-        film = prepared.radiograph
-        answer = _answer(index, file.sha256, film, instances, timings)
-        return answer, Source(film.kind, film.encoding, film.frames)
+        self._observe(decoded.seconds, outcome, seconds, instances)
+        answer = _answer(index, file.sha256, decoded.facts, instances, timings)
+        return Attempt(file.sha256, answer, decoded.facts, decoded.film)
 
     async def _in_pool(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, lambda: work(*args, **kwargs))
-
-    def _prepare(self, data: bytes, frame: int) -> Prepared:
-        started = perf_counter()
-        radiograph = decode(data, self._limits, frame)
-        height, width = radiograph.pixels.shape
-        letterbox = Letterbox.fit((height, width), self._manifest.canvas_size)
-        canvas = letterbox.apply(radiograph.pixels)
-        return Prepared(radiograph, letterbox, canvas, perf_counter() - started)
 
     def _describe(
         self, instances: Instances, letterbox: Letterbox, query: SegmentQuery
@@ -187,9 +158,11 @@ def describe(
     """
     threshold, most = query.score_threshold, query.max_instances
     chosen = instances.select(
-        manifest.score_threshold if threshold is None else threshold,
-        manifest.max_instances if most is None else most,
+        manifest.score_threshold if threshold is None else threshold, len(instances)
     )
+    if query.max_overlap is not None:
+        chosen = suppress(chosen, query.max_overlap, manifest.mask_threshold)
+    chosen = chosen.select(0, manifest.max_instances if most is None else most)
     masks = encode(chosen, letterbox, manifest.mask_threshold)
     return [
         Instance(
@@ -210,19 +183,18 @@ def describe(
 def _answer(
     index: int,
     sha256: str,
-    radiograph: Radiograph,
+    film: FilmFacts,
     instances: list[Instance],
     timings: Timings,
 ) -> ImageAnswer:
-    height, width = radiograph.pixels.shape
-    spacing = radiograph.spacing
+    spacing = film.spacing
     return ImageAnswer(
         index=index,
         sha256=sha256,
-        height=height,
-        width=width,
-        frame=radiograph.frame,
-        grey=radiograph.grey,
+        height=film.height,
+        width=film.width,
+        frame=film.frame,
+        grey=film.grey,
         pixel_spacing=None
         if spacing is None
         else Spacing(row_mm=spacing.row_mm, column_mm=spacing.column_mm, source=spacing.source),

@@ -16,6 +16,7 @@ from app.batching import Batcher
 from app.cores import usable_cores
 from app.decoding.radiograph import Limits
 from app.inference import Engine
+from app.isolation.pool import DecoderPool, FilmDecoder
 from app.lifecycle import Lifecycle
 from app.metrics import Metrics
 from app.segmenting import Segmenter
@@ -33,17 +34,30 @@ class Service:
     batcher: Batcher
     segmenter: Segmenter
     pool: ThreadPoolExecutor
+    decoder: FilmDecoder
 
     @classmethod
-    def build(cls, settings: Settings, engine: Engine, routes: Iterable[str]) -> Service:
+    def build(
+        cls,
+        settings: Settings,
+        engine: Engine,
+        routes: Iterable[str],
+        decoder: FilmDecoder | None = None,
+    ) -> Service:
         """Puts a service together; it runs within `running`."""
         metrics = Metrics(CollectorRegistry(), engine, routes, settings.queue_limit)
         lifecycle = Lifecycle(metrics)
         batcher = Batcher(engine, settings.queue_limit, lifecycle, metrics)
         pool = ThreadPoolExecutor(max_workers=usable_cores(), thread_name_prefix="film")
-        limits = Limits(settings.max_pixels)
-        segmenter = Segmenter(engine, batcher, pool, limits, metrics)
-        return cls(settings, engine, metrics, lifecycle, batcher, segmenter, pool)
+        decoder = decoder or DecoderPool(
+            settings.decode_workers,
+            engine.manifest.canvas_size,
+            Limits(settings.max_pixels),
+            settings.decode_seconds,
+            lifecycle.fail,
+        )
+        segmenter = Segmenter(engine, batcher, pool, decoder, metrics)
+        return cls(settings, engine, metrics, lifecycle, batcher, segmenter, pool, decoder)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -57,9 +71,15 @@ class Service:
             starting.cancel()
             await asyncio.gather(starting, return_exceptions=True)
             await self.batcher.stop()
+            await self.decoder.stop()
             self.pool.shutdown(wait=False, cancel_futures=True)
 
     async def _start(self) -> None:
+        try:
+            await self.decoder.start()
+        except Exception as error:
+            self.lifecycle.fail(f"decoders cannot be started: {type(error).__name__}")
+            return
         try:
             await self.batcher.start()
         except Exception as error:

@@ -9,6 +9,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.cores import usable_cores
+
 PREFIX = "SOLO_"
 
 Provider = Literal["auto", "cpu", "cuda", "tensorrt"]
@@ -31,6 +33,8 @@ class Settings(BaseSettings):
         deadline_seconds: longest time from a request's last byte to its answer.
         max_body_bytes: longest request body.
         max_pixels: most pixels (rows x columns) of one image.
+        decode_workers: processes that decode files, one file each at a time.
+        decode_seconds: longest time for decoding one file.
         drain_seconds: longest time that a stopping service gives to the work at hand.
     """
 
@@ -45,6 +49,8 @@ class Settings(BaseSettings):
     deadline_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
     max_body_bytes: Annotated[int, Field(ge=1024, le=4 * 2**30)] = 128 * 2**20
     max_pixels: Annotated[int, Field(ge=1, le=2**30)] = 50_000_000
+    decode_workers: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=usable_cores)
+    decode_seconds: Annotated[float, Field(gt=0, le=3600)] = 15.0
     drain_seconds: Annotated[float, Field(ge=0, le=600)] = 20.0
 
     @classmethod

@@ -100,7 +100,7 @@ def parse_dicom(data: bytes) -> DicomFile:
     """
     try:
         return _parse(data)
-    except ServiceError:
+    except (ServiceError, MemoryError):  # a decoder's memory is limited, which is no damage
         raise
     except EOFError:
         raise TruncatedError("the DICOM file ends within an element") from None

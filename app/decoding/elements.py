@@ -22,6 +22,8 @@ def value_of(dataset: Dataset, keyword: str) -> Any:  # noqa: ANN401 (depends on
     """
     try:
         value = dataset.get(keyword)
+    except MemoryError:
+        raise
     except Exception:
         raise MalformedError(f"the DICOM element {keyword} cannot be read") from None
     return None if value is None or value == "" or value == b"" else value

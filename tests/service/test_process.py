@@ -9,7 +9,9 @@ import httpx
 import numpy as np
 import pytest
 
+from app.cores import usable_cores
 from model.contract.manifest import RESEARCH_USE_ONLY
+from tests.support.decoders import is_running, workers_of
 from tests.support.engines import manifest, write_tiny_model
 from tests.support.films import flat, png
 from tests.support.processes import ServiceProcess, run_to_end, serving
@@ -105,7 +107,10 @@ def stopping(tiny_model: Path, tmp_path: Path) -> Iterator[ServiceProcess]:
 def test_an_idle_service_stops_at_once_with_exit_code_0(stopping: ServiceProcess) -> None:
     with httpx.Client(base_url=stopping.url) as http:
         assert http.get("/healthz/live").status_code == 200  # the connection stays open
+        decoders = workers_of(stopping.process.pid)
+        assert len(decoders) == usable_cores()
         assert stopping.stop() == 0
+    assert not any(map(is_running, decoders))
     assert "Traceback" not in stopping.log()
 
 

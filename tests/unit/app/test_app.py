@@ -18,8 +18,8 @@ import pytest
 
 from app.journal import FIELDS_ATTRIBUTE
 from app.main import create_app
-from app.segmenting import Segmenter
 from app.settings import Settings
+from tests.support.decoders import DecoderHere
 from tests.support.engines import FakeEngine
 from tests.support.films import flat, png
 
@@ -39,7 +39,9 @@ async def client(
     engine: FakeEngine | None = None,
     **settings: Any,
 ) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(Settings(model=Path("unused"), **settings), engine or FakeEngine())
+    app = create_app(
+        Settings(model=Path("unused"), **settings), engine or FakeEngine(), DecoderHere()
+    )
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(
@@ -114,7 +116,7 @@ async def test_a_passed_deadline_answers_504_and_frees_its_place() -> None:
 async def test_a_client_that_leaves_is_not_computed_for() -> None:
     gate = Gate()
     engine = FakeEngine(gate)
-    app = create_app(Settings(model=Path("unused")), engine)
+    app = create_app(Settings(model=Path("unused")), engine, DecoderHere())
     left = asyncio.Event()
     sent: list[Any] = []
     body = iter([{"type": "http.request", "body": IMAGE, "more_body": False}])
@@ -163,7 +165,7 @@ async def test_before_the_model_is_warm_and_after_it_stops_the_answer_is_503() -
         def warm_up(self) -> None:
             assert self.warm.wait(10)
 
-    app = create_app(Settings(model=Path("unused")), Cold())
+    app = create_app(Settings(model=Path("unused")), Cold(), DecoderHere())
     transport = httpx.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),
@@ -189,7 +191,7 @@ async def test_a_model_that_fails_while_warming_up_is_fatal() -> None:
         def warm_up(self) -> None:
             raise RuntimeError("planted detail")
 
-    app = create_app(Settings(model=Path("unused")), Broken())
+    app = create_app(Settings(model=Path("unused")), Broken(), DecoderHere())
     async with app.router.lifespan_context(app):
         lifecycle = app.state.service.lifecycle
         await until(lambda: lifecycle.fatal is not None)
@@ -215,7 +217,7 @@ async def test_an_unexpected_exception_is_500_and_its_text_leaks_nowhere(
         raise RuntimeError("planted detail")
 
     async with client() as http:
-        monkeypatch.setattr(Segmenter, "_prepare", broken)
+        monkeypatch.setattr(DecoderHere, "decode", broken)
         image = await post(http)
         monkeypatch.setattr("app.routes.read_upload", broken)
         request = await post(http)

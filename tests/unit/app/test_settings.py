@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from app.cores import usable_cores
 from app.settings import Settings, SettingsError
 
 
@@ -18,6 +19,7 @@ def test_defaults_serve_this_machine_only() -> None:
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
     assert settings.model == Path("model/zoo/cxr-lungs.onnx")
     assert settings.provider == "auto"
+    assert settings.decode_workers == usable_cores()
 
 
 def test_the_environment_sets_every_field(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,6 +33,8 @@ def test_the_environment_sets_every_field(monkeypatch: pytest.MonkeyPatch) -> No
         "DEADLINE_SECONDS": "0.5",
         "MAX_BODY_BYTES": "4096",
         "MAX_PIXELS": "100",
+        "DECODE_WORKERS": "3",
+        "DECODE_SECONDS": "2.5",
         "DRAIN_SECONDS": "0",
     }
     for name, value in values.items():
@@ -60,6 +64,8 @@ def test_an_unknown_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str
         ("DEADLINE_SECONDS", "nan"),
         ("MAX_BODY_BYTES", "1"),
         ("MAX_PIXELS", "0"),
+        ("DECODE_WORKERS", "0"),
+        ("DECODE_SECONDS", "0"),
         ("DRAIN_SECONDS", "-1"),
     ],
 )

@@ -1,0 +1,1 @@
+"""Other forms of an answer: polygons, plain run lengths, and pictures."""

@@ -1,0 +1,81 @@
+"""Decoders for tests: one in this process, and a look at those in processes of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+
+from app.decoding.decode import decode
+from app.decoding.radiograph import Limits
+from app.isolation.messages import FilmFacts
+from app.isolation.pool import DecodedFilm, DecoderPool
+from model.contract.preprocess import Letterbox
+from tests.support.engines import CANVAS
+
+MAX_PIXELS = 1_000_000
+
+
+class DecoderHere:
+    """A `FilmDecoder` without processes, for tests of what is around it."""
+
+    async def start(self) -> None:
+        pass
+
+    async def stop(self) -> None:
+        pass
+
+    async def decode(self, data: bytes, frame: int, film: bool = False) -> DecodedFilm:
+        radiograph = decode(data, Limits(MAX_PIXELS), frame)
+        height, width = radiograph.pixels.shape
+        canvas = Letterbox.fit((height, width), CANVAS).apply(radiograph.pixels)
+        wide = radiograph.pixels.dtype == np.uint16
+        shown = (radiograph.pixels >> (8 if wide else 0)).astype(np.uint8)
+        return DecodedFilm(FilmFacts.of(radiograph), canvas, shown if film else None, 0.0)
+
+
+@asynccontextmanager
+async def decoders(
+    count: int = 1, *, max_pixels: int = MAX_PIXELS, decode_seconds: float = 20.0
+) -> AsyncIterator[DecoderPool]:
+    """A pool of real processes, stopped at the end."""
+    failures: list[str] = []
+    pool = DecoderPool(count, CANVAS, Limits(max_pixels), decode_seconds, failures.append)
+    try:
+        await pool.start()
+        yield pool
+    finally:
+        await pool.stop()
+    assert not failures
+
+
+def workers_of(parent: int | None = None) -> list[int]:
+    """PIDs of a process's decoders, this process's by default."""
+    parent = os.getpid() if parent is None else parent
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            state, ppid = (path / "stat").read_text().rpartition(")")[2].split()[:2]
+            command = (path / "cmdline").read_bytes()
+            if int(ppid) == parent and state != "Z" and b"worker\0" in command:
+                found.append(int(path.name))
+    return sorted(found)
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+async def until_stopped(pid: int) -> None:
+    """Waits until SIGSTOP has arrived."""
+    async with asyncio.timeout(10):
+        while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+            await asyncio.sleep(0.001)
