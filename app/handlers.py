@@ -66,8 +66,8 @@ def _describe(error: RequestValidationError) -> str:
     """Names the parameters and their bounds; a value is repeated only if it is a number."""
     sentences = []
     for fault in error.errors():
-        name = str(fault["loc"][-1])
-        if name not in SegmentQuery.model_fields:
+        where, name = str(fault["loc"][0]), str(fault["loc"][-1])
+        if where == "query" and name not in SegmentQuery.model_fields:
             return f"there is no such parameter; there are {', '.join(SegmentQuery.model_fields)}"
         sentences.append(f"{name}{_number(fault.get('input'))}: {fault['msg']}")
     return "; ".join(sentences)
@@ -77,4 +77,4 @@ def _number(value: object) -> str:
     try:
         return f" is {float(str(value)):g}"
     except ValueError:
-        return " is not a number"
+        return ""

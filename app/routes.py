@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from time import perf_counter
 from typing import Annotated, Any, Final, TypeVar
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Header, Query
 from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -24,9 +24,10 @@ from app.schemas import (
     ModelIdentity,
     ProblemDetails,
     SegmentAnswer,
+    SegmentHeaders,
     SegmentQuery,
 )
-from app.segmenting import Attempt
+from app.segmenting import Attempt, Order, one_model
 from app.service import Service, service_of
 from app.upload import FILE_TYPES, MULTIPART, Upload, read_upload
 
@@ -66,6 +67,7 @@ async def segment(
     service: TheService,
     record: TheRecord,
     query: Annotated[SegmentQuery, Query()],
+    headers: Annotated[SegmentHeaders, Header()],
 ) -> Response:
     """Finds and outlines every object in one or many radiographs.
 
@@ -75,14 +77,16 @@ async def segment(
     first error.
     """
     with service.lifecycle.admission():
-        service.batcher.check_room()
+        seconds = service.settings.deadline_seconds
+        if headers.x_request_timeout_seconds is not None:
+            seconds = min(seconds, headers.x_request_timeout_seconds)
+        service.batcher.admission.check(query.lane, seconds)
         started = perf_counter()
         upload = await read_upload(request, service.settings.max_body_bytes)
         service.metrics.observe_stage("receive", perf_counter() - started)
-        deadline = asyncio.get_running_loop().time() + service.settings.deadline_seconds
-        attempts = await _unless_client_leaves(
-            request, _segment_all(service, upload, query, deadline)
-        )
+        deadline = asyncio.get_running_loop().time() + seconds
+        order = Order(query, service.batcher.model, deadline)
+        attempts = await _unless_client_leaves(request, _segment_all(service, upload, order))
         record.images.extend(map(_facts, attempts))
         return _respond(service, record, upload, attempts)
 
@@ -124,15 +128,11 @@ PATHS: Final = frozenset(
 )
 
 
-async def _segment_all(
-    service: Service, upload: Upload, query: SegmentQuery, deadline: float
-) -> list[Attempt]:
-    return await asyncio.gather(
-        *(
-            service.segmenter.segment(index, file, query, deadline)
-            for index, file in enumerate(upload.files)
-        )
+async def _segment_all(service: Service, upload: Upload, order: Order) -> list[Attempt]:
+    attempts = await asyncio.gather(
+        *(service.segmenter.segment(index, file, order) for index, file in enumerate(upload.files))
     )
+    return one_model(attempts)
 
 
 async def _unless_client_leaves(request: Request, work: Coroutine[Any, Any, T]) -> T:
@@ -171,7 +171,7 @@ def _respond(
             images=[image for image in images if isinstance(image, ImageFailure)],
         )
         return problem_response(errors[0], record.request_id, details)
-    engine = service.engine
+    engine = next(attempt.model for attempt in attempts if attempt.model is not None).engine
     identity = ModelIdentity(
         name=engine.manifest.name,
         version=engine.manifest.version,
@@ -186,7 +186,7 @@ def _image(index: int, attempt: Attempt, record: RequestRecord) -> ImageAnswer |
     if isinstance(attempt.result, ImageAnswer):
         return attempt.result
     details = ProblemDetails.of(attempt.result, record.request_id)
-    return ImageFailure(index=index, sha256=attempt.sha256, error=details)
+    return ImageFailure(index=index, sha256=attempt.file.sha256, error=details)
 
 
 def _facts(attempt: Attempt) -> dict[str, object]:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.decoding.radiograph import GreyRecipe
 from app.decoding.spacing import SpacingSource
 from app.errors import ServiceError
+from app.lanes import Lane
 from model.contract.manifest import RESEARCH_USE_ONLY, Manifest
 
 
@@ -32,6 +33,27 @@ class SegmentQuery(BaseModel):
         Field(ge=1, description="Most instances of an image, best first; the model's if absent."),
     ] = None
     frame: Annotated[int, Field(ge=0, description="Which frame of a multi-frame DICOM.")] = 0
+    lane: Annotated[
+        Lane,
+        Field(
+            description="`bulk` for archives: it takes what `interactive` leaves, and an eighth."
+        ),
+    ] = "interactive"
+
+
+class SegmentHeaders(BaseModel):
+    """The headers of `POST /segment` that are its own."""
+
+    model_config = ConfigDict(frozen=True)
+
+    x_request_timeout_seconds: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            allow_inf_nan=False,
+            description="Shortens the deadline that the service has for each image.",
+        ),
+    ] = None
 
 
 class ProblemDetails(Schema):

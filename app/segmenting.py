@@ -14,14 +14,15 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import ParamSpec, TypeVar
 
-from app.batching import Batcher, Canvas, Outcome
+from app.batching import Batcher
 from app.decoding.decode import decode
 from app.decoding.radiograph import Limits, Radiograph
-from app.errors import DeadlineError, ServiceError
-from app.inference import Engine
+from app.errors import DeadlineError, ModelFailedError, ServiceError
+from app.flights import Outcome
 from app.masks import encode
 from app.metrics import Metrics
 from app.schemas import ImageAnswer, Instance, Segmentation, SegmentQuery, Spacing, Timings
+from app.served_model import Canvas, ServedModel
 from app.upload import UploadedFile
 from model.contract.instances import Instances
 from model.contract.manifest import Manifest
@@ -48,22 +49,38 @@ class Attempt:
     """What became of one file.
 
     Attributes:
-        sha256: of its bytes.
+        file: what was sent.
         result: its answer, or why there is none.
         radiograph: the decoded image of an answer.
+        model: what answered.
     """
 
-    sha256: str
+    file: UploadedFile
     result: ImageAnswer | ServiceError
     radiograph: Radiograph | None = None
+    model: ServedModel | None = None
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a request asks for each of its files.
+
+    Attributes:
+        query: its parameters.
+        model: the one that serves when the request comes; all its images are for this one.
+        deadline: event loop time by which the answer must be there.
+    """
+
+    query: SegmentQuery
+    model: ServedModel
+    deadline: float
 
 
 class Segmenter:
     """Segments single files.
 
     Args:
-        engine: whose manifest says how.
-        batcher: the way to the engine.
+        batcher: the way to the model.
         pool: threads that decode and encode.
         limits: what a file may ask of the decoder.
         metrics: told of the time in each stage.
@@ -71,50 +88,44 @@ class Segmenter:
 
     def __init__(
         self,
-        engine: Engine,
         batcher: Batcher,
         pool: ThreadPoolExecutor,
         limits: Limits,
         metrics: Metrics,
     ) -> None:
-        self._manifest = engine.manifest
         self._batcher = batcher
         self._pool = pool
         self._limits = limits
         self._metrics = metrics
 
-    async def segment(
-        self, index: int, file: UploadedFile, query: SegmentQuery, deadline: float
-    ) -> Attempt:
+    async def segment(self, index: int, file: UploadedFile, order: Order) -> Attempt:
         """Segments one file; its errors are in the result.
 
         Args:
             index: its place in the request.
             file: its bytes.
-            query: the request's parameters.
-            deadline: event loop time by which the answer must be there.
+            order: what the request asks for.
         """
         try:
-            answer, radiograph = await self._segment(index, file, query, deadline)
+            return await self._segment(index, file, order)
         except ServiceError as error:
-            return Attempt(file.sha256, error)
+            return Attempt(file, error)
         except Exception:
             _logger.exception("an image failed unexpectedly")
-            return Attempt(file.sha256, ServiceError("the service failed on this image"))
-        return Attempt(file.sha256, answer, radiograph)
+            return Attempt(file, ServiceError("the service failed on this image"))
 
-    async def _segment(
-        self, index: int, file: UploadedFile, query: SegmentQuery, deadline: float
-    ) -> tuple[ImageAnswer, Radiograph]:
+    async def _segment(self, index: int, file: UploadedFile, order: Order) -> Attempt:
         if file.refusal is not None:
             raise file.refusal
+        seconds_left = order.deadline - asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout_at(deadline):
-                with self._batcher.place() as place:
-                    prepared = await self._in_pool(self._prepare, file.data, query.frame)
-                    outcome = await self._batcher.infer(prepared.canvas, place)
+            async with asyncio.timeout_at(order.deadline):
+                with self._batcher.admission.place(order.query.lane, seconds_left) as place:
+                    prepared = await self._in_pool(self._prepare, file, order)
+                    outcome = await self._batcher.infer(prepared.canvas, place, order.model)
+                manifest = outcome.model.engine.manifest
                 instances, seconds = await self._in_pool(
-                    self._describe, outcome.instances, prepared.letterbox, query
+                    self._describe, outcome.instances, prepared.letterbox, order.query, manifest
                 )
         except TimeoutError:
             raise DeadlineError("the image was not answered before the deadline") from None
@@ -126,25 +137,30 @@ class Segmenter:
         )
         self._observe(prepared.seconds, outcome, seconds, instances)
         answer = _answer(index, file.sha256, prepared.radiograph, instances, timings)
-        return answer, prepared.radiograph
+        return Attempt(file, answer, prepared.radiograph, outcome.model)
 
     async def _in_pool(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, lambda: work(*args, **kwargs))
 
-    def _prepare(self, data: bytes, frame: int) -> Prepared:
+    def _prepare(self, file: UploadedFile, order: Order) -> Prepared:
         started = perf_counter()
-        radiograph = decode(data, self._limits, frame)
+        radiograph = decode(file.data, self._limits, order.query.frame)
+        file.sha256  # noqa: B018 (computed here and not on the event loop)
         height, width = radiograph.pixels.shape
-        letterbox = Letterbox.fit((height, width), self._manifest.canvas_size)
+        letterbox = Letterbox.fit((height, width), order.model.engine.manifest.canvas_size)
         canvas = letterbox.apply(radiograph.pixels)
         return Prepared(radiograph, letterbox, canvas, perf_counter() - started)
 
     def _describe(
-        self, instances: Instances, letterbox: Letterbox, query: SegmentQuery
+        self,
+        instances: Instances,
+        letterbox: Letterbox,
+        query: SegmentQuery,
+        manifest: Manifest,
     ) -> tuple[list[Instance], float]:
         started = perf_counter()
-        described = describe(instances, letterbox, query, self._manifest)
+        described = describe(instances, letterbox, query, manifest)
         return described, perf_counter() - started
 
     def _observe(
@@ -156,6 +172,22 @@ class Segmenter:
         self._metrics.observe_stage("postprocess", seconds)
         for instance in found:
             self._metrics.count_instances(instance.label)
+
+
+def one_model(attempts: list[Attempt]) -> list[Attempt]:
+    """Takes back what another model answered than the first: an answer names one model.
+
+    That can only be where a new model failed while a request of many files was at work, and its
+    predecessor answered the rest.
+    """
+    models = [attempt.model for attempt in attempts if attempt.model is not None]
+    error = ModelFailedError("the model was replaced meanwhile: send this file again")
+    return [
+        attempt
+        if attempt.model is None or attempt.model is models[0]
+        else Attempt(attempt.file, error)
+        for attempt in attempts
+    ]
 
 
 def describe(

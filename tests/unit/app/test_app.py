@@ -77,7 +77,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def test_a_full_queue_answers_429_with_retry_after() -> None:
     gate = Gate()
-    async with client(FakeEngine(gate, max_batch=1), queue_limit=1) as http:
+    async with client(FakeEngine(gate, max_batch=2), queue_limit=1) as http:
         first = post(http)
         await gate.reached()
         second = post(http)
@@ -160,8 +160,9 @@ async def test_before_the_model_is_warm_and_after_it_stops_the_answer_is_503() -
     class Cold(FakeEngine):
         warm = threading.Event()
 
-        def warm_up(self) -> None:
+        def warm_up(self) -> dict[int, float]:
             assert self.warm.wait(10)
+            return super().warm_up()
 
     app = create_app(Settings(model=Path("unused")), Cold())
     transport = httpx.ASGITransport(app)
@@ -186,7 +187,7 @@ async def test_before_the_model_is_warm_and_after_it_stops_the_answer_is_503() -
 
 async def test_a_model_that_fails_while_warming_up_is_fatal() -> None:
     class Broken(FakeEngine):
-        def warm_up(self) -> None:
+        def warm_up(self) -> dict[int, float]:
             raise RuntimeError("planted detail")
 
     app = create_app(Settings(model=Path("unused")), Broken())
@@ -197,13 +198,13 @@ async def test_a_model_that_fails_while_warming_up_is_fatal() -> None:
 
 
 async def test_a_failing_model_answers_503_and_says_nothing_of_why() -> None:
-    def fail(_: npt.NDArray[np.float32]) -> None:
+    def fail(_: npt.NDArray[np.float32] | None) -> None:
         raise RuntimeError("planted detail")
 
-    async with client(FakeEngine(fail)) as http:
+    async with client(FakeEngine(fail, before_golden=lambda: fail(None))) as http:
         answer = await post(http)
         assert answer.status_code == 503
-        assert answer.json()["type"] == "urn:solo-xray:problem:model-failed"
+        assert answer.json()["type"] == "urn:solo-xray:problem:draining"
         assert "planted" not in answer.text
         assert (await http.get("/healthz/ready")).status_code == 503
 
