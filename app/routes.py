@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from time import perf_counter
-from typing import Annotated, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import APIRouter
 from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.errors import ClientGoneError, ServiceError, error_classes
+from app.parameters import PARAMETERS, read_deadline_seconds, read_query
 from app.problems import PROBLEM_TYPE, problem_response
 from app.record import RequestRecord, record_of
 from app.schemas import (
@@ -24,16 +25,12 @@ from app.schemas import (
     ModelIdentity,
     ProblemDetails,
     SegmentAnswer,
-    SegmentHeaders,
-    SegmentQuery,
 )
 from app.segmenting import Attempt, Order, one_model
 from app.service import Service, service_of
 from app.upload import FILE_TYPES, MULTIPART, Upload, read_upload
 
 T = TypeVar("T")
-TheService = Annotated[Service, Depends(service_of)]
-TheRecord = Annotated[RequestRecord, Depends(record_of)]
 
 router = APIRouter()
 
@@ -44,12 +41,13 @@ _FORM: Final = {
         "properties": {"files": {"type": "array", "items": _BINARY["schema"]}},
     }
 }
-_BODY: Final[dict[str, Any]] = {
+_OPERATION: Final[dict[str, Any]] = {
+    "parameters": PARAMETERS,
     "requestBody": {
         "required": True,
         "description": "One file as it is, or one or many files as a form under any field name.",
         "content": {**dict.fromkeys(FILE_TYPES, _BINARY), MULTIPART: _FORM},
-    }
+    },
 }
 _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     error.status: {
@@ -61,13 +59,11 @@ _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-@router.post("/segment", response_model=SegmentAnswer, responses=_PROBLEMS, openapi_extra=_BODY)
+@router.post(
+    "/segment", response_model=SegmentAnswer, responses=_PROBLEMS, openapi_extra=_OPERATION
+)
 async def segment(
     request: Request,
-    service: TheService,
-    record: TheRecord,
-    query: Annotated[SegmentQuery, Query()],
-    headers: Annotated[SegmentHeaders, Header()],
 ) -> Response:
     """Finds and outlines every object in one or many radiographs.
 
@@ -76,10 +72,11 @@ async def segment(
     an `error` in its place and the others are answered; if none can be, the status is that of the
     first error.
     """
+    # As FastAPI's dependencies these would be called in another thread each.
+    service, record = service_of(request), record_of(request)
     with service.lifecycle.admission():
-        seconds = service.settings.deadline_seconds
-        if headers.x_request_timeout_seconds is not None:
-            seconds = min(seconds, headers.x_request_timeout_seconds)
+        query = read_query(request)
+        seconds = read_deadline_seconds(request, service.settings.deadline_seconds)
         service.batcher.admission.check(query.lane, seconds)
         started = perf_counter()
         upload = await read_upload(request, service.settings.max_body_bytes)
@@ -98,8 +95,9 @@ async def live() -> Response:
 
 
 @router.get("/healthz/ready", response_model=Health, responses={503: {"model": Health}})
-async def ready(service: TheService) -> Response:
+async def ready(request: Request) -> Response:
     """Whether a request sent now would be answered: warm, not stopping, and the model answers."""
+    service = service_of(request)
     lifecycle = service.lifecycle
     if lifecycle.ready:
         return JSONResponse({"status": "ready", "provider": service.engine.provider})
@@ -107,9 +105,9 @@ async def ready(service: TheService) -> Response:
 
 
 @router.get("/model", response_model=ModelDescription)
-async def model(service: TheService) -> Response:
+async def model(request: Request) -> Response:
     """The model's manifest: classes, canvas, thresholds, training data, licence, quality."""
-    engine = service.engine
+    engine = service_of(request).engine
     body = ModelDescription(
         **engine.manifest.model_dump(), sha256=engine.sha256, provider=engine.provider
     )
@@ -117,8 +115,9 @@ async def model(service: TheService) -> Response:
 
 
 @router.get("/metrics", response_class=Response)
-async def metrics(request: Request, service: TheService) -> Response:
+async def metrics(request: Request) -> Response:
     """Metrics for Prometheus."""
+    service = service_of(request)
     encode, media_type = choose_encoder(request.headers.get("accept", ""))
     return Response(encode(service.metrics.registry), headers={"content-type": media_type})
 

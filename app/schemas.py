@@ -46,9 +46,10 @@ class SegmentHeaders(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    x_request_timeout_seconds: Annotated[
+    timeout_seconds: Annotated[
         float | None,
         Field(
+            alias="x-request-timeout-seconds",
             gt=0,
             allow_inf_nan=False,
             description="Shortens the deadline that the service has for each image.",
