@@ -39,15 +39,14 @@ class Metrics:
         for route in (*routes, OTHER_ROUTE):
             for code in _CODES:
                 self.requests.labels(route, str(code))
-        self._stages = Histogram(
+        stages = Histogram(
             "solo_stage_seconds",
             "Time in each stage: receive and total of a request, the others of an image",
             ["stage"],
             buckets=_SECONDS,
             registry=registry,
         )
-        for stage in get_args(Stage):
-            self._stages.labels(stage)
+        self._stages = {stage: stages.labels(stage) for stage in get_args(Stage)}
         self.batch_size = Histogram(
             "solo_batch_size",
             "Images in a run of the model, padding not counted",
@@ -115,7 +114,7 @@ class Metrics:
 
     def observe_stage(self, stage: Stage, seconds: float) -> None:
         """Counts the time of one stage."""
-        self._stages.labels(stage).observe(seconds)
+        self._stages[stage].observe(seconds)
 
     def observe_batch(self, size: int, reason: Release) -> None:
         """Counts a batch."""

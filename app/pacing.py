@@ -21,27 +21,23 @@ class RunTimes:
 
     Args:
         seconds: of one run of every batch size, measured at warm-up.
+
+    Attributes:
+        best_size: the batch size of most images a second; the smallest of those about as good.
     """
 
     def __init__(self, seconds: Mapping[int, float]) -> None:
         self._seconds = dict(sorted(seconds.items()))
         self._sizes = list(self._seconds)
         self._runs_since_shrinking = 0
+        self._plan()
 
     def note(self, images: int, seconds: float) -> None:
         """Takes a measured run into the mean of its batch size."""
         size = next(size for size in self._seconds if size >= images)
         self._seconds[size] += _NEW_WEIGHT * (seconds - self._seconds[size])
         self._grow_again()
-
-    @property
-    def best_size(self) -> int:
-        """The batch size of most images a second; the smallest of those that are about as good."""
-        best = self._sizes[0]
-        for size in self._sizes[1:]:
-            if size / self._seconds[size] > _WORTH_IT * best / self._seconds[best]:
-                best = size
-        return best
+        self._plan()
 
     def take(self, waiting: int) -> int:
         """How many of the waiting images should run next.
@@ -49,15 +45,14 @@ class RunTimes:
         All, where a batch has room; fewer, where padding up to the next batch size would cost more
         than a run of its own for the rest.
         """
-        best = self.best_size
-        if waiting >= best:
-            return best
-        return min(waiting, self._cheapest(waiting)[1])
+        if waiting >= self.best_size:
+            return self.best_size
+        return min(waiting, self._cheapest[waiting][1])
 
     def drain_seconds(self, images: int) -> float:
         """How long this many images take, run one batch after the other."""
-        best = self.best_size
-        return images // best * self._seconds[best] + self._cheapest(images % best)[0]
+        batches, rest = divmod(images, self.best_size)
+        return batches * self._seconds[self.best_size] + self._cheapest[rest][0]
 
     @property
     def joining_saves_seconds(self) -> float:
@@ -72,6 +67,7 @@ class RunTimes:
         """Keeps batches below this size for the next thousand runs: the device has no memory."""
         self._sizes = [size for size in self._sizes if size < images] or self._sizes[:1]
         self._runs_since_shrinking = 0
+        self._plan()
 
     def _grow_again(self) -> None:
         self._runs_since_shrinking += 1
@@ -80,17 +76,22 @@ class RunTimes:
             self._sizes = known[: len(self._sizes) + 1]
             self._runs_since_shrinking = 0
 
-    def _cheapest(self, images: int) -> tuple[float, int]:
-        """Least total time for this many images, and the batch size to begin with."""
-        best = [(0.0, 0)]
-        for count in range(1, images + 1):
-            best.append(
+    def _plan(self) -> None:
+        """Finds the best batch size, and the cheapest way to run fewer images than that."""
+        best = self._sizes[0]
+        for size in self._sizes[1:]:
+            if size / self._seconds[size] > _WORTH_IT * best / self._seconds[best]:
+                best = size
+        # By number of images: least seconds for them all, and the batch size to begin with.
+        cheapest = [(0.0, 0)]
+        for images in range(1, best):
+            cheapest.append(
                 min(
-                    (self._seconds[size] + best[max(0, count - size)][0], size)
+                    (self._seconds[size] + cheapest[max(0, images - size)][0], size)
                     for size in self._sizes
                 )
             )
-        return best[images]
+        self.best_size, self._cheapest = best, cheapest
 
 
 class Patience:

@@ -128,8 +128,11 @@ PATHS: Final = frozenset(
 
 
 async def _segment_all(service: Service, upload: Upload, order: Order) -> list[Attempt]:
+    segment = service.segmenter.segment
+    if len(upload.files) == 1:  # spares a task
+        return [await segment(0, upload.files[0], order)]
     attempts = await asyncio.gather(
-        *(service.segmenter.segment(index, file, order) for index, file in enumerate(upload.files))
+        *(segment(index, file, order) for index, file in enumerate(upload.files))
     )
     return one_model(attempts)
 
@@ -138,15 +141,15 @@ async def _unless_client_leaves(request: Request, work: Coroutine[Any, Any, T]) 
     """Cancels the work when nobody is left to answer, so that it takes no place in a batch."""
     task = asyncio.create_task(work)
     departure = asyncio.create_task(_departure(request))
+    departure.add_done_callback(lambda _: task.cancel())
     try:
-        await asyncio.wait({task, departure}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientGoneError("the client left before its answer was ready")
-        return task.result()
+        return await task
+    except asyncio.CancelledError:
+        if departure.done() and not departure.cancelled():
+            raise ClientGoneError("the client left before its answer was ready") from None
+        raise
     finally:
-        task.cancel()
         departure.cancel()
-        await asyncio.gather(task, departure, return_exceptions=True)
 
 
 async def _departure(request: Request) -> None:

@@ -82,19 +82,23 @@ class Running:
     port: int
 
     def cpu_seconds(self) -> float:
-        """User and system time of all its processes, those that have ended left out.
-
-        They are found by their session, which the server's process began (proc(5), `stat`).
-        """
-        ticks = 0
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            except OSError:  # it has just ended
-                continue
-            if int(fields[3]) == self.process.pid:
-                ticks += int(fields[11]) + int(fields[12])
+        """User and system time of the process and of all below it, those that ended left out."""
+        ticks, family = 0, {self.process.pid}
+        for pid, parent, used in sorted(_processes()):
+            if pid in family or parent in family:
+                family.add(pid)
+                ticks += used
         return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _processes() -> Iterator[tuple[int, int, int]]:
+    """(pid, parent, clock ticks of user and system time) of each process (proc(5), `stat`)."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:  # it has just ended
+            continue
+        yield int(folder.name), int(fields[1]), int(fields[11]) + int(fields[12])
 
 
 @contextmanager
@@ -142,8 +146,6 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     with suppress(subprocess.TimeoutExpired):
         process.wait(_STOP_SECONDS)
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)  # its own group: workers that it left behind
-    except ProcessLookupError:
-        pass
     process.wait()
