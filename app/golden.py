@@ -23,7 +23,7 @@ def golden_canvas(size: tuple[int, int]) -> npt.NDArray[np.float32]:
     Returns:
         float32 [height, width] in [0, 1].
     """
-    row, column = (axis / side for axis, side in zip(np.indices(size), size, strict=True))
+    row, column = ((axis + 0.5) / side for axis, side in zip(np.indices(size), size, strict=True))
     film = 0.8 - 0.4 * (row - 0.5) ** 2 - 0.6 * (column - 0.5) ** 2
     for centre in _LUNGS:
         distance = ((row - centre[0]) / _LUNG_RADII[0]) ** 2

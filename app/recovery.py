@@ -42,6 +42,7 @@ class Recovery:
         self._metrics = metrics
         self._lock = asyncio.Lock()
         self._sessions_in_a_row = 0
+        self._session_is_unproved = False
         self._good_runs = 0
 
     def adopt(self, model: ServedModel) -> None:
@@ -57,6 +58,7 @@ class Recovery:
     def note_good_run(self) -> None:
         """A batch was answered."""
         self._lifecycle.note_model(answers=True)
+        self._session_is_unproved = False
         self._good_runs += 1
         if self._good_runs >= _PROBATION_RUNS:
             self._previous = None
@@ -86,6 +88,9 @@ class Recovery:
             if model.stands_in is not None or model.sessions != session:
                 return True  # helped meanwhile
             no_memory = isinstance(error, DeviceMemoryError)
+            if no_memory and self._session_is_unproved:
+                self._lifecycle.fail("the device has no memory for one image, in a new session too")
+                return False
             if not no_memory and await self._succeeds(model.check):
                 self._lifecycle.note_model(answers=True)
                 return True
@@ -113,6 +118,7 @@ class Recovery:
         if self._sessions_in_a_row >= _MAX_SESSIONS_IN_A_ROW:
             return False
         self._sessions_in_a_row += 1
+        self._session_is_unproved = True
         self._metrics.sessions_reopened.inc()
         write(_logger, "session reopened", sha256=model.engine.sha256)
         return await self._succeeds(model.reopen)
