@@ -55,9 +55,7 @@ class VirtualThreads(Executor):
         self._jobs: deque[Callable[[], None]] = deque()
         self._busy = False
 
-    def submit(  # type: ignore[override]
-        self, fn: Callable[..., T], /, *args: Any, **kwargs: Any
-    ) -> Future[T]:
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         future: Future[T] = Future()
 
         def begin() -> None:
