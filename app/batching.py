@@ -66,6 +66,7 @@ class Batcher:
         self._patience = Patience()
         self._company: asyncio.TimerHandle | None = None
         self._canary: asyncio.Task[None] | None = None
+        self._stopped = False
 
     @property
     def model(self) -> ServedModel:
@@ -84,6 +85,7 @@ class Batcher:
 
     async def stop(self) -> None:
         """Resolves what still waits with an error and lets the threads go."""
+        self._stopped = True
         self.abandon()
         tasks = [*self._flights.values(), *([self._canary] if self._canary else [])]
         for task in tasks:
@@ -118,8 +120,8 @@ class Batcher:
             ModelFailedError: if the model fails on this image alone.
             DrainingError: if the service stops first.
         """
-        if self._lifecycle.fatal is not None:
-            raise DrainingError("the service is stopping: the model has failed")
+        if self._stopped or self._lifecycle.fatal is not None:
+            raise DrainingError("the service stopped before the model answered")
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._lanes.append(Waiting(canvas, future, place, model, self._clock()), place.lane)
         self._advance()

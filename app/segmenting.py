@@ -15,6 +15,7 @@ from time import perf_counter
 from typing import ParamSpec, TypeVar
 
 from app.batching import Batcher
+from app.cores import usable_cores
 from app.decoding.decode import decode
 from app.decoding.radiograph import Limits, Radiograph
 from app.errors import DeadlineError, ModelFailedError, ServiceError
@@ -97,6 +98,8 @@ class Segmenter:
         self._pool = pool
         self._limits = limits
         self._metrics = metrics
+        # An archive leaves a thread to those who look at a screen, where there are two.
+        self._bulk_turns = asyncio.Semaphore(max(1, usable_cores() - 1))
 
     async def segment(self, index: int, file: UploadedFile, order: Order) -> Attempt:
         """Segments one file; its errors are in the result.
@@ -121,7 +124,7 @@ class Segmenter:
         try:
             async with asyncio.timeout_at(order.deadline):
                 with self._batcher.admission.place(order.query.lane, seconds_left) as place:
-                    prepared = await self._in_pool(self._prepare, file, order)
+                    prepared = await self._decode(file, order)
                     outcome = await self._batcher.infer(prepared.canvas, place, order.model)
                 manifest = outcome.model.engine.manifest
                 instances, seconds = await self._in_pool(
@@ -138,6 +141,12 @@ class Segmenter:
         self._observe(prepared.seconds, outcome, seconds, instances)
         answer = _answer(index, file.sha256, prepared.radiograph, instances, timings)
         return Attempt(file, answer, prepared.radiograph, outcome.model)
+
+    async def _decode(self, file: UploadedFile, order: Order) -> Prepared:
+        if order.query.lane == "interactive":
+            return await self._in_pool(self._prepare, file, order)
+        async with self._bulk_turns:
+            return await self._in_pool(self._prepare, file, order)
 
     async def _in_pool(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+import app.segmenting
 from app.journal import FIELDS_ATTRIBUTE
 from app.main import create_app
 from app.segmenting import Segmenter
@@ -26,6 +27,7 @@ from tests.support.films import flat, png
 pytestmark = pytest.mark.anyio
 
 IMAGE = png(flat(200))
+ARCHIVED = png(flat(150))
 PNG = {"content-type": "image/png"}
 
 
@@ -274,3 +276,27 @@ async def test_instances_without_a_pixel_are_left_out() -> None:
     assert dark[0]["category_id"] == 7
     assert dark[0]["area"] == 64 * 64
     assert dark[0]["bbox"] == [0, 0, 64, 64]
+
+
+async def test_an_archive_leaves_a_thread_to_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.segmenting.usable_cores", lambda: 2)
+    monkeypatch.setattr("app.service.usable_cores", lambda: 2)
+    plain, opened, decoding = app.segmenting.decode, threading.Event(), 0
+
+    def slow_for_archives(data: bytes, *rest: Any) -> Any:
+        nonlocal decoding
+        if data == ARCHIVED:
+            decoding += 1
+            assert opened.wait(10)
+        return plain(data, *rest)
+
+    monkeypatch.setattr("app.segmenting.decode", slow_for_archives)
+    async with client() as http:
+        bulk = [
+            asyncio.create_task(http.post("/segment?lane=bulk", content=ARCHIVED)) for _ in range(5)
+        ]
+        await until(lambda: decoding == 1)
+        assert (await post(http)).status_code == 200
+        assert decoding == 1
+        opened.set()
+        assert [(await task).status_code for task in bulk] == [200] * 5
