@@ -9,7 +9,7 @@ TORCH_BRINGS := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-c
   nvidia-cufile nvidia-curand nvidia-cusolver nvidia-cusparse nvidia-cusparselt-cu13 \
   nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
 
-.PHONY: help serve test fuzz check train export bench lock clean
+.PHONY: help serve test fuzz check train export bench peers lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -38,6 +38,9 @@ export: $(DEV)/.ready  ## write an ONNX file: make export ARGS="CHECKPOINT --abo
 
 bench: $(DEV)/.ready  ## time the service against its bare parts on this machine
 	$(DEV)/bin/python -m benchmarks.latency $(ARGS)
+
+peers: $(DEV)/.ready  ## compare with model servers on a simulated accelerator
+	$(DEV)/bin/python -m benchmarks.simulated $(ARGS)
 
 lock: $(DEV)/.ready  ## pin every group of pyproject.toml anew
 	for group in $(GROUPS); do \

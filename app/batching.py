@@ -1,84 +1,77 @@
 """Gathers images of many requests into batches for one model.
 
-One bounded queue, one thread that runs the model, one future for each image. A batch leaves as soon
-as the model is idle: what has come meanwhile goes together. Whatever happens, each future is
-resolved, and one bad image fails alone.
+A batch leaves when the model is idle, or is stacked behind the running one once it is full. How
+large it is and whether an idle model waits for company, `app/pacing.py` decides. Whatever happens,
+each future is resolved, and one bad image fails alone.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from time import perf_counter
 
-import numpy as np
-import numpy.typing as npt
-
-from app.errors import DrainingError, ModelFailedError, QueueFullError, ServiceError
-from app.inference import Engine
+from app.admission import Admission, Place
+from app.errors import DrainingError, ModelFailedError, ServiceError
+from app.flights import Attempt, Flight, Outcome, Waiting
+from app.inference import DeviceMemoryError
+from app.lanes import Lanes
 from app.lifecycle import Lifecycle
-from app.metrics import Metrics
-from model.contract.instances import Instances
+from app.metrics import Metrics, Release
+from app.pacing import Patience
+from app.recovery import Recovery
+from app.served_model import Canvas, ServedModel
 
-Canvas = npt.NDArray[np.float32]
-
-_PROBE_INTERVAL_SECONDS = 5.0
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The model's answer for one image, with the time it waited and the time its batch ran."""
-
-    instances: Instances
-    queue_seconds: float
-    inference_seconds: float
-
-
-@dataclass
-class Place:
-    """A place in the queue, held from before an image is decoded until it leaves for the model.
-
-    Holding it while decoding bounds what undecoded and decoded images take in memory.
-    """
-
-    released: bool = False
-
-
-@dataclass(eq=False)
-class _Waiting:
-    canvas: Canvas
-    future: asyncio.Future[Outcome]
-    place: Place
-    since: float = field(default_factory=perf_counter)
+CANARY_SECONDS = 30.0
+_BATCHES_AHEAD = 2  # one runs, the next one is stacked
 
 
 class Batcher:
     """The queue and its model; lives in one event loop.
 
     Args:
-        engine: runs batches, in a thread of its own.
+        model: runs batches.
         queue_limit: number of places.
         lifecycle: told whether the model answers.
         metrics: told of batches and of the queue's depth.
+        threads: two, where the model runs; None for threads of its own.
+        clock: seconds, the model's own.
+        canary_seconds: after so long without a batch the golden film is run.
+
+    Attributes:
+        admission: gives out the places.
     """
 
     def __init__(
-        self, engine: Engine, queue_limit: int, lifecycle: Lifecycle, metrics: Metrics
+        self,
+        model: ServedModel,
+        queue_limit: int,
+        lifecycle: Lifecycle,
+        metrics: Metrics,
+        *,
+        threads: Executor | None = None,
+        clock: Callable[[], float] = perf_counter,
+        canary_seconds: float = CANARY_SECONDS,
     ) -> None:
-        self._engine = engine
-        self._queue_limit = queue_limit
+        self._threads = threads or ThreadPoolExecutor(_BATCHES_AHEAD, thread_name_prefix="model")
+        self._recovery = Recovery(model, self._threads, lifecycle, metrics)
+        self.admission = Admission(queue_limit, lambda: self.model.times, metrics)
         self._lifecycle = lifecycle
         self._metrics = metrics
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
-        self._waiting: deque[_Waiting] = deque()
-        self._running: list[_Waiting] = []
-        self._arrived = asyncio.Event()
-        self._places_taken = 0
-        self._task: asyncio.Task[None] | None = None
+        self._clock = clock
+        self._canary_seconds = canary_seconds
+        self._lanes: Lanes[Waiting] = Lanes()
+        self._flights: dict[Flight, asyncio.Task[None]] = {}
+        self._patience = Patience()
+        self._company: asyncio.TimerHandle | None = None
+        self._canary: asyncio.Task[None] | None = None
+        self._stopped = False
+
+    @property
+    def model(self) -> ServedModel:
+        """The model that new requests are for."""
+        return self._recovery.model
 
     async def start(self) -> None:
         """Warms the model up and begins to serve.
@@ -86,160 +79,197 @@ class Batcher:
         Raises:
             Exception: whatever the warm-up raises.
         """
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._engine.warm_up)
-        self._task = asyncio.create_task(self._serve(), name="batcher")
-        self._task.add_done_callback(self._ended)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._threads, self.model.warm_up)
+        self._canary = asyncio.create_task(self._watch(), name="canary")
 
     async def stop(self) -> None:
-        """Resolves what still waits with an error and lets the thread go."""
+        """Resolves what still waits with an error and lets the threads go."""
+        self._stopped = True
         self.abandon()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        tasks = [*self._flights.values(), *([self._canary] if self._canary else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def abandon(self) -> None:
-        """Answers everybody who waits, in the queue or in the running batch, with 503."""
-        for waiting in (*self._waiting, *self._running):
+        """Answers everybody who waits, in the queue or in a batch, with 503."""
+        flying = [waiting for flight in self._flights for waiting in flight.batch]
+        for waiting in (*self._lanes, *flying):
             self._settle(waiting, DrainingError("the service stopped before the model answered"))
-        self._waiting.clear()
+        self._lanes.clear()
 
-    def check_room(self) -> None:
-        """Refuses early, before a body is read.
+    def replace(self, model: ServedModel) -> None:
+        """Lets another model answer the requests to come; those that are here keep theirs.
 
-        Raises:
-            QueueFullError: if no place is free.
+        Args:
+            model: warm, and of the same canvas and classes.
         """
-        if self._places_taken >= self._queue_limit:
-            raise QueueFullError(
-                f"{self._places_taken} images are waiting, and at most {self._queue_limit} may"
-            )
+        self._recovery.adopt(model)
 
-    @contextmanager
-    def place(self) -> Iterator[Place]:
-        """Takes a place in the queue.
-
-        Raises:
-            QueueFullError: if none is free.
-        """
-        self.check_room()
-        place = Place()
-        self._count_places(+1)
-        try:
-            yield place
-        finally:
-            self._release(place)
-
-    async def infer(self, canvas: Canvas, place: Place) -> Outcome:
-        """Waits for the model's answer; cancelling withdraws an image that has not left yet.
+    async def infer(self, canvas: Canvas, place: Place, model: ServedModel) -> Outcome:
+        """Waits for a model's answer; cancelling withdraws an image that has not left yet.
 
         Args:
             canvas: float32 [H, W] in [0, 1].
             place: the image's place.
+            model: the batcher's model when the request came.
 
         Raises:
             ModelFailedError: if the model fails on this image alone.
             DrainingError: if the service stops first.
         """
+        if self._stopped or self._lifecycle.fatal is not None:
+            raise DrainingError("the service stopped before the model answered")
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(canvas, future, place))
-        self._arrived.set()
+        self._lanes.append(Waiting(canvas, future, place, model, self._clock()), place.lane)
+        self._advance()
         return await future
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and task.exception() is not None:
-            self.abandon()
-            self._lifecycle.fail(f"the batcher ended with {type(task.exception()).__name__}")
-
-    async def _serve(self) -> None:
-        while True:
-            timeout = None if self._lifecycle.model_answers else _PROBE_INTERVAL_SECONDS
-            try:
-                async with asyncio.timeout(timeout):
-                    await self._arrived.wait()
-            except TimeoutError:
-                await self._probe()
-            batch = self._form()
-            if batch:
-                await self._run(batch)
-
-    def _form(self) -> list[_Waiting]:
-        """The oldest images that somebody still waits for, up to the largest batch size."""
-        largest = self._engine.batch_sizes[-1]
-        batch = self._running = []  # from here on `abandon` finds them there
-        while self._waiting and len(batch) < largest:
-            waiting = self._waiting.popleft()
-            self._release(waiting.place)
-            if not waiting.future.done():  # else its deadline passed or its client left
-                batch.append(waiting)
-        if not self._waiting:
-            self._arrived.clear()
-        if batch:
-            self._metrics.observe_batch(len(batch), "full" if len(batch) == largest else "idle")
-        return batch
-
-    async def _run(self, batch: list[_Waiting]) -> None:
+    def _advance(self) -> None:
+        """Lets batches leave that may; a fault in here must leave nobody waiting."""
         try:
-            await self._split_and_run(batch)
-        finally:
-            self._running = []
-            for waiting in batch:
-                self._settle(waiting, ModelFailedError("the model gave no answer for this image"))
+            while self._may_leave():
+                self._launch()
+        except Exception as error:
+            self._break(error)
 
-    async def _split_and_run(self, batch: list[_Waiting]) -> None:
-        """Runs a batch, and its halves if it fails, until the culprit stands alone."""
-        batch = [waiting for waiting in batch if not waiting.future.done()]
+    def _may_leave(self) -> bool:
+        waiting = len(self._lanes)
+        if not waiting or len(self._flights) >= _BATCHES_AHEAD:
+            return False
+        if self._flights:
+            return waiting >= self.model.times.best_size
+        return self._company is None or self._patience.satisfied(waiting)
+
+    def _launch(self) -> None:
+        waited = self._company is not None
+        self._stop_waiting()
+        batch = self._form()
         if not batch:
             return
-        started = perf_counter()
+        flight = Flight(batch)
+        task = asyncio.create_task(self._fly(flight), name="batch")
+        self._flights[flight] = task
+        task.add_done_callback(self._ended)
+        full = 1 < len(batch) == batch[0].model.times.best_size
+        reason: Release = "wait" if waited else "full" if full else "idle"
+        self._metrics.observe_batch(len(batch), reason)
+
+    def _form(self) -> list[Waiting]:
+        """The next images that somebody still waits for, all for one model."""
+        batch: list[Waiting] = []
+        most = self._lanes.peek().model.times.take(len(self._lanes))
+        while self._lanes and len(batch) < most:
+            if batch and self._lanes.peek().model is not batch[0].model:
+                break
+            waiting = self._lanes.pop()
+            self.admission.release(waiting.place)
+            if not waiting.future.done():  # else its deadline passed or its client left
+                batch.append(waiting)
+        return batch
+
+    async def _fly(self, flight: Flight) -> None:
         try:
-            answers = await self._infer([waiting.canvas for waiting in batch])
-        except Exception:  # whatever the runtime raises
-            if len(batch) == 1:
-                self._settle(batch[0], ModelFailedError("the model failed on this image"))
-                await self._probe()
-                return
-            half = len(batch) // 2
-            await self._split_and_run(batch[:half])
-            await self._split_and_run(batch[half:])
+            await self._answer(flight.batch, flight)
+        finally:
+            self._land(flight)
+            for waiting in flight.batch:
+                self._settle(waiting, ModelFailedError("the model gave no answer for this image"))
+
+    async def _answer(self, batch: list[Waiting], flight: Flight) -> None:
+        """Runs a flight's batch, or a part of it, and answers its images."""
+        model = batch[0].model.stands_in or batch[0].model
+        session = model.sessions
+        canvases = [waiting.canvas for waiting in batch]
+        try:
+            loop = asyncio.get_running_loop()
+            run = await loop.run_in_executor(self._threads, model.run, canvases)
+        except Exception as error:  # whatever the runtime raises
+            await self._rescue(Attempt(batch, model, session), error, flight)
             return
-        seconds = perf_counter() - started
-        for waiting, instances in zip(batch, answers, strict=True):
-            self._settle(waiting, Outcome(instances, started - waiting.since, seconds))
+        self._recovery.note_good_run()
+        model.times.note(len(batch), run.seconds)
+        if batch is flight.batch:
+            self._land(flight)  # the next batch leaves before these answers do
+        for waiting, instances in zip(batch, run.answers, strict=True):
+            queued = run.started - waiting.since
+            self._settle(waiting, Outcome(instances, queued, run.seconds, model))
 
-    async def _probe(self) -> None:
-        """Tells a model that failed on one image from one that fails on all, by an empty image."""
-        try:
-            await self._infer([np.zeros(self._engine.manifest.canvas_size, np.float32)])
-        except Exception:  # `_infer` has noted it
+    async def _rescue(self, attempt: Attempt, error: Exception, flight: Flight) -> None:
+        """Runs a failed batch's halves, and theirs, until the culprit stands alone."""
+        batch = attempt.batch
+        if isinstance(error, DeviceMemoryError) and len(batch) > 1:
+            attempt.model.times.shrink(len(batch))
+        elif not await self._recovery.examine(attempt.model, attempt.session, error):
+            self.abandon()
             return
+        if len(batch) == 1:
+            await self._try_again(attempt, flight)
+            return
+        half = len(batch) // 2
+        for part in (batch[:half], batch[half:]):
+            if asked := [waiting for waiting in part if not waiting.future.done()]:
+                await self._answer(asked, flight)
 
-    async def _infer(self, canvases: list[Canvas]) -> list[Instances]:
-        def run() -> list[Instances]:
-            return self._engine.run(np.stack(canvases)[:, None])
+    async def _try_again(self, attempt: Attempt, flight: Flight) -> None:
+        """Runs an image once more if it was not its own fault: the session or the model is new."""
+        (waiting,) = attempt.batch
+        unchanged = attempt.model.stands_in is None and attempt.model.sessions == attempt.session
+        if unchanged or waiting.tried_again:
+            self._settle(waiting, ModelFailedError("the model failed on this image"))
+            return
+        waiting.tried_again = True
+        await self._answer([waiting], flight)
 
-        try:
-            answers = await asyncio.get_running_loop().run_in_executor(self._thread, run)
-        except Exception:
-            self._lifecycle.note_model(answers=False)
-            raise
-        self._lifecycle.note_model(answers=True)
-        return answers
+    def _land(self, flight: Flight) -> None:
+        """The model is free of this batch; a second time changes nothing."""
+        if self._flights.pop(flight, None) is None:
+            return
+        if not self._flights and self._company is None:
+            waiting = len(self._lanes)
+            seconds = self._patience.begin(len(flight.batch), waiting, self.model.times)
+            if seconds > 0:
+                loop = asyncio.get_running_loop()
+                self._company = loop.call_later(seconds, self._nobody_came)
+        self._advance()
 
-    def _settle(self, waiting: _Waiting, result: Outcome | ServiceError) -> None:
-        self._release(waiting.place)
+    def _nobody_came(self) -> None:
+        """The time to wait is up: who has come goes."""
+        if self._lanes:
+            self._patience.settle()
+        else:
+            self._stop_waiting()
+        self._advance()
+
+    def _stop_waiting(self) -> None:
+        if self._company is not None:
+            self._company.cancel()
+            self._company = None
+            self._patience.end(len(self._lanes))
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._break(error)
+
+    def _break(self, error: BaseException) -> None:
+        self._lifecycle.fail(f"the batcher ended with {type(error).__name__}")
+        self.abandon()
+
+    async def _watch(self) -> None:
+        """Runs the golden film when there is nothing else to run."""
+        while self._lifecycle.fatal is None:
+            await asyncio.sleep(self._canary_seconds)
+            if not self._flights and not self._lanes and not await self._recovery.check():
+                self.abandon()
+
+    def _settle(self, waiting: Waiting, result: Outcome | ServiceError) -> None:
+        self.admission.release(waiting.place)
         if waiting.future.done():
             return
         if isinstance(result, Outcome):
             waiting.future.set_result(result)
         else:
             waiting.future.set_exception(result)
-
-    def _release(self, place: Place) -> None:
-        if not place.released:
-            place.released = True
-            self._count_places(-1)
-
-    def _count_places(self, change: int) -> None:
-        self._places_taken += change
-        self._metrics.queue_depth.set(self._places_taken)

@@ -24,11 +24,13 @@ class ServiceError(Exception):
     status: ClassVar[int] = 500
     kind: ClassVar[str] = "internal"
     title: ClassVar[str] = "The service failed"
-    retry_after_seconds: ClassVar[int | None] = None
+    retry_after_seconds: int | None = None
 
-    def __init__(self, detail: str) -> None:
+    def __init__(self, detail: str, retry_after_seconds: int | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
+        if retry_after_seconds is not None:
+            self.retry_after_seconds = retry_after_seconds
 
     @property
     def type(self) -> str:
@@ -130,6 +132,15 @@ class QueueFullError(ServiceError):
     status = 429
     kind = "queue-full"
     title = "The queue is full"
+    retry_after_seconds = 1
+
+
+class TooBusyError(ServiceError):
+    """The wait would be longer than the request's deadline."""
+
+    status = 429
+    kind = "too-busy"
+    title = "The deadline cannot be met"
     retry_after_seconds = 1
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from app.errors import InvalidParameterError
 from app.schemas import SegmentQuery
-from app.segmenting import Attempt, Segmenter
+from app.segmenting import Attempt, Order, Segmenter
 from app.upload import UploadedFile
 
 MAX_FRAMES: Final = 128
@@ -31,6 +31,11 @@ class FrameChoice:
             return cls(0, None)
         first, _, last = query.frame.partition("-")
         return cls(int(first), int(last or first))
+
+    @property
+    def is_one(self) -> bool:
+        """Whether it is a single frame."""
+        return self.first == self.last
 
     def within(self, frames: int) -> range:
         """The frames of a file that has so many.
@@ -53,25 +58,25 @@ class FrameChoice:
 
 
 async def segment_frames(
-    segmenter: Segmenter, index: int, file: UploadedFile, query: SegmentQuery, deadline: float
+    segmenter: Segmenter, index: int, file: UploadedFile, order: Order
 ) -> list[Attempt]:
     """Segments the frames that are asked for, in order; a file's own error comes once.
 
     The first frame tells how many there are. The others follow in groups as large as a batch, so
     that a long run does not take the whole queue.
     """
-    choice = FrameChoice.of(query)
-    first = await segmenter.segment(index, file, query, deadline, choice.first)
-    if first.source is None:
+    choice = FrameChoice.of(order.query)
+    first = await segmenter.segment(index, file, order, choice.first)
+    if choice.is_one or first.film is None:
         return [first]
     try:
-        frames = choice.within(first.source.frames)
+        frames = choice.within(first.film.frames)
     except InvalidParameterError as error:
-        return [Attempt(index, choice.first, file.sha256, error)]
+        return [Attempt(index, choice.first, file, error)]
     attempts = [first]
     for start in range(frames.start + 1, frames.stop, segmenter.max_batch):
         group = range(start, min(start + segmenter.max_batch, frames.stop))
         attempts += await asyncio.gather(
-            *(segmenter.segment(index, file, query, deadline, frame) for frame in group)
+            *(segmenter.segment(index, file, order, frame) for frame in group)
         )
     return attempts

@@ -12,9 +12,10 @@ from starlette.responses import Response
 
 from app.errors import ClientGoneError, InvalidParameterError, ServiceError, problem_type
 from app.metrics import Metrics
+from app.parameters import describe_faults
 from app.problems import problem_response
 from app.record import record_of
-from app.schemas import ProblemDetails, SegmentQuery
+from app.schemas import ProblemDetails
 
 
 def add_handlers(app: FastAPI, metrics: Metrics) -> None:
@@ -41,7 +42,7 @@ def add_handlers(app: FastAPI, metrics: Metrics) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, error: RequestValidationError) -> Response:
-        return answer(request, InvalidParameterError(_describe(error)))
+        return answer(request, InvalidParameterError(describe_faults(error.errors())))
 
     @app.exception_handler(HTTPException)
     async def on_http_error(request: Request, error: HTTPException) -> Response:
@@ -60,22 +61,3 @@ def add_handlers(app: FastAPI, metrics: Metrics) -> None:
         return Response(
             details.model_dump_json(), status, error.headers, "application/problem+json"
         )
-
-
-def _describe(error: RequestValidationError) -> str:
-    """Names the parameters and their bounds; a value is repeated only if it is a number."""
-    sentences = []
-    for fault in error.errors():
-        name = str(fault["loc"][-1])
-        if name not in SegmentQuery.model_fields:
-            return f"there is no such parameter; there are {', '.join(SegmentQuery.model_fields)}"
-        given = "" if fault["type"] == "literal_error" else _number(fault.get("input"))
-        sentences.append(f"{name}{given}: {fault['msg']}")
-    return "; ".join(sentences)
-
-
-def _number(value: object) -> str:
-    try:
-        return f" is {float(str(value)):g}"
-    except ValueError:
-        return " is not a number"

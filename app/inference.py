@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +20,11 @@ from model.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest, Manifest
 
 _OUTPUT_TYPES = {"scores": "tensor(float)", "labels": "tensor(int64)", "masks": "tensor(uint8)"}
 _ERRORS_ONLY = 3
+_TIMED_RUNS = 3
+# What ONNX Runtime, its arena, CUDA, cuDNN and TensorRT say when memory is short.
+_NO_MEMORY = re.compile(
+    r"out of memory|failed to allocate|bad_alloc|OUT_OF_MEMORY|ALLOC_FAILED", re.IGNORECASE
+)
 
 
 class ModelError(Exception):
@@ -26,6 +33,14 @@ class ModelError(Exception):
 
 class InferenceError(Exception):
     """A run whose outputs cannot be believed."""
+
+
+class DeviceMemoryError(InferenceError):
+    """The device has too little memory for this batch."""
+
+
+class ProviderChangedError(InferenceError):
+    """Something else computes than what was asked for and announced."""
 
 
 class Engine(Protocol):
@@ -43,8 +58,19 @@ class Engine(Protocol):
     provider: str
     batch_sizes: tuple[int, ...]
 
-    def warm_up(self) -> None:
-        """Runs every batch size once, so that no request pays for the first run of a shape."""
+    def warm_up(self) -> dict[int, float]:
+        """Runs every batch size, so that no request pays for the first run of a shape.
+
+        Returns:
+            Seconds that a run of each batch size takes once it is warm.
+        """
+
+    def reopen(self) -> None:
+        """Starts anew on the device, as after a fault that outlives the run that met it.
+
+        Raises:
+            Exception: if that is not possible.
+        """
 
     def run(self, images: npt.NDArray[np.float32]) -> list[Instances]:
         """Segments a batch.
@@ -56,7 +82,9 @@ class Engine(Protocol):
             The instances of each image, in order.
 
         Raises:
-            Exception: whatever the runtime raises, and `InferenceError`.
+            DeviceMemoryError: if a smaller batch may succeed.
+            ProviderChangedError: if the runtime went over to another provider.
+            Exception: whatever else the runtime raises, and `InferenceError`.
         """
 
 
@@ -79,6 +107,7 @@ class OnnxEngine:
             self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         except OSError as error:
             raise ModelError(f"the model {path} cannot be read: {error.strerror}") from error
+        self._path, self._asked = path, provider
         self._session = _open(path, provider)
         self.provider: str = self._session.get_providers()[0]
         try:
@@ -88,10 +117,28 @@ class OnnxEngine:
             raise ModelError(f"{path}: {error}") from error
         _check_graph(self._session, self.manifest, path)
 
-    def warm_up(self) -> None:
-        """See `Engine`."""
+    def warm_up(self) -> dict[int, float]:
+        """See `Engine`. The least of three runs counts: others may use the machine."""
+        seconds = {}
         for size in self.batch_sizes:
-            self.run(np.zeros((size, 1, *self.manifest.canvas_size), np.float32))
+            images = np.zeros((size, 1, *self.manifest.canvas_size), np.float32)
+            self.run(images)
+            seconds[size] = min(self._timed(images) for _ in range(_TIMED_RUNS))
+        return seconds
+
+    def reopen(self) -> None:
+        """See `Engine`: a new session on the same file, which must be the file it was.
+
+        Raises:
+            ModelError: if it is another file or cannot be opened.
+            ProviderChangedError: if the provider does not become active again.
+        """
+        if hashlib.sha256(self._path.read_bytes()).hexdigest() != self.sha256:
+            raise ModelError(f"the model {self._path} is another file by now")
+        self._session = None  # its memory is needed
+        self._session = _open(self._path, self._asked)
+        self._check_provider()
+        self.warm_up()
 
     def run(self, images: npt.NDArray[np.float32]) -> list[Instances]:
         """See `Engine`. Batches are padded up to the closed set of sizes."""
@@ -100,25 +147,64 @@ class OnnxEngine:
         if size > count:
             padding = np.zeros((size - count, *images.shape[1:]), np.float32)
             images = np.concatenate([images, padding])
-        scores, labels, masks = self._session.run(list(OUTPUT_NAMES), {INPUT_NAME: images})
-        self._check_outputs(size, scores[:count], scores, labels, masks)
-        rows = zip(scores[:count], labels[:count], masks[:count], strict=True)
-        return [Instances.from_outputs(*row) for row in rows]
-
-    def _check_outputs(
-        self,
-        size: int,
-        real_scores: npt.NDArray[np.float32],
-        *outputs: npt.NDArray[np.generic],
-    ) -> None:
+        try:
+            outputs = self._session.run(list(OUTPUT_NAMES), {INPUT_NAME: images})
+        except Exception as error:
+            if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
+                raise DeviceMemoryError(f"no memory for a batch of {size}") from error
+            raise
+        self._check_provider()
         shapes = [output.shape for output in outputs]
         expected = [(size, *shape) for shape in _row_shapes(self.manifest)]
         if shapes != expected:
             raise InferenceError(f"the model answered with shapes {shapes}, not {expected}")
-        if not np.isfinite(real_scores).all():
-            raise InferenceError("the model answered with scores that are not finite")
-        if int(outputs[1].max(initial=-1)) >= len(self.manifest.class_names):
-            raise InferenceError("the model answered with a label that has no name")
+        scores, labels, masks = (output[:count] for output in outputs)
+        check_outputs(images[:count], scores, labels, masks, len(self.manifest.class_names))
+        return [Instances.from_outputs(*row) for row in zip(scores, labels, masks, strict=True)]
+
+    def _check_provider(self) -> None:
+        active = self._session.get_providers()[0]
+        if active != self.provider:
+            raise ProviderChangedError(f"{active} computes, and no longer {self.provider}")
+
+    def _timed(self, images: npt.NDArray[np.float32]) -> float:
+        started = perf_counter()
+        self.run(images)
+        return perf_counter() - started
+
+
+def check_outputs(
+    images: npt.NDArray[np.float32],
+    scores: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int64],
+    masks: npt.NDArray[np.uint8],
+    classes: int,
+) -> None:
+    """Refuses what no sound model answers.
+
+    Args:
+        images: float32 [N, 1, H, W].
+        scores: float32 [N, K], probabilities in descending order.
+        labels: int64 [N, K], below `classes`; -1 exactly where the score is 0.
+        masks: uint8 [N, K, h, w].
+        classes: number of classes.
+
+    Raises:
+        InferenceError: for values beyond these, and for one answer to different images.
+    """
+    if not np.isfinite(scores).all():
+        raise InferenceError("the model answered with scores that are not finite")
+    if scores.min(initial=0) < 0 or scores.max(initial=0) > 1 or (np.diff(scores) > 0).any():
+        raise InferenceError("the model answered with scores that are not falling from 1 to 0")
+    if labels.min(initial=-1) < -1 or labels.max(initial=-1) >= classes:
+        raise InferenceError("the model answered with a label that has no name")
+    if ((labels < 0) != (scores == 0)).any():
+        raise InferenceError("the model answered with scores where there is no instance")
+    # A device that repeats its last answer passes every other check.
+    for one in range(len(images) - 1):
+        same = scores[one, 0] > 0 and (scores[one] == scores[one + 1]).all()
+        if same and (masks[one] == masks[one + 1]).all() and (images[one] != images[one + 1]).any():
+            raise InferenceError("the model gave different images one answer")
 
 
 def closed_batch_sizes(max_batch: int) -> tuple[int, ...]:
@@ -152,6 +238,7 @@ def _open(path: Path, provider: Provider) -> Any:  # noqa: ANN401 (the runtime h
         # The runtime gives a CPU session for a CUDA request without an exception.
         active = session.get_providers()[0]
         if active == wanted:
+            session.disable_fallback()  # else a run that fails there goes on elsewhere
             return session
     raise ModelError(
         f"SOLO_PROVIDER={provider}, but {wanted} did not become active: ONNX Runtime fell back "

@@ -15,6 +15,7 @@ class Phase(Enum):
 
     STARTING = "starting"
     SERVING = "serving"
+    LEAVING = "leaving"
     DRAINING = "draining"
 
 
@@ -51,6 +52,12 @@ class Lifecycle:
         """The model is warm; a service that is stopping stays so."""
         if self._phase is Phase.STARTING:
             self._phase = Phase.SERVING
+        self._publish()
+
+    def leave(self) -> None:
+        """About to stop: not ready any more, but requests are still taken."""
+        if self._phase is not Phase.DRAINING:
+            self._phase = Phase.LEAVING if self._phase is Phase.SERVING else Phase.DRAINING
         self._publish()
 
     def drain(self) -> None:

@@ -40,9 +40,16 @@ def create_app(
         ModelError: if the model cannot be served.
     """
     quieten_decoders()
-    if engine is None:
-        engine = OnnxEngine(settings.model, settings.provider, settings.max_batch)
-    service = Service.build(settings, engine, PATHS, decoder)
+
+    def open_engine() -> Engine:
+        return OnnxEngine(settings.model, settings.provider, settings.max_batch)
+
+    service = Service.build(settings, engine or open_engine(), PATHS, open_engine, decoder)
+    return application(service)
+
+
+def application(service: Service) -> FastAPI:
+    """Makes the application around a service."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -51,7 +58,7 @@ def create_app(
 
     app: FastAPI = FastAPIOffline(
         title="SOLO X-ray",
-        version=engine.manifest.version,
+        version=service.engine.manifest.version,
         description=_DESCRIPTION,
         lifespan=lifespan,
         redoc_url=None,

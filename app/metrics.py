@@ -11,7 +11,8 @@ from app.errors import error_classes
 from app.inference import Engine
 
 Stage = Literal["receive", "decode", "queue", "inference", "postprocess", "total"]
-Release = Literal["full", "idle"]
+Release = Literal["full", "idle", "wait"]
+Replacement = Literal["swapped", "refused", "rolled_back"]
 
 OTHER_ROUTE = "other"
 _CODES = sorted({200, 404, 405, *(error.status for error in error_classes())})
@@ -38,15 +39,14 @@ class Metrics:
         for route in (*routes, OTHER_ROUTE):
             for code in _CODES:
                 self.requests.labels(route, str(code))
-        self._stages = Histogram(
+        stages = Histogram(
             "solo_stage_seconds",
             "Time in each stage: receive and total of a request, the others of an image",
             ["stage"],
             buckets=_SECONDS,
             registry=registry,
         )
-        for stage in get_args(Stage):
-            self._stages.labels(stage)
+        self._stages = {stage: stages.labels(stage) for stage in get_args(Stage)}
         self.batch_size = Histogram(
             "solo_batch_size",
             "Images in a run of the model, padding not counted",
@@ -55,7 +55,7 @@ class Metrics:
         )
         self._releases = Counter(
             "solo_batch_released_total",
-            "Batches by why they were released: full, or the model was idle",
+            "Batches by why they left: full, the model was idle, or it had waited for company",
             ["reason"],
             registry=registry,
         )
@@ -80,18 +80,41 @@ class Metrics:
         for name in engine.manifest.class_names:
             self._instances.labels(name)
         self.ready = Gauge("solo_ready", "1 while /healthz/ready says so", registry=registry)
-        Gauge(
+        self._model_info = Gauge(
             "solo_model_info",
             "The model that answers",
             ["name", "version", "sha256", "provider"],
             registry=registry,
-        ).labels(engine.manifest.name, engine.manifest.version, engine.sha256, engine.provider).set(
-            1
         )
+        self.announce(engine)
+        self.sessions_reopened = Counter(
+            "solo_sessions_reopened_total",
+            "New sessions on the device after the golden film had failed",
+            registry=registry,
+        )
+        self._replacements = Counter(
+            "solo_model_replacements_total",
+            "Attempts to replace the model, by what came of them",
+            ["outcome"],
+            registry=registry,
+        )
+        for outcome in get_args(Replacement):
+            self._replacements.labels(outcome)
+
+    def announce(self, engine: Engine) -> None:
+        """Says which model answers from now on."""
+        self._model_info.clear()
+        manifest = engine.manifest
+        labels = (manifest.name, manifest.version, engine.sha256, engine.provider)
+        self._model_info.labels(*labels).set(1)
+
+    def count_replacement(self, outcome: Replacement) -> None:
+        """Counts an attempt to replace the model."""
+        self._replacements.labels(outcome).inc()
 
     def observe_stage(self, stage: Stage, seconds: float) -> None:
         """Counts the time of one stage."""
-        self._stages.labels(stage).observe(seconds)
+        self._stages[stage].observe(seconds)
 
     def observe_batch(self, size: int, reason: Release) -> None:
         """Counts a batch."""

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from time import perf_counter
-from typing import Annotated, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter
 from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.errors import ClientGoneError, ServiceError, error_classes
 from app.forms.answer import picture, rewritten
-from app.forms.choice import PICTURES, PNG, Form, check_one_file, chosen_form
+from app.forms.choice import PICTURES, PNG, Form, check_one_picture, chosen_form
+from app.frames import FrameChoice, segment_frames
+from app.parameters import PARAMETERS, read_deadline_seconds, read_query
 from app.problems import PROBLEM_TYPE, problem_response
 from app.record import RequestRecord, record_of
 from app.schemas import (
@@ -26,15 +28,12 @@ from app.schemas import (
     ModelIdentity,
     ProblemDetails,
     SegmentAnswer,
-    SegmentQuery,
 )
-from app.segmenting import Attempt
+from app.segmenting import Attempt, Order, one_model
 from app.service import Service, service_of
 from app.upload import FILE_TYPES, MULTIPART, Upload, read_upload
 
 T = TypeVar("T")
-TheService = Annotated[Service, Depends(service_of)]
-TheRecord = Annotated[RequestRecord, Depends(record_of)]
 
 router = APIRouter()
 
@@ -45,12 +44,13 @@ _FORM: Final = {
         "properties": {"files": {"type": "array", "items": _BINARY["schema"]}},
     }
 }
-_BODY: Final[dict[str, Any]] = {
+_OPERATION: Final[dict[str, Any]] = {
+    "parameters": PARAMETERS,
     "requestBody": {
         "required": True,
         "description": "One file as it is, or one or many files as a form under any field name.",
         "content": {**dict.fromkeys(FILE_TYPES, _BINARY), MULTIPART: _FORM},
-    }
+    },
 }
 _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     error.status: {
@@ -65,33 +65,33 @@ _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {PNG: _BINARY}}, **_PROBLEMS}
 
 
-@router.post("/segment", response_model=SegmentAnswer, responses=_ANSWERS, openapi_extra=_BODY)
+@router.post("/segment", response_model=SegmentAnswer, responses=_ANSWERS, openapi_extra=_OPERATION)
 async def segment(
     request: Request,
-    service: TheService,
-    record: TheRecord,
-    query: Annotated[SegmentQuery, Query()],
 ) -> Response:
     """Finds and outlines every object in one or many radiographs.
 
-    Send a DICOM, PNG or JPEG file as the body, or several as `multipart/form-data`; form fields
-    that are not files are passed over. What a file is, its bytes decide. In a form a bad file gets
-    an `error` in its place and the others are answered; if none can be, the status is that of the
-    first error. `format` has other forms of the answer, pictures among them; a picture of the film
-    shows whatever is burned into the film.
+    Send a DICOM, PNG, JPEG or TIFF file as the body, or several as `multipart/form-data`; form
+    fields that are not files are passed over. What a file is, its bytes decide. Where there are
+    several images, in a form or by `frame`, a bad one gets an `error` in its place and the others
+    are answered; if none can be, the status is that of the first error. `format` has other forms
+    of the answer, pictures among them; a picture of the film shows whatever is burned into it.
     """
+    # As FastAPI's dependencies these would be called in another thread each.
+    service, record = service_of(request), record_of(request)
     with service.lifecycle.admission():
-        service.batcher.check_room()
+        query = read_query(request)
         form = chosen_form(query.format, request.headers.get("accept", "*/*"))
         query = query.model_copy(update={"format": form})
+        seconds = read_deadline_seconds(request, service.settings.deadline_seconds)
+        service.batcher.admission.check(query.lane, seconds)
         started = perf_counter()
         upload = await read_upload(request, service.settings.max_body_bytes)
         service.metrics.observe_stage("receive", perf_counter() - started)
-        check_one_file(form, len(upload.files))
-        deadline = asyncio.get_running_loop().time() + service.settings.deadline_seconds
-        attempts = await _unless_client_leaves(
-            request, _segment_all(service, upload, query, deadline)
-        )
+        check_one_picture(form, len(upload.files), one_frame=FrameChoice.of(query).is_one)
+        deadline = asyncio.get_running_loop().time() + seconds
+        order = Order(query, service.batcher.model, deadline)
+        attempts = await _unless_client_leaves(request, _segment_all(service, upload, order))
         record.images.extend(map(_facts, attempts))
         return await asyncio.get_running_loop().run_in_executor(
             service.pool, _respond, service, record, upload, attempts, form
@@ -105,8 +105,9 @@ async def live() -> Response:
 
 
 @router.get("/healthz/ready", response_model=Health, responses={503: {"model": Health}})
-async def ready(service: TheService) -> Response:
+async def ready(request: Request) -> Response:
     """Whether a request sent now would be answered: warm, not stopping, and the model answers."""
+    service = service_of(request)
     lifecycle = service.lifecycle
     if lifecycle.ready:
         return JSONResponse({"status": "ready", "provider": service.engine.provider})
@@ -114,9 +115,9 @@ async def ready(service: TheService) -> Response:
 
 
 @router.get("/model", response_model=ModelDescription)
-async def model(service: TheService) -> Response:
+async def model(request: Request) -> Response:
     """The model's manifest: classes, canvas, thresholds, training data, licence, quality."""
-    engine = service.engine
+    engine = service_of(request).engine
     body = ModelDescription(
         **engine.manifest.model_dump(), sha256=engine.sha256, provider=engine.provider
     )
@@ -124,8 +125,9 @@ async def model(service: TheService) -> Response:
 
 
 @router.get("/metrics", response_class=Response)
-async def metrics(request: Request, service: TheService) -> Response:
+async def metrics(request: Request) -> Response:
     """Metrics for Prometheus."""
+    service = service_of(request)
     encode, media_type = choose_encoder(request.headers.get("accept", ""))
     return Response(encode(service.metrics.registry), headers={"content-type": media_type})
 
@@ -135,30 +137,29 @@ PATHS: Final = frozenset(
 )
 
 
-async def _segment_all(
-    service: Service, upload: Upload, query: SegmentQuery, deadline: float
-) -> list[Attempt]:
-    return await asyncio.gather(
-        *(
-            service.segmenter.segment(index, file, query, deadline)
-            for index, file in enumerate(upload.files)
-        )
+async def _segment_all(service: Service, upload: Upload, order: Order) -> list[Attempt]:
+    segmenter = service.segmenter
+    if len(upload.files) == 1:  # spares a task
+        return one_model(await segment_frames(segmenter, 0, upload.files[0], order))
+    attempts = await asyncio.gather(
+        *(segment_frames(segmenter, index, file, order) for index, file in enumerate(upload.files))
     )
+    return one_model([attempt for frames in attempts for attempt in frames])
 
 
 async def _unless_client_leaves(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """Cancels the work when nobody is left to answer, so that it takes no place in a batch."""
     task = asyncio.create_task(work)
     departure = asyncio.create_task(_departure(request))
+    departure.add_done_callback(lambda _: task.cancel())
     try:
-        await asyncio.wait({task, departure}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientGoneError("the client left before its answer was ready")
-        return task.result()
+        return await task
+    except asyncio.CancelledError:
+        if departure.done() and not departure.cancelled():
+            raise ClientGoneError("the client left before its answer was ready") from None
+        raise
     finally:
-        task.cancel()
         departure.cancel()
-        await asyncio.gather(task, departure, return_exceptions=True)
 
 
 async def _departure(request: Request) -> None:
@@ -174,11 +175,12 @@ def _respond(
     form: Form,
 ) -> Response:
     errors = [attempt.result for attempt in attempts if isinstance(attempt.result, ServiceError)]
-    if errors and (not upload.in_parts or form in PICTURES):
+    alone = len(attempts) == 1 and not upload.in_parts
+    if errors and (alone or form in PICTURES):
         raise errors[0]
     for error in errors:
         service.metrics.count_rejected(error.kind)
-    images = [_image(index, attempt, record, form) for index, attempt in enumerate(attempts)]
+    images = [_image(attempt, record, form) for attempt in attempts]
     if len(errors) == len(attempts):
         record.error = errors[0].kind
         details = FailedRequest(
@@ -186,7 +188,7 @@ def _respond(
             images=[image for image in images if isinstance(image, ImageFailure)],
         )
         return problem_response(errors[0], record.request_id, details)
-    engine = service.engine
+    engine = next(attempt.model for attempt in attempts if attempt.model is not None).engine
     identity = ModelIdentity(
         name=engine.manifest.name,
         version=engine.manifest.version,
@@ -205,13 +207,15 @@ def _picture(attempt: Attempt, model: ModelIdentity, request_id: str) -> bytes:
     return picture(attempt.result, attempt.pixels, model, request_id)
 
 
-def _image(
-    index: int, attempt: Attempt, record: RequestRecord, form: Form
-) -> ImageAnswer | ImageFailure:
+def _image(attempt: Attempt, record: RequestRecord, form: Form) -> ImageAnswer | ImageFailure:
     if isinstance(attempt.result, ImageAnswer):
         return rewritten(attempt.result, form)
-    details = ProblemDetails.of(attempt.result, record.request_id)
-    return ImageFailure(index=index, sha256=attempt.sha256, error=details)
+    return ImageFailure(
+        index=attempt.index,
+        sha256=attempt.file.sha256,
+        frame=attempt.frame,
+        error=ProblemDetails.of(attempt.result, record.request_id),
+    )
 
 
 def _facts(attempt: Attempt) -> dict[str, object]:

@@ -10,6 +10,7 @@ from app.decoding.radiograph import GreyRecipe
 from app.decoding.spacing import SpacingSource
 from app.errors import ServiceError
 from app.forms.choice import Form
+from app.lanes import Lane
 from model.contract.manifest import RESEARCH_USE_ONLY, Manifest
 
 
@@ -57,6 +58,28 @@ class SegmentQuery(BaseModel):
             description="Which frames of a multi-frame DICOM, from 0: `2`, `0-4` or `all`.",
         ),
     ] = "0"
+    lane: Annotated[
+        Lane,
+        Field(
+            description="`bulk` for archives: it takes what `interactive` leaves, and an eighth."
+        ),
+    ] = "interactive"
+
+
+class SegmentHeaders(BaseModel):
+    """The headers of `POST /segment` that are its own."""
+
+    model_config = ConfigDict(frozen=True)
+
+    timeout_seconds: Annotated[
+        float | None,
+        Field(
+            alias="x-request-timeout-seconds",
+            gt=0,
+            allow_inf_nan=False,
+            description="Shortens the deadline that the service has for each image.",
+        ),
+    ] = None
 
 
 class ProblemDetails(Schema):

@@ -1,4 +1,4 @@
-"""One image's way through the service: decode, wait, infer, encode.
+"""One frame's way through the service: decode, wait, infer, encode.
 
 Decoding runs in processes of its own and encoding in a thread pool, so that probes are answered
 meanwhile. The errors of one image stay with it.
@@ -17,14 +17,15 @@ from typing import ParamSpec, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from app.batching import Batcher, Outcome
-from app.errors import DeadlineError, ServiceError
-from app.inference import Engine
+from app.batching import Batcher
+from app.errors import DeadlineError, ModelFailedError, ServiceError
+from app.flights import Outcome
 from app.isolation.messages import FilmFacts
-from app.isolation.pool import FilmDecoder
+from app.isolation.pool import DecodedFilm, FilmDecoder
 from app.masks import encode
 from app.metrics import Metrics
 from app.schemas import ImageAnswer, Instance, Segmentation, SegmentQuery, Spacing, Timings
+from app.served_model import ServedModel
 from app.suppression import suppress
 from app.upload import UploadedFile
 from model.contract.instances import Instances
@@ -39,81 +40,105 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Attempt:
-    """What became of one file.
+    """What became of one frame of a file.
 
     Attributes:
-        sha256: of its bytes.
+        index: the file's place in the request.
+        frame: which of its frames.
+        file: what was sent.
         result: its answer, or why there is none.
         film: what is known of the decoded image of an answer.
         pixels: of the film, uint8 [height, width], where a picture of it was asked for.
+        model: what answered.
     """
 
-    sha256: str
+    index: int
+    frame: int
+    file: UploadedFile
     result: ImageAnswer | ServiceError
     film: FilmFacts | None = None
     pixels: npt.NDArray[np.uint8] | None = None
+    model: ServedModel | None = None
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a request asks for each of its files.
+
+    Attributes:
+        query: its parameters.
+        model: the one that serves when the request comes; all its images are for this one.
+        deadline: event loop time by which the answer must be there.
+    """
+
+    query: SegmentQuery
+    model: ServedModel
+    deadline: float
 
 
 class Segmenter:
-    """Segments single files.
+    """Segments single frames.
 
     Args:
-        engine: whose manifest says how.
-        batcher: the way to the engine.
-        pool: threads that encode.
+        batcher: the way to the model.
+        pool: threads that hash and encode.
         decoder: turns files into canvases.
+        decoders: how many files it decodes at once.
         metrics: told of the time in each stage.
     """
 
     def __init__(
         self,
-        engine: Engine,
         batcher: Batcher,
         pool: ThreadPoolExecutor,
         decoder: FilmDecoder,
+        decoders: int,
         metrics: Metrics,
     ) -> None:
-        self._manifest = engine.manifest
         self._batcher = batcher
         self._pool = pool
         self._decoder = decoder
         self._metrics = metrics
+        # An archive leaves a decoder to those who look at a screen, where there are two.
+        self._bulk_turns = asyncio.Semaphore(max(1, decoders - 1))
 
-    async def segment(
-        self, index: int, file: UploadedFile, query: SegmentQuery, deadline: float
-    ) -> Attempt:
-        """Segments one file; its errors are in the result.
+    @property
+    def max_batch(self) -> int:
+        """Most images that share one run of the model."""
+        return self._batcher.model.engine.batch_sizes[-1]
+
+    async def segment(self, index: int, file: UploadedFile, order: Order, frame: int) -> Attempt:
+        """Segments one frame of a file; its errors are in the result.
 
         Args:
-            index: its place in the request.
+            index: the file's place in the request.
             file: its bytes.
-            query: the request's parameters.
-            deadline: event loop time by which the answer must be there.
+            order: what the request asks for.
+            frame: which frame, from 0.
         """
         try:
-            return await self._segment(index, file, query, deadline)
+            return await self._segment(index, file, order, frame)
         except ServiceError as error:
-            return Attempt(file.sha256, error)
+            return Attempt(index, frame, file, error)
         except Exception:
             _logger.exception("an image failed unexpectedly")
-            return Attempt(file.sha256, ServiceError("the service failed on this image"))
+            failure = ServiceError("the service failed on this image")
+            return Attempt(index, frame, file, failure)
 
-    async def _segment(
-        self, index: int, file: UploadedFile, query: SegmentQuery, deadline: float
-    ) -> Attempt:
+    async def _segment(self, index: int, file: UploadedFile, order: Order, frame: int) -> Attempt:
         if file.refusal is not None:
             raise file.refusal
+        seconds_left = order.deadline - asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout_at(deadline):
-                with self._batcher.place() as place:
-                    decoded = await self._decoder.decode(
-                        file.data, query.frame, film=query.format == "overlay"
-                    )
-                    outcome = await self._batcher.infer(decoded.canvas, place)
+            async with asyncio.timeout_at(order.deadline):
+                with self._batcher.admission.place(order.query.lane, seconds_left) as place:
+                    decoded = await self._decode(file, order, frame)
+                    outcome = await self._batcher.infer(decoded.canvas, place, order.model)
+                manifest = outcome.model.engine.manifest
                 size = decoded.facts.height, decoded.facts.width
-                letterbox = Letterbox.fit(size, self._manifest.canvas_size)
+                letterbox = Letterbox.fit(size, manifest.canvas_size)
                 instances, seconds = await self._in_pool(
-                    self._describe, outcome.instances, letterbox, query
+                    self._describe, outcome.instances, letterbox, order.query, manifest
                 )
         except TimeoutError:
             raise DeadlineError("the image was not answered before the deadline") from None
@@ -125,17 +150,35 @@ class Segmenter:
         )
         self._observe(decoded.seconds, outcome, seconds, instances)
         answer = _answer(index, file.sha256, decoded.facts, instances, timings)
-        return Attempt(file.sha256, answer, decoded.facts, decoded.film)
+        return Attempt(index, frame, file, answer, decoded.facts, decoded.film, outcome.model)
+
+    async def _decode(self, file: UploadedFile, order: Order, frame: int) -> DecodedFilm:
+        if order.query.lane == "interactive":
+            return await self._decode_and_hash(file, order, frame)
+        async with self._bulk_turns:
+            return await self._decode_and_hash(file, order, frame)
+
+    async def _decode_and_hash(self, file: UploadedFile, order: Order, frame: int) -> DecodedFilm:
+        data = await self._in_pool(lambda: file.data)
+        wants_film = order.query.format == "overlay"
+        decoding = self._decoder.decode(data, frame, wants_film)
+        hashing = self._in_pool(lambda: file.sha256)  # beside the process that decodes
+        decoded, _ = await asyncio.gather(decoding, hashing)
+        return decoded
 
     async def _in_pool(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, lambda: work(*args, **kwargs))
 
     def _describe(
-        self, instances: Instances, letterbox: Letterbox, query: SegmentQuery
+        self,
+        instances: Instances,
+        letterbox: Letterbox,
+        query: SegmentQuery,
+        manifest: Manifest,
     ) -> tuple[list[Instance], float]:
         started = perf_counter()
-        described = describe(instances, letterbox, query, self._manifest)
+        described = describe(instances, letterbox, query, manifest)
         return described, perf_counter() - started
 
     def _observe(
@@ -147,6 +190,22 @@ class Segmenter:
         self._metrics.observe_stage("postprocess", seconds)
         for instance in found:
             self._metrics.count_instances(instance.label)
+
+
+def one_model(attempts: list[Attempt]) -> list[Attempt]:
+    """Takes back what another model answered than the first: an answer names one model.
+
+    That can only be where a new model failed while a request of many files was at work, and its
+    predecessor answered the rest.
+    """
+    models = [attempt.model for attempt in attempts if attempt.model is not None]
+    error = ModelFailedError("the model was replaced meanwhile: send this file again")
+    return [
+        attempt
+        if attempt.model is None or attempt.model is models[0]
+        else Attempt(attempt.index, attempt.frame, attempt.file, error)
+        for attempt in attempts
+    ]
 
 
 def describe(

@@ -23,36 +23,41 @@ class DrainingServer(uvicorn.Server):
     Args:
         config: of the server.
         service: what is drained.
-        drain_seconds: longest time for requests in flight; then they are answered with 503, for
-            which another two seconds remain.
+        settings: say for how long it stays a lame duck, and for how long it drains then; requests
+            in flight after that are answered with 503, for which another two seconds remain.
     """
 
-    def __init__(self, config: uvicorn.Config, service: Service, drain_seconds: float) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, settings: Settings) -> None:
         super().__init__(config)
         self._service = service
-        self._drain_seconds = drain_seconds
-        self._drain_ends: float | None = None
+        self._settings = settings
+        self._leaves: float | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begins to drain; a second signal ends at once."""
         del sig, frame
-        if self._drain_ends is not None:
+        if self._leaves is not None:
             self.should_exit = self.force_exit = True
             return
-        self._drain_ends = monotonic() + self._drain_seconds
-        self._service.lifecycle.drain()
+        self._leaves = monotonic() + self._settings.lame_duck_seconds
+        self._service.lifecycle.leave()
+        if self._settings.lame_duck_seconds == 0:
+            self._service.lifecycle.drain()
 
     async def on_tick(self, counter: int) -> bool:
         """Looks ten times a second whether the last request is answered or the time is up."""
-        lifecycle = self._service.lifecycle
-        if lifecycle.fatal is not None:
+        if self._service.lifecycle.fatal is not None:
             self.should_exit = True
-        elif self._drain_ends is not None:
-            expired = monotonic() >= self._drain_ends
-            if expired:
-                self._service.batcher.abandon()
-            self.should_exit |= expired or lifecycle.requests_in_flight == 0
+        elif self._leaves is not None and monotonic() >= self._leaves:
+            self._drain(monotonic() - self._leaves)
         return await super().on_tick(counter)
+
+    def _drain(self, seconds: float) -> None:
+        self._service.lifecycle.drain()
+        expired = seconds >= self._settings.drain_seconds
+        if expired:
+            self._service.batcher.abandon()
+        self.should_exit |= expired or self._service.lifecycle.requests_in_flight == 0
 
 
 def run_server(app: FastAPI, service: Service, settings: Settings) -> str | None:
@@ -74,5 +79,5 @@ def run_server(app: FastAPI, service: Service, settings: Settings) -> str | None
         server_header=False,
         timeout_graceful_shutdown=_FLUSH_SECONDS,
     )
-    DrainingServer(config, service, settings.drain_seconds).run()
+    DrainingServer(config, service, settings).run()
     return service.lifecycle.fatal

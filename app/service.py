@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+import signal
+from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ from app.inference import Engine
 from app.isolation.pool import DecoderPool, FilmDecoder
 from app.lifecycle import Lifecycle
 from app.metrics import Metrics
+from app.replacement import Replacement
 from app.segmenting import Segmenter
+from app.served_model import ServedModel
 from app.settings import Settings
 
 
@@ -28,11 +31,11 @@ class Service:
     """Everything that requests share."""
 
     settings: Settings
-    engine: Engine
     metrics: Metrics
     lifecycle: Lifecycle
     batcher: Batcher
     segmenter: Segmenter
+    replacement: Replacement
     pool: ThreadPoolExecutor
     decoder: FilmDecoder
 
@@ -42,12 +45,13 @@ class Service:
         settings: Settings,
         engine: Engine,
         routes: Iterable[str],
+        open_engine: Callable[[], Engine],
         decoder: FilmDecoder | None = None,
     ) -> Service:
         """Puts a service together; it runs within `running`."""
         metrics = Metrics(CollectorRegistry(), engine, routes, settings.queue_limit)
         lifecycle = Lifecycle(metrics)
-        batcher = Batcher(engine, settings.queue_limit, lifecycle, metrics)
+        batcher = Batcher(ServedModel(engine), settings.queue_limit, lifecycle, metrics)
         pool = ThreadPoolExecutor(max_workers=usable_cores(), thread_name_prefix="film")
         decoder = decoder or DecoderPool(
             settings.decode_workers,
@@ -56,8 +60,14 @@ class Service:
             settings.decode_seconds,
             lifecycle.fail,
         )
-        segmenter = Segmenter(engine, batcher, pool, decoder, metrics)
-        return cls(settings, engine, metrics, lifecycle, batcher, segmenter, pool, decoder)
+        segmenter = Segmenter(batcher, pool, decoder, settings.decode_workers, metrics)
+        replacement = Replacement(open_engine, batcher, metrics)
+        return cls(settings, metrics, lifecycle, batcher, segmenter, replacement, pool, decoder)
+
+    @property
+    def engine(self) -> Engine:
+        """The model that answers new requests."""
+        return self.batcher.model.engine
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -88,6 +98,9 @@ class Service:
             self.lifecycle.fail(f"the model cannot be warmed up: {type(error).__name__}: {reason}")
         else:
             self.lifecycle.serve()
+            if self.settings.reload_on_hangup:
+                loop = asyncio.get_running_loop()
+                loop.add_signal_handler(signal.SIGHUP, self.replacement.begin)
 
 
 def service_of(request: Request) -> Service:

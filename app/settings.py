@@ -30,12 +30,16 @@ class Settings(BaseSettings):
         provider: what computes; `auto` takes CUDA where it really activates, else the CPU.
         max_batch: most images that share one run of the model; every size up to it is warmed.
         queue_limit: most images that may wait for the model, those being decoded included.
-        deadline_seconds: longest time from a request's last byte to its answer.
+        deadline_seconds: longest time from a request's last byte to its answer; a client may
+            ask for less with `X-Request-Timeout-Seconds`.
         max_body_bytes: longest request body.
         max_pixels: most pixels (rows x columns) of one image.
         decode_workers: processes that decode files, one file each at a time.
         decode_seconds: longest time for decoding one file.
         drain_seconds: longest time that a stopping service gives to the work at hand.
+        lame_duck_seconds: for so long a stopping service says that it is not ready and still takes
+            requests, since a load balancer needs a moment to notice.
+        reload_on_hangup: whether SIGHUP replaces the model by what lies at `model` then.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
@@ -52,6 +56,8 @@ class Settings(BaseSettings):
     decode_workers: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=usable_cores)
     decode_seconds: Annotated[float, Field(gt=0, le=3600)] = 15.0
     drain_seconds: Annotated[float, Field(ge=0, le=600)] = 20.0
+    lame_duck_seconds: Annotated[float, Field(ge=0, le=600)] = 0.0
+    reload_on_hangup: bool = False
 
     @classmethod
     def from_environment(cls) -> Self:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 from multipart import (
     MultipartError,
@@ -36,34 +36,37 @@ MAX_PARTS: Final = 100
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}")
 
 
-@dataclass(frozen=True)
 class UploadedFile:
     """One file of a request.
 
-    Attributes:
-        data: its bytes.
-        sha256: of them, hexadecimal.
+    Joining its pieces and hashing them takes 15 ms for 15 MB. Whoever asks first pays for it: that
+    should be the thread that decodes, and not the event loop.
+
+    Args:
+        pieces: its bytes as they came; the list is emptied when they are joined.
         refusal: why it is not to be decoded, or None.
     """
 
-    data: bytes
-    sha256: str
-    refusal: ServiceError | None = None
+    def __init__(self, pieces: list[bytes], refusal: ServiceError | None = None) -> None:
+        self.refusal = refusal
+        self._pieces = pieces
+        self._data: bytes | None = None
+        self._sha256: str | None = None
 
+    @property
+    def data(self) -> bytes:
+        """All its bytes."""
+        if self._data is None:
+            self._data = b"".join(self._pieces)
+            self._pieces.clear()
+        return self._data
 
-@dataclass
-class _Growing:
-    """A file while it arrives; hashed chunk by chunk, so that the event loop is never held up."""
-
-    chunks: list[bytes] = field(default_factory=list)
-    digest: Any = field(default_factory=hashlib.sha256)
-
-    def add(self, chunk: bytes) -> None:
-        self.chunks.append(chunk)
-        self.digest.update(chunk)
-
-    def finish(self, refusal: ServiceError | None = None) -> UploadedFile:
-        return UploadedFile(b"".join(self.chunks), self.digest.hexdigest(), refusal)
+    @property
+    def sha256(self) -> str:
+        """Of its bytes, hexadecimal."""
+        if self._sha256 is None:
+            self._sha256 = hashlib.sha256(self.data).hexdigest()
+        return self._sha256
 
 
 @dataclass(frozen=True)
@@ -93,10 +96,7 @@ async def read_upload(request: Request, max_body_bytes: int) -> Upload:
     chunks = _limited(request, max_body_bytes)
     if media_type != MULTIPART:
         check_media_type(media_type)
-        file = _Growing()
-        async for chunk in chunks:
-            file.add(chunk)
-        return Upload([file.finish()], in_parts=False)
+        return Upload([UploadedFile([chunk async for chunk in chunks])], in_parts=False)
     try:
         return Upload(await _read_parts(chunks, options.get("boundary", "")), in_parts=True)
     except ParserLimitReached:
@@ -138,17 +138,17 @@ async def _limited(request: Request, limit: int) -> AsyncIterator[bytes]:
 async def _read_parts(chunks: AsyncIterator[bytes], boundary: str) -> list[UploadedFile]:
     """The files among the parts; a part with neither file name nor type is a form's field."""
     files: list[UploadedFile] = []
-    file = _Growing()
+    pieces: list[bytes] = []
     segment: MultipartSegment | None = None
     with PushMultipartParser(boundary, max_segment_count=MAX_PARTS) as parser:
         async for chunk in chunks:
             for event in parser.parse(chunk):
                 if isinstance(event, MultipartSegment):
-                    segment, file = event, _Growing()
+                    segment, pieces = event, []
                 elif event is not None:
-                    file.add(bytes(event))
+                    pieces.append(bytes(event))
                 elif segment is not None and _is_file(segment):
-                    files.append(file.finish(_refusal(segment.content_type or SNIFFED)))
+                    files.append(UploadedFile(pieces, _refusal(segment.content_type or SNIFFED)))
     if not files:
         raise EmptyError(
             "the multipart body has no files: a file is a part with a file name or a Content-Type"

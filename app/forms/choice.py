@@ -28,13 +28,19 @@ def chosen_form(wanted: Form | None, accept: str) -> Form:
     return "overlay" if takes_picture and not types.intersection(_JSON) else "rle"
 
 
-def check_one_file(form: Form, files: int) -> None:
-    """Refuses a picture of several files, before any is decoded.
+def check_one_picture(form: Form, files: int, *, one_frame: bool) -> None:
+    """Refuses a picture of several files or frames, before any is decoded.
 
     Raises:
         InvalidParameterError: if there are several.
     """
-    if form in PICTURES and files != 1:
+    if form not in PICTURES:
+        return
+    if files != 1:
         raise InvalidParameterError(
             f"format {form} is one picture of one file, but the request has {files} files"
+        )
+    if not one_frame:
+        raise InvalidParameterError(
+            f"format {form} is one picture, but several frames are asked for"
         )

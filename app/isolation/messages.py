@@ -73,6 +73,7 @@ class FilmFacts:
     spacing: PixelSpacing | None
     grey: GreyRecipe
     frame: int
+    frames: int
     kind: FileKind
     encoding: str
 
@@ -86,6 +87,7 @@ class FilmFacts:
             spacing=radiograph.spacing,
             grey=radiograph.grey,
             frame=radiograph.frame,
+            frames=radiograph.frames,
             kind=radiograph.kind,
             encoding=radiograph.encoding,
         )

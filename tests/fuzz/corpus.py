@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 import cv2
+import imagecodecs
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -22,6 +23,7 @@ from pydicom.uid import (
 )
 
 from tests.support.dicom import dicom_file
+from tests.support.encapsulated import BASELINE, EXACT, LOSSY, encoded_file
 from tests.support.films import Film, chest, jpeg, png, png_chunk
 
 FILM = chest(40, 36)
@@ -32,7 +34,13 @@ COLOUR = np.dstack([GREY, GREY[::-1], GREY[:, ::-1]])
 @cache
 def corpus() -> dict[str, bytes]:
     """Valid files by name; the first word of a name is its format."""
-    return {**_dicom_files(), **_png_files(), **_jpeg_files()}
+    return {
+        **_dicom_files(),
+        **_compressed_files(),
+        **_png_files(),
+        **_jpeg_files(),
+        **_tiff_files(),
+    }
 
 
 def _dicom_files() -> dict[str, bytes]:
@@ -66,6 +74,26 @@ def _dicom_files() -> dict[str, bytes]:
         "dicom rle 8": dicom_file(GREY, syntax=RLELossless),
         "dicom rle frames": dicom_file(np.stack([FILM, FILM // 2]), syntax=RLELossless),
         "dicom rle colour": dicom_file(COLOUR, syntax=RLELossless, **rgb),
+    }
+
+
+def _compressed_files() -> dict[str, bytes]:
+    """One of each encapsulated syntax, most in fragments or with an offset table."""
+    deep = {f"dicom {syntax}": (syntax, encode) for syntax, encode in {**LOSSY, **EXACT}.items()}
+    files = {
+        name: encoded_file(FILM, syntax, encode, BitsStored=12, HighBit=11, offset_table=True)
+        for name, (syntax, encode) in deep.items()
+    }
+    for syntax, encode in BASELINE.items():
+        files[f"dicom {syntax} 8"] = encoded_file(GREY, syntax, encode, fragment_bytes=200)
+    return files
+
+
+def _tiff_files() -> dict[str, bytes]:
+    return {
+        "tiff grey": bytes(imagecodecs.tiff_encode(GREY)),
+        "tiff deep": bytes(imagecodecs.tiff_encode(FILM, compression="deflate")),
+        "tiff colour": bytes(imagecodecs.tiff_encode(COLOUR, photometric="rgb")),
     }
 
 

@@ -62,12 +62,12 @@ def run_to_end(**settings: object) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def serving(output: Path, **settings: object) -> Iterator[ServiceProcess]:
+def serving(output: Path, module: str = "app.main", **settings: object) -> Iterator[ServiceProcess]:
     """Starts a service on a free port and waits until it is ready; kills it at the end."""
     port = _free_port()
     with output.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "app.main"],
+            [sys.executable, "-m", module],
             env=environment(port=port, **settings),
             stdout=log,
             stderr=subprocess.STDOUT,

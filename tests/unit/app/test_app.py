@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from app.isolation.pool import DecodedFilm, FilmDecoder
 from app.journal import FIELDS_ATTRIBUTE
 from app.main import create_app
 from app.settings import Settings
@@ -26,6 +27,7 @@ from tests.support.films import flat, png
 pytestmark = pytest.mark.anyio
 
 IMAGE = png(flat(200))
+ARCHIVED = png(flat(150))
 PNG = {"content-type": "image/png"}
 
 
@@ -37,10 +39,13 @@ def anyio_backend() -> str:
 @asynccontextmanager
 async def client(
     engine: FakeEngine | None = None,
+    decoder: FilmDecoder | None = None,
     **settings: Any,
 ) -> AsyncIterator[httpx.AsyncClient]:
     app = create_app(
-        Settings(model=Path("unused"), **settings), engine or FakeEngine(), DecoderHere()
+        Settings(model=Path("unused"), **settings),
+        engine or FakeEngine(),
+        decoder or DecoderHere(),
     )
     async with (
         app.router.lifespan_context(app),
@@ -79,7 +84,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def test_a_full_queue_answers_429_with_retry_after() -> None:
     gate = Gate()
-    async with client(FakeEngine(gate, max_batch=1), queue_limit=1) as http:
+    async with client(FakeEngine(gate, max_batch=2), queue_limit=1) as http:
         first = post(http)
         await gate.reached()
         second = post(http)
@@ -162,8 +167,9 @@ async def test_before_the_model_is_warm_and_after_it_stops_the_answer_is_503() -
     class Cold(FakeEngine):
         warm = threading.Event()
 
-        def warm_up(self) -> None:
+        def warm_up(self) -> dict[int, float]:
             assert self.warm.wait(10)
+            return super().warm_up()
 
     app = create_app(Settings(model=Path("unused")), Cold(), DecoderHere())
     transport = httpx.ASGITransport(app)
@@ -188,7 +194,7 @@ async def test_before_the_model_is_warm_and_after_it_stops_the_answer_is_503() -
 
 async def test_a_model_that_fails_while_warming_up_is_fatal() -> None:
     class Broken(FakeEngine):
-        def warm_up(self) -> None:
+        def warm_up(self) -> dict[int, float]:
             raise RuntimeError("planted detail")
 
     app = create_app(Settings(model=Path("unused")), Broken(), DecoderHere())
@@ -199,13 +205,13 @@ async def test_a_model_that_fails_while_warming_up_is_fatal() -> None:
 
 
 async def test_a_failing_model_answers_503_and_says_nothing_of_why() -> None:
-    def fail(_: npt.NDArray[np.float32]) -> None:
+    def fail(_: npt.NDArray[np.float32] | None) -> None:
         raise RuntimeError("planted detail")
 
-    async with client(FakeEngine(fail)) as http:
+    async with client(FakeEngine(fail, before_golden=lambda: fail(None))) as http:
         answer = await post(http)
         assert answer.status_code == 503
-        assert answer.json()["type"] == "urn:solo-xray:problem:model-failed"
+        assert answer.json()["type"] == "urn:solo-xray:problem:draining"
         assert "planted" not in answer.text
         assert (await http.get("/healthz/ready")).status_code == 503
 
@@ -275,3 +281,25 @@ async def test_instances_without_a_pixel_are_left_out() -> None:
     assert dark[0]["category_id"] == 7
     assert dark[0]["area"] == 64 * 64
     assert dark[0]["bbox"] == [0, 0, 64, 64]
+
+
+async def test_an_archive_leaves_a_decoder_to_a_person() -> None:
+    opened, decoding = asyncio.Event(), 0
+
+    class SlowForArchives(DecoderHere):
+        async def decode(self, data: bytes, frame: int, film: bool = False) -> DecodedFilm:
+            nonlocal decoding
+            if data == ARCHIVED:
+                decoding += 1
+                await opened.wait()
+            return await super().decode(data, frame, film)
+
+    async with client(decoder=SlowForArchives(), decode_workers=2) as http:
+        bulk = [
+            asyncio.create_task(http.post("/segment?lane=bulk", content=ARCHIVED)) for _ in range(5)
+        ]
+        await until(lambda: decoding == 1)
+        assert (await post(http)).status_code == 200
+        assert decoding == 1
+        opened.set()
+        assert [(await task).status_code for task in bulk] == [200] * 5

@@ -10,10 +10,13 @@ import numpy.typing as npt
 import pytest
 from prometheus_client import CollectorRegistry
 
-from app.batching import Batcher, Outcome
+from app.batching import Batcher
 from app.errors import DrainingError, ModelFailedError, QueueFullError, ServiceError
+from app.flights import Outcome
+from app.lanes import Lane
 from app.lifecycle import Lifecycle
 from app.metrics import Metrics
+from app.served_model import ServedModel
 from tests.support.engines import CANVAS, FakeEngine, expected_scores
 
 pytestmark = pytest.mark.anyio
@@ -33,11 +36,15 @@ class Rig:
         self.engine = engine
         self.metrics = Metrics(CollectorRegistry(), engine, [], queue_limit)
         self.lifecycle = Lifecycle(self.metrics)
-        self.batcher = Batcher(engine, queue_limit, self.lifecycle, self.metrics)
+        self.model = ServedModel(engine, engine.clock)
+        self.batcher = Batcher(
+            self.model, queue_limit, self.lifecycle, self.metrics, clock=engine.clock
+        )
 
-    async def ask(self, grey: float) -> Outcome:
-        with self.batcher.place() as place:
-            return await self.batcher.infer(np.full(CANVAS, grey, np.float32), place)
+    async def ask(self, grey: float, lane: Lane = "interactive") -> Outcome:
+        with self.batcher.admission.place(lane, 60) as place:
+            canvas = np.full(CANVAS, grey, np.float32)
+            return await self.batcher.infer(canvas, place, self.batcher.model)
 
     def submit(self, *greys: float) -> list[asyncio.Task[Outcome]]:
         return [asyncio.create_task(self.ask(grey)) for grey in greys]
@@ -97,7 +104,8 @@ async def test_what_comes_while_the_model_is_busy_goes_together() -> None:
         await asyncio.gather(*first, *rest)
     assert rig.engine.batches == [1, 4, 2]
     assert rig.value("solo_batch_released_total", reason="full") == 1
-    assert rig.value("solo_batch_released_total", reason="idle") == 2
+    assert rig.value("solo_batch_released_total", reason="idle") == 1
+    assert rig.value("solo_batch_released_total", reason="wait") == 1
     assert rig.value("solo_batch_size_count") == 3
     assert rig.value("solo_queue_depth") == 0
 
@@ -132,31 +140,9 @@ async def test_a_poisonous_image_alone_leaves_the_service_ready() -> None:
         assert rig.lifecycle.ready
 
 
-async def test_a_dead_model_is_not_ready_until_a_batch_succeeds() -> None:
-    dead = threading.Event()
-    dead.set()
-
-    def before(_: npt.NDArray[np.float32]) -> None:
-        if dead.is_set():
-            raise RuntimeError("the device is lost")
-
-    async with running(FakeEngine(before)) as rig:
-        with pytest.raises(ModelFailedError):
-            await rig.ask(0.5)
-        while len(rig.engine.batches) < 2:  # the probe
-            await asyncio.sleep(0)
-        assert not rig.lifecycle.ready
-        assert rig.lifecycle.why_not_ready == "model failed"
-        assert rig.value("solo_ready") == 0
-        dead.clear()
-        await rig.ask(0.5)
-        assert rig.lifecycle.ready
-        assert rig.value("solo_ready") == 1
-
-
 async def test_a_full_queue_refuses_and_recovers() -> None:
     gate = Gate()
-    async with running(FakeEngine(gate, max_batch=1), queue_limit=2) as rig:
+    async with running(FakeEngine(gate, max_batch=4), queue_limit=2) as rig:
         first = rig.submit(0.1)
         await gate.reached()
         waiting = rig.submit(0.2, 0.3)

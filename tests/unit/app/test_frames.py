@@ -17,6 +17,7 @@ from app.frames import MAX_FRAMES, FrameChoice
 from app.main import create_app
 from app.schemas import SegmentQuery
 from app.settings import Settings
+from tests.support.decoders import DecoderHere
 from tests.support.dicom import dicom_file
 from tests.support.encapsulated import EXACT, encapsulated_file
 from tests.support.engines import FakeEngine, expected_scores
@@ -37,7 +38,9 @@ def anyio_backend() -> str:
 
 @asynccontextmanager
 async def client(engine: FakeEngine | None = None) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(Settings(model=Path("unused")), engine or FakeEngine(max_batch=2))
+    app = create_app(
+        Settings(model=Path("unused")), engine or FakeEngine(max_batch=2), DecoderHere()
+    )
     transport = httpx.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),

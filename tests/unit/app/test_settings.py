@@ -36,6 +36,8 @@ def test_the_environment_sets_every_field(monkeypatch: pytest.MonkeyPatch) -> No
         "DECODE_WORKERS": "3",
         "DECODE_SECONDS": "2.5",
         "DRAIN_SECONDS": "0",
+        "LAME_DUCK_SECONDS": "1.5",
+        "RELOAD_ON_HANGUP": "true",
     }
     for name, value in values.items():
         monkeypatch.setenv(f"SOLO_{name}", value)

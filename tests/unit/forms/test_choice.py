@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from app.errors import InvalidParameterError
-from app.forms.choice import Form, check_one_file, chosen_form
+from app.forms.choice import Form, check_one_picture, chosen_form
 
 
 @pytest.mark.parametrize(
@@ -30,12 +30,14 @@ def test_the_parameter_comes_before_the_header(
 
 
 @pytest.mark.parametrize("form", ["overlay", "label-map"])
-def test_a_picture_is_of_one_file(form: Form) -> None:
-    check_one_file(form, 1)
+def test_a_picture_is_of_one_file_and_frame(form: Form) -> None:
+    check_one_picture(form, 1, one_frame=True)
     with pytest.raises(InvalidParameterError, match="3 files"):
-        check_one_file(form, 3)
+        check_one_picture(form, 3, one_frame=True)
+    with pytest.raises(InvalidParameterError, match="several frames"):
+        check_one_picture(form, 1, one_frame=False)
 
 
 @pytest.mark.parametrize("form", ["rle", "polygons", "uncompressed-rle"])
 def test_json_is_of_any_number_of_files(form: Form) -> None:
-    check_one_file(form, 3)
+    check_one_picture(form, 3, one_frame=False)

@@ -1,0 +1,149 @@
+"""How many images to run together, and how long to wait for more: decided by measured run times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+MAX_WAIT_SECONDS: Final = 0.005
+MAX_SKIPPED: Final = 63
+
+_NEW_WEIGHT = 0.1  # of a new measurement in the running mean
+_WORTH_IT = 1.02  # a larger batch has to be faster per image by this factor
+_RUNS_UNTIL_LARGER = 1000
+
+
+class RunTimes:
+    """What a run of each batch size takes, and what follows from it.
+
+    On a GPU a run of eight costs little more than a run of one; on a CPU eight times as much, and
+    then there is nothing to gain by running images together, much less by waiting for them.
+
+    Args:
+        seconds: of one run of every batch size, measured at warm-up.
+
+    Attributes:
+        best_size: the batch size of most images a second; the smallest of those about as good.
+    """
+
+    def __init__(self, seconds: Mapping[int, float]) -> None:
+        self._seconds = dict(sorted(seconds.items()))
+        self._sizes = list(self._seconds)
+        self._runs_since_shrinking = 0
+        self._plan()
+
+    def note(self, images: int, seconds: float) -> None:
+        """Takes a measured run into the mean of its batch size."""
+        size = next(size for size in self._seconds if size >= images)
+        self._seconds[size] += _NEW_WEIGHT * (seconds - self._seconds[size])
+        self._grow_again()
+        self._plan()
+
+    def take(self, waiting: int) -> int:
+        """How many of the waiting images should run next.
+
+        All, where a batch has room; fewer, where padding up to the next batch size would cost more
+        than a run of its own for the rest.
+        """
+        if waiting >= self.best_size:
+            return self.best_size
+        return min(waiting, self._cheapest[waiting][1])
+
+    def drain_seconds(self, images: int) -> float:
+        """How long this many images take, run one batch after the other."""
+        batches, rest = divmod(images, self.best_size)
+        return batches * self._seconds[self.best_size] + self._cheapest[rest][0]
+
+    @property
+    def joining_saves_seconds(self) -> float:
+        """What is saved where two batches run as one: the part of a run that no image causes."""
+        least, most = self._sizes[0], self._sizes[-1]
+        if least == most:
+            return 0.0
+        gap = most * self._seconds[least] - least * self._seconds[most]
+        return max(0.0, gap / (most - least))
+
+    def shrink(self, images: int) -> None:
+        """Keeps batches below this size for the next thousand runs: the device has no memory."""
+        self._sizes = [size for size in self._sizes if size < images] or self._sizes[:1]
+        self._runs_since_shrinking = 0
+        self._plan()
+
+    def _grow_again(self) -> None:
+        self._runs_since_shrinking += 1
+        known = list(self._seconds)
+        if len(self._sizes) < len(known) and self._runs_since_shrinking >= _RUNS_UNTIL_LARGER:
+            self._sizes = known[: len(self._sizes) + 1]
+            self._runs_since_shrinking = 0
+
+    def _plan(self) -> None:
+        """Finds the best batch size, and the cheapest way to run fewer images than that."""
+        best = self._sizes[0]
+        for size in self._sizes[1:]:
+            if size / self._seconds[size] > _WORTH_IT * best / self._seconds[best]:
+                best = size
+        # By number of images: least seconds for them all, and the batch size to begin with.
+        cheapest = [(0.0, 0)]
+        for images in range(1, best):
+            cheapest.append(
+                min(
+                    (self._seconds[size] + cheapest[max(0, images - size)][0], size)
+                    for size in self._sizes
+                )
+            )
+        self.best_size, self._cheapest = best, cheapest
+
+
+class Patience:
+    """Whether an idle model should wait for company, and for how much of it.
+
+    A model that takes what is there the moment it is idle runs 1, 7, 1, 7 with eight clients: the
+    first to come back leaves alone, the others miss its batch. So after a batch it expects that as
+    many come back as were just answered, beside those that wait already. It waits half as long as
+    company can save at most, and where nobody came, not the next 1, 3, 7 ... 63 times. A client by
+    itself is never waited for: nobody else is expected.
+    """
+
+    def __init__(self) -> None:
+        self._expected = 0
+        self._there = 0
+        self._short = False
+        self._skip = 0
+        self._fails = 0
+
+    def begin(self, answered: int, waiting: int, times: RunTimes) -> float:
+        """A batch was answered and the model is idle.
+
+        Args:
+            answered: images of that batch.
+            waiting: images that wait now.
+            times: of the model.
+
+        Returns:
+            For how many seconds to wait at most; 0 for not at all.
+        """
+        self._there, self._short = waiting, False
+        self._expected = min(answered + waiting, times.best_size)
+        seconds = min(MAX_WAIT_SECONDS, times.joining_saves_seconds / 2)
+        if self._expected <= max(1, waiting) or seconds <= 0:
+            return 0.0
+        if self._skip > 0:
+            self._skip -= 1
+            return 0.0
+        return seconds
+
+    def satisfied(self, waiting: int) -> bool:
+        """Whether all that were expected have come, or the time is up."""
+        return self._short or waiting >= self._expected
+
+    def settle(self) -> None:
+        """The time is up: whoever is there is enough."""
+        self._short = True
+
+    def end(self, waiting: int) -> None:
+        """The wait is over; the less it brought, the longer until the next one."""
+        if 2 * (waiting - self._there) >= self._expected - self._there:
+            self._fails = 0
+            return
+        self._fails = min(self._fails + 1, MAX_SKIPPED.bit_length())
+        self._skip = (1 << self._fails) - 1

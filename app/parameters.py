@@ -1,0 +1,77 @@
+"""What a request for a segmentation asks for in its query and its headers.
+
+FastAPI could read them, but takes 0.2 ms of the event loop for each request with a query model and
+a header model, half of what the service costs otherwise. The models are the same, and so is what
+the description of the interface says of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+
+from app.errors import InvalidParameterError
+from app.schemas import SegmentHeaders, SegmentQuery
+
+_TIMEOUT_HEADER: Final = "x-request-timeout-seconds"
+
+
+def read_query(request: Request) -> SegmentQuery:
+    """The query.
+
+    Raises:
+        InvalidParameterError: for a value out of bounds, or a parameter that does not exist.
+    """
+    try:
+        return SegmentQuery.model_validate(dict(request.query_params))
+    except ValidationError as error:
+        raise InvalidParameterError(describe_faults(error.errors())) from None
+
+
+def read_deadline_seconds(request: Request, longest: float) -> float:
+    """How long an answer may take: the service's limit, or less if the client asks for it.
+
+    Raises:
+        InvalidParameterError: for a header that is no number above 0.
+    """
+    asked = request.headers.get(_TIMEOUT_HEADER)
+    if asked is None:
+        return longest
+    try:
+        seconds = SegmentHeaders.model_validate({_TIMEOUT_HEADER: asked}).timeout_seconds
+    except ValidationError as error:
+        raise InvalidParameterError(describe_faults(error.errors())) from None
+    return min(longest, seconds or longest)
+
+
+def describe_faults(faults: Sequence[Mapping[str, Any]]) -> str:
+    """Names the parameters and their bounds; a value is repeated only if it is a number."""
+    sentences = []
+    for fault in faults:
+        name = str(fault["loc"][-1])
+        if name not in (*SegmentQuery.model_fields, _TIMEOUT_HEADER):
+            return f"there is no such parameter; there are {', '.join(SegmentQuery.model_fields)}"
+        said = "" if fault["type"] == "literal_error" else _number(fault.get("input"))
+        sentences.append(f"{name}{said}: {fault['msg']}")
+    return "; ".join(sentences)
+
+
+def _number(value: object) -> str:
+    try:
+        return f" is {float(str(value)):g}"
+    except ValueError:
+        return ""
+
+
+def _documented(model: type[BaseModel], where: str) -> list[dict[str, Any]]:
+    """A model's fields as parameters of an OpenAPI operation."""
+    return [
+        {"name": name, "in": where, "required": False, "schema": schema}
+        for name, schema in model.model_json_schema()["properties"].items()
+    ]
+
+
+PARAMETERS: Final = _documented(SegmentQuery, "query") + _documented(SegmentHeaders, "header")

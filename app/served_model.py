@@ -1,0 +1,110 @@
+"""A model with what was learnt of it while it was warmed up; everything here blocks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+import numpy.typing as npt
+
+from app.golden import Golden, run_golden
+from app.inference import Engine
+from app.pacing import RunTimes
+from model.contract.instances import Instances
+
+Canvas = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a batch came to: one answer for each canvas, when it began, and how long it took."""
+
+    answers: list[Instances]
+    started: float
+    seconds: float
+
+
+class ServedModel:
+    """An engine, how long it takes, and its answer for the golden film.
+
+    One batch runs at a time. A thread that brings the next one stacks it meanwhile and waits at the
+    lock, so that nothing lies between two batches.
+
+    Args:
+        engine: computes.
+        clock: seconds.
+
+    Attributes:
+        engine: computes.
+        times: what a run of each batch size takes.
+        sessions: how often the engine was started anew.
+        stands_in: the model that answers in this one's place, once this one has failed.
+    """
+
+    def __init__(self, engine: Engine, clock: Callable[[], float] = perf_counter) -> None:
+        self.engine = engine
+        self.times = RunTimes(dict.fromkeys(engine.batch_sizes, 1.0))
+        self.sessions = 0
+        self.stands_in: ServedModel | None = None
+        self._golden: Golden | None = None
+        self._clock = clock
+        self._lock = threading.Lock()
+
+    def warm_up(self) -> None:
+        """Runs every batch size and the golden film.
+
+        Raises:
+            Exception: whatever the engine raises.
+        """
+        with self._lock:
+            self.times = RunTimes(self.engine.warm_up())
+            self._golden = Golden.record(self.engine)
+
+    @property
+    def golden(self) -> Golden:
+        """The answer for the golden film.
+
+        Raises:
+            RuntimeError: before the model is warm.
+        """
+        if self._golden is None:
+            raise RuntimeError("the model has not been warmed up")
+        return self._golden
+
+    def run(self, canvases: Sequence[Canvas]) -> Run:
+        """Runs one batch.
+
+        Args:
+            canvases: float32 [H, W] each, in [0, 1].
+
+        Raises:
+            Exception: whatever the engine raises.
+        """
+        images = np.stack(canvases)[:, None]
+        with self._lock:
+            started = self._clock()
+            answers = self.engine.run(images)
+            return Run(answers, started, self._clock() - started)
+
+    def check(self) -> None:
+        """Runs the golden film and compares.
+
+        Raises:
+            Exception: if the answer is another than at warm-up, and whatever the engine raises.
+        """
+        with self._lock:
+            self.golden.check(run_golden(self.engine))
+
+    def reopen(self) -> None:
+        """Starts the engine anew and runs the golden film.
+
+        Raises:
+            Exception: if it is not as it was.
+        """
+        with self._lock:
+            self.engine.reopen()
+            self.sessions += 1
+        self.check()

@@ -1,0 +1,47 @@
+"""The real service with an engine made of Python: python -m tests.support.scripted_service.
+
+A white film takes two seconds to run; a black one breaks the device for good.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import numpy as np
+import numpy.typing as npt
+
+from app.journal import configure_logging
+from app.main import application
+from app.routes import PATHS
+from app.server import run_server
+from app.service import Service
+from app.settings import Settings
+from tests.support.engines import FakeEngine
+
+SLOW, DEADLY = 1.0, 0.0
+
+
+def main() -> int:
+    broken = False
+
+    def before(images: npt.NDArray[np.float32]) -> None:
+        nonlocal broken
+        if (images == SLOW).all((1, 2, 3)).any():
+            time.sleep(2)
+        broken |= bool((images == DEADLY).all((1, 2, 3)).any())
+        golden()
+
+    def golden() -> None:
+        if broken:
+            raise RuntimeError("the device is lost")
+
+    settings = Settings.from_environment()
+    configure_logging()
+    engine = FakeEngine(before, before_golden=golden)
+    service = Service.build(settings, engine, PATHS, lambda: engine)
+    return 1 if run_server(application(service), service, settings) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
