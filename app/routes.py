@@ -62,9 +62,7 @@ _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 @router.post(
     "/segment", response_model=SegmentAnswer, responses=_PROBLEMS, openapi_extra=_OPERATION
 )
-async def segment(
-    request: Request,
-) -> Response:
+async def segment(request: Request) -> Response:
     """Finds and outlines every object in one or many radiographs.
 
     Send a DICOM, PNG or JPEG file as the body, or several as `multipart/form-data`; form fields
@@ -74,9 +72,9 @@ async def segment(
     """
     # As FastAPI's dependencies these would be called in another thread each.
     service, record = service_of(request), record_of(request)
+    query = read_query(request)
+    seconds = read_deadline_seconds(request, service.settings.deadline_seconds)
     with service.lifecycle.admission():
-        query = read_query(request)
-        seconds = read_deadline_seconds(request, service.settings.deadline_seconds)
         service.batcher.admission.check(query.lane, seconds)
         started = perf_counter()
         upload = await read_upload(request, service.settings.max_body_bytes)
