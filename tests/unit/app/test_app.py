@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-import app.segmenting
+from app.decoding.decode import decode
 from app.journal import FIELDS_ATTRIBUTE
 from app.main import create_app
 from app.segmenting import Segmenter
@@ -281,7 +281,7 @@ async def test_instances_without_a_pixel_are_left_out() -> None:
 async def test_an_archive_leaves_a_thread_to_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.segmenting.usable_cores", lambda: 2)
     monkeypatch.setattr("app.service.usable_cores", lambda: 2)
-    plain, opened, decoding = app.segmenting.decode, threading.Event(), 0
+    plain, opened, decoding = decode, threading.Event(), 0
 
     def slow_for_archives(data: bytes, *rest: Any) -> Any:
         nonlocal decoding
