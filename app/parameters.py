@@ -1,8 +1,8 @@
 """What a request for a segmentation asks for in its query and its headers.
 
-FastAPI could read them, but takes 0.2 ms of the event loop for each request with a query model and
-a header model, half of what the service costs otherwise. The models are the same, and so is what
-the description of the interface says of them.
+FastAPI could read them, but makes some 450 function calls more for each request with a query model
+and a header model, a third of all. The models are the same, and so is what the description of the
+interface says of them.
 """
 
 from __future__ import annotations

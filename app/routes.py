@@ -66,9 +66,7 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {PNG: _BINA
 
 
 @router.post("/segment", response_model=SegmentAnswer, responses=_ANSWERS, openapi_extra=_OPERATION)
-async def segment(
-    request: Request,
-) -> Response:
+async def segment(request: Request) -> Response:
     """Finds and outlines every object in one or many radiographs.
 
     Send a DICOM, PNG, JPEG or TIFF file as the body, or several as `multipart/form-data`; form
@@ -79,11 +77,11 @@ async def segment(
     """
     # As FastAPI's dependencies these would be called in another thread each.
     service, record = service_of(request), record_of(request)
+    query = read_query(request)
+    form = chosen_form(query.format, request.headers.get("accept", "*/*"))
+    query = query.model_copy(update={"format": form})
+    seconds = read_deadline_seconds(request, service.settings.deadline_seconds)
     with service.lifecycle.admission():
-        query = read_query(request)
-        form = chosen_form(query.format, request.headers.get("accept", "*/*"))
-        query = query.model_copy(update={"format": form})
-        seconds = read_deadline_seconds(request, service.settings.deadline_seconds)
         service.batcher.admission.check(query.lane, seconds)
         started = perf_counter()
         upload = await read_upload(request, service.settings.max_body_bytes)

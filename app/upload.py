@@ -39,7 +39,7 @@ _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_
 class UploadedFile:
     """One file of a request.
 
-    Joining its pieces and hashing them takes 15 ms for 15 MB. Whoever asks first pays for it: that
+    Joining its pieces and hashing them takes 10 ms for 15 MB. Whoever asks first pays for it: that
     should be the thread that decodes, and not the event loop.
 
     Args:

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 
 from app.main import create_app
 from app.settings import Settings
+from tests.support.decoders import DecoderHere
 from tests.support.engines import FakeEngine
 from tests.support.films import flat, png
 
@@ -34,7 +35,7 @@ def anyio_backend() -> str:
 
 @asynccontextmanager
 async def started() -> AsyncIterator[FastAPI]:
-    app = create_app(Settings(model=Path("unused")), FakeEngine())
+    app = create_app(Settings(model=Path("unused")), FakeEngine(), DecoderHere())
     async with app.router.lifespan_context(app):
         while not app.state.service.lifecycle.ready:
             await asyncio.sleep(0.001)
