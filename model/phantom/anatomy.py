@@ -45,6 +45,7 @@ def draw_pose(rng: np.random.Generator, size: tuple[int, int]) -> Pose:
             rng.uniform(1500, 1900) if from_behind else rng.uniform(1000, 1800)
         ),
         middle_to_detector_mm=float(rng.uniform(150, 220)),
+        bone_gain=float(rng.uniform(1.2, 2.4)),  # from 120 kV down to 70 kV
         size=size,
         pixel_mm=round(float(rng.uniform(310, 400)) / min(size), 4),
     )

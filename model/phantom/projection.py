@@ -21,7 +21,7 @@ _Maps = tuple[Image, Image]
 
 @dataclass(frozen=True)
 class Pose:
-    """How the patient stands between tube and detector, and the film's frame.
+    """How the patient stands between tube and detector, the beam, and the film's frame.
 
     Turned about its middle, the solid lies on the central ray, which meets the detector's middle at
     a right angle.
@@ -35,6 +35,7 @@ class Pose:
         shift_mm: (height, side) of the central ray from the solid's middle.
         source_to_detector_mm: along the central ray.
         middle_to_detector_mm: from the solid's middle.
+        bone_gain: how much more bones add than in the CT's beam: the softer, the more.
         size: (height, width) of the film in pixels.
         pixel_mm: between pixel centres, at the detector.
     """
@@ -46,6 +47,7 @@ class Pose:
     shift_mm: tuple[float, float] = (0.0, 0.0)
     source_to_detector_mm: float = 1500.0
     middle_to_detector_mm: float = 180.0
+    bone_gain: float = 1.4
     size: tuple[int, int] = (512, 512)
     pixel_mm: float = 0.7
 
@@ -139,7 +141,8 @@ def project(thorax: Thorax, pose: Pose, deformation: Deformation | None = None) 
     inside = np.ones(pose.size, np.bool_)
     count, finer = len(thorax.attenuation), thorax.labels.shape[1] // thorax.attenuation.shape[1]
     for depth, (rows, columns) in enumerate(_slabs(thorax, pose, deformation)):
-        absorption += _sample(thorax.attenuation[depth], rows, columns, cv2.INTER_LINEAR)
+        slab = thorax.attenuation[depth] + np.float32(pose.bone_gain) * thorax.bone[depth]
+        absorption += _sample(slab, rows, columns, cv2.INTER_LINEAR)
         labels = thorax.labels[depth]
         if labels.any():
             fine_rows = rows * np.float32(finer) + np.float32((finer - 1) / 2)

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from model.phantom.film import Image, Mask
 
 WATER_PER_MM = 0.0205  # linear attenuation near 60 keV, the mean of a filtered 110 kV beam
-_BONE_GAIN = 1.4  # bone against water at that energy is stronger than in the CT's harder beam
+_MUSCLE_HU = 100  # what a bone has beyond that grows in a softer beam
 _BONE_LIMIT_HU = 1000  # what is denser beside bone is iodine in the injected vein
 _SOFT_LIMIT_HU = 60  # a film is taken without the CT's contrast agent
 _BONE_GROUPS = frozenset({"ribs", "skeleton", "vertebrae"})
@@ -36,13 +36,16 @@ class Thorax:
     """A solid whose axes run [depth to the front, height to the head, side to the patient's left].
 
     Attributes:
-        attenuation: float32 [D, H, W] per mm.
+        attenuation: float32 [D, H, W] per mm, of the body with its bones no denser than muscle.
+        bone: float32 [D, H, W] per mm, what bones add in the CT's beam; the softer beam of a film
+            makes more of it.
         labels: uint8 [D, L * H, W], the id of the structure that fills each voxel, 0 for none.
         structures: name of each id.
         spacing_mm: between voxels of `attenuation` along (depth, height, side).
     """
 
     attenuation: Image
+    bone: Image
     labels: Labels
     structures: dict[int, str]
     spacing_mm: tuple[float, float, float]
@@ -83,21 +86,26 @@ def read_thorax(folder: Path) -> Thorax:
     labels = _read_nifti(folder / "mask.nii.gz")[0].astype(np.uint8)
     rows = list(csv.DictReader((folder / "structures.csv").read_text("utf-8").splitlines()))
     bones = [int(row["id"]) for row in rows if row["group"] in _BONE_GROUPS]
-    attenuation = attenuation_of(hounsfield, np.isin(labels, bones))
+    attenuation, bone = attenuation_of(hounsfield, np.isin(labels, bones))
     body = attenuation > WATER_PER_MM / 2
     depths, sides = _extent(body, axis=0), _extent(body, axis=2)
-    attenuation, labels = attenuation[depths, :, sides], labels[depths, :, sides]
-    pairs = len(attenuation) // _REDUCED_DEPTH * _REDUCED_DEPTH
-    reduced = attenuation[:pairs].reshape(-1, _REDUCED_DEPTH, *attenuation.shape[1:]).mean(1)
+    labels = labels[depths, :, sides]
     return Thorax(
-        attenuation=np.ascontiguousarray(reduced, np.float32),
-        labels=interpolate_labels(labels[:pairs:_REDUCED_DEPTH], _FINER_HEIGHT),
+        attenuation=_reduce_depth(attenuation[depths, :, sides]),
+        bone=_reduce_depth(bone[depths, :, sides]),
+        labels=interpolate_labels(labels[:-1:_REDUCED_DEPTH], _FINER_HEIGHT),
         structures={int(row["id"]): row["structure"] for row in rows},
         spacing_mm=(depth_mm * _REDUCED_DEPTH, height_mm, side_mm),
     )
 
 
-def attenuation_of(hounsfield: Image, is_bone: Mask) -> Image:
+def _reduce_depth(volume: Image) -> Image:
+    pairs = len(volume) // _REDUCED_DEPTH * _REDUCED_DEPTH
+    grouped = volume[:pairs].reshape(-1, _REDUCED_DEPTH, *volume.shape[1:])
+    return np.ascontiguousarray(grouped.mean(1), np.float32)
+
+
+def attenuation_of(hounsfield: Image, is_bone: Mask) -> tuple[Image, Image]:
     """What a film would see: the body alone, without table and contrast agent.
 
     Args:
@@ -105,17 +113,17 @@ def attenuation_of(hounsfield: Image, is_bone: Mask) -> Image:
         is_bone: bool, the same shape.
 
     Returns:
-        float32, the same shape, per mm.
+        float32, both of the same shape, per mm: of the body, and what its bones add.
     """
-    attenuation = np.empty_like(hounsfield)
+    attenuation, bone = np.empty_like(hounsfield), np.empty_like(hounsfield)
     for height in range(hounsfield.shape[1]):
         axial = np.ascontiguousarray(hounsfield[:, height])
         near_bone = cv2.dilate(is_bone[:, height].astype(np.uint8), np.ones((3, 3), np.uint8))
         plain = np.minimum(axial, np.where(near_bone > 0, _BONE_LIMIT_HU, _SOFT_LIMIT_HU))
-        harder = np.where(plain > 100, 100 + _BONE_GAIN * (plain - 100), plain)
-        density = np.maximum(harder, -1000) / 1000 + 1
-        attenuation[:, height] = find_body(axial) * density * WATER_PER_MM
-    return attenuation
+        body = find_body(axial) * np.float32(WATER_PER_MM)
+        attenuation[:, height] = body * (np.clip(plain, -1000, _MUSCLE_HU) / 1000 + 1)
+        bone[:, height] = body * np.maximum(plain - _MUSCLE_HU, 0) / 1000
+    return attenuation, bone
 
 
 def find_body(axial: Image) -> Mask:

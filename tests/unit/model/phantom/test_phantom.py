@@ -21,7 +21,13 @@ from model.phantom.film import PhantomFilm
 from model.phantom.film_file import as_dicom
 from model.phantom.projection import Deformation, Pose, Projection
 from model.phantom.scenes import SCENES, render_scene
-from model.phantom.thorax import find_body, find_volume, read_thorax
+from model.phantom.thorax import (
+    WATER_PER_MM,
+    attenuation_of,
+    find_body,
+    find_volume,
+    read_thorax,
+)
 
 SIZE = (128, 128)
 
@@ -241,3 +247,19 @@ def test_films_are_read_as_training_reads_them(tmp_path: Path) -> None:
     film = read_film(record)
     assert film.dtype == np.uint16
     assert film.shape == (96, 96)
+
+
+def test_a_film_sees_bone_but_no_contrast_agent_and_no_table() -> None:
+    axial = np.full((60, 60), -1000, np.float32)
+    axial[10:40, 10:50] = 40
+    axial[20:24, 20:24] = 900  # a bone
+    axial[20:24, 40:44] = 400  # a vessel full of iodine
+    axial[50:56, 5:55] = 100  # the table
+    volume = axial[:, None]
+    body, bone = attenuation_of(volume, volume == 900)
+    water = WATER_PER_MM
+    assert body[15, 0, 15] == pytest.approx(1.04 * water)
+    assert body[22, 0, 22] + bone[22, 0, 22] == pytest.approx(1.9 * water)
+    assert body[22, 0, 42] == pytest.approx(1.06 * water)  # as dense as blood
+    assert not body[53].any()
+    assert np.count_nonzero(bone) == 16

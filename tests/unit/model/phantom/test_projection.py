@@ -25,7 +25,9 @@ def solid(shape: tuple[int, int, int] = (40, 30, 70)) -> Thorax:
     d, h, s = np.meshgrid(depth, height, side, indexing="ij")
     inside = ((d - 10) / 22) ** 2 + ((h + 6) / 18) ** 2 + ((s - 12) / 25) ** 2 < 1
     attenuation = np.where(inside, 0.03, 0.01).astype(np.float32)
-    return Thorax(attenuation, (7 * inside).astype(np.uint8), {7: "egg"}, MM)
+    soft = np.minimum(attenuation, np.float32(0.02))
+    bone = (attenuation - soft) / np.float32(POSE.bone_gain)
+    return Thorax(soft, bone, (7 * inside).astype(np.uint8), {7: "egg"}, MM)
 
 
 def follow(thorax: Thorax, pose: Pose) -> tuple[Image, Mask]:
@@ -72,7 +74,8 @@ def _look_up(
     shape = np.array(thorax.attenuation.shape)
     index = np.rint(points / MM + (shape - 1) / 2).astype(int)
     index = index[((index >= 0) & (index < shape)).all(1)]
-    return thorax.attenuation[tuple(index.T)], thorax.labels[tuple(index.T)]
+    attenuation = thorax.attenuation + np.float32(POSE.bone_gain) * thorax.bone
+    return attenuation[tuple(index.T)], thorax.labels[tuple(index.T)]
 
 
 @pytest.mark.parametrize(
