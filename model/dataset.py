@@ -53,8 +53,7 @@ class TrainingStream(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         """Image float32 [1, H, W] in [0, 1], and the objects on it."""
         turn, place = divmod(index, len(self.images))
-        order = np.random.default_rng((self.seed, turn)).permutation(len(self.images))
-        record = self.images[order[place]]
+        record = self.film(index)
         rng = np.random.default_rng((self.seed, turn, place))
         film, reduction = _read_reduced(record, round(2.5 * max(self.canvas_size)))
         to_canvas = random_placement((record.height, record.width), self.canvas_size, rng)
@@ -69,6 +68,12 @@ class TrainingStream(Dataset[Sample]):
         return image, Objects(
             torch.from_numpy(masks), tight_boxes(masks), torch.tensor(labels).long()
         )
+
+    def film(self, index: int) -> ImageRecord:
+        """Which film sample `index` shows."""
+        turn, place = divmod(index, len(self.images))
+        order = np.random.default_rng((self.seed, turn)).permutation(len(self.images))
+        return self.images[int(order[place])]
 
     def _objects(
         self, record: ImageRecord, to_canvas: npt.NDArray[np.float64]
