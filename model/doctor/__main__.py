@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from model.coco import CocoDataset, DatasetError, load_coco
 from model.config import PRESETS
-from model.doctor.cells import Survey, place_objects, survey
+from model.doctor.cells import PlacedFilm, Survey, place_objects, survey
 from model.doctor.findings import compare, examine, unreadable
 from model.doctor.page import draw_page
 from model.doctor.proposals import describe_levels, propose
@@ -52,7 +52,7 @@ def _examine(arguments: argparse.Namespace) -> None:
     config = PRESETS[arguments.preset]((data.class_names, data.category_ids)).model
     data = _sample(data, max(1, arguments.films))
     progress = tqdm(data.images, desc="placing objects", unit="film")
-    placed = [place_objects(record, config.canvas_size) for record in progress]
+    placed = [PlacedFilm.of(place_objects(record, config.canvas_size)) for record in progress]
     seen = survey(data, placed, config)
     _say(f"\n{arguments.preset}, on a canvas of {config.canvas_size}:")
     _list(seen.findings() or ["every object has a cell of its own."])

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from pycocotools import mask as coco_mask
+from torch import Tensor
 
 from model.coco import CocoDataset, ImageRecord
 from model.config import ModelConfig
@@ -28,6 +31,40 @@ TROUBLES = {
     "unranged": "objects are outside of every level's scale range and are not trained on.",
 }
 """Each kind of trouble, worst first, and what it means."""
+
+
+@dataclass(frozen=True, eq=False)  # compared by identity: tensors have no single truth
+class PlacedFilm:
+    """A film's objects on the canvas, their masks as run lengths: whole data sets stay in memory.
+
+    Attributes:
+        rles: of each binary mask.
+        boxes: float32 [n, 4], as in `Objects`.
+        labels: int64 [n].
+        vanished: bool [n], too small for the canvas.
+    """
+
+    rles: list[dict[str, Any]]
+    boxes: Tensor
+    labels: Tensor
+    vanished: Tensor
+
+    @classmethod
+    def of(cls, objects: Objects) -> PlacedFilm:
+        """Packs the objects of a film."""
+        pixels = (objects.masks >= 128).flatten(1).sum(1)
+        strongest = mask_targets(objects.masks).flatten(1).amax(1)
+        vanished = (pixels < SMALLEST_OBJECT) | (strongest < 0.5)
+        binary = (objects.masks >= 128).to(torch.uint8).permute(1, 2, 0).numpy()
+        rles = coco_mask.encode(np.asfortranarray(binary))
+        return cls(rles, objects.boxes, objects.labels, vanished)
+
+    def trained(self) -> Objects:
+        """The objects that have not vanished."""
+        kept = (~self.vanished).nonzero()[:, 0].tolist()
+        masks = coco_mask.decode([self.rles[index] for index in kept]) * np.uint8(255)
+        stacked = torch.from_numpy(np.ascontiguousarray(masks.transpose(2, 0, 1)))
+        return Objects(stacked, self.boxes[~self.vanished], self.labels[~self.vanished])
 
 
 @dataclass(frozen=True)
@@ -102,42 +139,35 @@ def letterbox_affine(record: ImageRecord, canvas_size: tuple[int, int]) -> npt.N
     return np.array([[scale_x, 0, box.left], [0, scale_y, box.top]], np.float64)
 
 
-def survey(data: CocoDataset, placed: Iterable[Objects], config: ModelConfig) -> Survey:
+def survey(data: CocoDataset, placed: Iterable[PlacedFilm], config: ModelConfig) -> Survey:
     """Looks at every object with the eyes of a configuration.
 
     Args:
         data: the films.
-        placed: the objects of each, from `place_objects` with the configuration's canvas.
+        placed: the objects of each, on the configuration's canvas.
         config: the network.
     """
     found: list[SeenObject] = []
-    for record, objects in zip(data.images, placed, strict=True):
-        sizes = objects.boxes[:, 2:] - objects.boxes[:, :2]
-        scales = sizes.prod(1).sqrt().tolist()
-        for index, trouble in enumerate(_troubles(objects, config)):
+    for record, film in zip(data.images, placed, strict=True):
+        scales = (film.boxes[:, 2:] - film.boxes[:, :2]).prod(1).sqrt().tolist()
+        for index, trouble in enumerate(_troubles(film, config)):
             found.append(SeenObject(record.image_id, index, scales[index], trouble))
     return Survey(config, tuple(found))
 
 
-def _troubles(objects: Objects, config: ModelConfig) -> list[str | None]:
-    count = len(objects.labels)
-    if not count:
-        return []
-    pixels = (objects.masks >= 128).flatten(1).sum(1)
-    strongest = mask_targets(objects.masks).flatten(1).amax(1)
-    vanished = (pixels < SMALLEST_OBJECT) | (strongest < 0.5)
-    trained = Objects(objects.masks[~vanished], objects.boxes[~vanished], objects.labels[~vanished])
-    names = (~vanished).nonzero()[:, 0].tolist()
+def _troubles(film: PlacedFilm, config: ModelConfig) -> list[str | None]:
+    count = len(film.labels)
+    names = (~film.vanished).nonzero()[:, 0].tolist()
     cells = torch.zeros(count, dtype=torch.int64)
     own = torch.zeros(count, dtype=torch.int64)
-    for level in assign(trained, config):
+    for level in assign(film.trained(), config) if names else []:
         _, place, users = level.cells.unique(return_inverse=True, return_counts=True)
         for name, sharing in zip(level.objects.tolist(), users[place].tolist(), strict=True):
             cells[names[name]] += 1
             own[names[name]] += int(sharing == 1)
     return [
         _name_trouble(bool(gone), held, alone)
-        for gone, held, alone in zip(vanished, cells.tolist(), own.tolist(), strict=True)
+        for gone, held, alone in zip(film.vanished, cells.tolist(), own.tolist(), strict=True)
     ]
 
 

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -76,10 +77,10 @@ def _render_all(render: Render, arguments: argparse.Namespace) -> Iterator[Phant
     numbers = range(arguments.count)
     progress = partial(tqdm, total=arguments.count, unit="film", desc=arguments.source)
     if arguments.workers == 1:
-        cv2.setNumThreads(1)
         yield from progress(map(render, numbers))
         return
-    with ProcessPoolExecutor(arguments.workers, initializer=_start, initargs=(render,)) as pool:
+    fresh = get_context("spawn")  # a fork inherits locks of threads that it does not have
+    with ProcessPoolExecutor(arguments.workers, fresh, _start, (render,)) as pool:
         yield from progress(pool.map(_render_one, numbers))
 
 
@@ -120,4 +121,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    cv2.setNumThreads(1)  # a process for each core is faster: --workers
     raise SystemExit(main())

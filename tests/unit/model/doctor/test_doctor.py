@@ -14,7 +14,7 @@ import torch
 from model.coco import CocoDataset, load_coco
 from model.config import PRESETS, Level, ModelConfig
 from model.doctor import __main__ as doctor
-from model.doctor.cells import Survey, letterbox_affine, place_objects, survey
+from model.doctor.cells import PlacedFilm, Survey, letterbox_affine, place_objects, survey
 from model.doctor.findings import Finding, compare, examine
 from model.doctor.page import COLOURS, draw_page
 from model.doctor.proposals import describe_levels, propose
@@ -48,7 +48,7 @@ def load(folder: Path, *objects: Document, **changes: object) -> CocoDataset:
 
 
 def look(data: CocoDataset, config: ModelConfig) -> Survey:
-    placed = [place_objects(record, config.canvas_size) for record in data.images]
+    placed = [PlacedFilm.of(place_objects(record, config.canvas_size)) for record in data.images]
     return survey(data, placed, config)
 
 
