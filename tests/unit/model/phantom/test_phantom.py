@@ -19,7 +19,7 @@ from model.phantom import __main__ as phantom
 from model.phantom.anatomy import CATEGORIES, collimate, find_objects, render_thorax
 from model.phantom.film import PhantomFilm
 from model.phantom.film_file import as_dicom
-from model.phantom.projection import Deformation, Pose, Projection
+from model.phantom.projection import Projection
 from model.phantom.scenes import SCENES, render_scene
 from model.phantom.thorax import (
     WATER_PER_MM,
@@ -162,8 +162,7 @@ def test_mixed_takes_the_scenes_in_turn() -> None:
         np.testing.assert_array_equal(scene("mixed", index).stored, scene(name, index).stored)
 
 
-def test_an_object_absorbs_within_its_mask_only() -> None:
-    """Against the same film without its objects: noise apart, only masks and their blur differ."""
+def test_objects_absorb_more_than_what_is_around_them() -> None:
     film = render_scene("crowded", 0, 9, (256, 256))
     covered = np.any([item.mask for item in film.objects], axis=0)
     near = cv2.dilate(covered.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
@@ -234,11 +233,6 @@ def test_films_of_the_thorax() -> None:
     lungs = by_name["lung_left"] | by_name["lung_right"]
     spine = by_name["vertebrae_T8"] & ~lungs
     assert one.stored[spine].mean() > one.stored[lungs].mean()  # bone is bright, air dark
-
-
-def test_no_deformation_is_none() -> None:
-    assert not Deformation.none().plane(0.3).any()
-    assert Pose().size == (512, 512)
 
 
 def test_films_are_read_as_training_reads_them(tmp_path: Path) -> None:

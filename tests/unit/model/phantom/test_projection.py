@@ -111,9 +111,7 @@ def test_rays_that_leave_through_top_or_bottom_are_told() -> None:
     low = replace(POSE, pixel_mm=2.0)
     inside = project(solid(), low).inside
     reach_mm = 29 / 2 * MM[1]
-    foremost_mm = 750 - 39 / 2 * MM[0]  # from the source, where rays are highest up nowhere
-    rearmost_mm = 750 + 39 / 2 * MM[0]
-    assert foremost_mm < rearmost_mm
+    rearmost_mm = 750 + 39 / 2 * MM[0]  # from the source, where a ray has climbed highest
     height_mm = np.abs(np.arange(60) - 29.5) * 2.0 * rearmost_mm / 900
     np.testing.assert_array_equal(inside[:, 36], height_mm < reach_mm)
 
@@ -129,6 +127,14 @@ def test_a_displacement_moves_picture_and_shadow_together() -> None:
     ):
         shift = np.nonzero(one)[1].mean() - np.nonzero(other)[1].mean()
         assert shift == pytest.approx(pixels, abs=0.3)
+
+
+def test_knots_are_interpolated_in_depth() -> None:
+    knots = np.zeros((3, 4, 4, 2), np.float32)
+    knots[1] = 6.0
+    deformation = Deformation(knots)
+    shifts = [float(deformation.plane(place)[0, 0, 0]) for place in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    assert shifts == pytest.approx([0, 3, 6, 3, 0])
 
 
 def test_a_larger_patient_absorbs_more_and_casts_a_larger_shadow() -> None:
