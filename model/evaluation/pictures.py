@@ -59,5 +59,7 @@ def _outline(
 
 
 def _write(picture: cv2.typing.MatLike, text: str, place: tuple[int, int]) -> None:
-    for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-        cv2.putText(picture, text, place, _FONT, 0.4, colour, thickness, cv2.LINE_AA)
+    (width, height), _ = cv2.getTextSize(text, _FONT, 0.4, 1)
+    x, y = place
+    cv2.rectangle(picture, (x - 2, y - height - 3), (x + width + 2, y + 4), (0, 0, 0), -1)
+    cv2.putText(picture, text, place, _FONT, 0.4, (255, 255, 255), 1, cv2.LINE_AA)
