@@ -6,6 +6,7 @@ A data set is a folder with one `*.json` of annotations and the images, beside i
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,7 +44,10 @@ class Annotation:
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """One image and its objects; sizes in pixels. `patient` groups images that may not be split."""
+    """One image and its objects; sizes in pixels. `patient` groups images that may not be split.
+
+    `spacing_mm` is the distance between rows and between columns, where the data set gives it.
+    """
 
     image_id: int
     path: Path
@@ -51,6 +55,7 @@ class ImageRecord:
     width: int
     patient: str
     annotations: tuple[Annotation, ...]
+    spacing_mm: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -187,9 +192,27 @@ def _read_images(
         patient = entry.get("patientid", entry.get("patient_id"))
         if patient is None:
             patient = f"the one of image {key}"
+        spacing_mm = entry.get("pixel_spacing_mm")
+        if spacing_mm is not None and not _is_spacing(spacing_mm):
+            faults.append(f"image {key}: 'pixel_spacing_mm' must be two lengths above 0")
+            continue
         yield ImageRecord(
-            key, path, entry["height"], entry["width"], str(patient), tuple(by_image.get(key, ()))
+            image_id=key,
+            path=path,
+            height=entry["height"],
+            width=entry["width"],
+            patient=str(patient),
+            annotations=tuple(by_image.get(key, ())),
+            spacing_mm=None if spacing_mm is None else (spacing_mm[0], spacing_mm[1]),
         )
+
+
+def _is_spacing(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == 2
+        and all(isinstance(side, int | float) and 0 < side < math.inf for side in value)
+    )
 
 
 def _find_image(folder: Path, file_name: object) -> Path | None:

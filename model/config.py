@@ -9,6 +9,8 @@ from typing import Any, Literal
 BackboneName = Literal["resnet18", "resnet34", "resnet50", "efficientnet_lite0"]
 NormName = Literal["group", "batch"]
 NmsKernel = Literal["gaussian", "linear"]
+OptimizerName = Literal["adamw", "sgd"]
+PrecisionName = Literal["float32", "bfloat16", "float16"]
 
 
 @dataclass(frozen=True)
@@ -114,10 +116,15 @@ class TrainConfig:
         batch_size: images a step.
         learning_rate: peak rate of all that starts from random numbers.
         backbone_learning_rate: peak rate of the pretrained backbone.
-        weight_decay: AdamW's; none on norms and biases.
-        warmup_iterations: linear rise to the peak rate; a cosine to 1 % follows.
+        weight_decay: none on norms and biases.
+        warmup_iterations: linear rise to the peak rate.
         clip_norm: largest norm of the gradient.
         ema_decay: of the average of the weights that is evaluated and exported.
+        optimizer: "adamw", or the papers' "sgd" with momentum 0.9.
+        milestones: parts of the run, in (0, 1), after each of which the rate falls to a tenth;
+            without any it falls in a cosine to 1 %.
+        frozen_batch_norm: keep the backbone's running statistics, as the papers do with ImageNet's.
+        precision: of the network's arithmetic in training; losses are always in float32.
     """
 
     iterations: int
@@ -128,6 +135,10 @@ class TrainConfig:
     warmup_iterations: int = 100
     clip_norm: float = 10.0
     ema_decay: float = 0.998
+    optimizer: OptimizerName = "adamw"
+    milestones: tuple[float, ...] = ()
+    frozen_batch_norm: bool = False
+    precision: PrecisionName = "float32"
 
 
 @dataclass(frozen=True)

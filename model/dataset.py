@@ -20,7 +20,7 @@ from model.rasterise import coverage, warp
 from model.targets import Objects
 
 _CACHED_FILMS = 1024
-_SMALLEST_OBJECT = 4  # canvas pixels; less of an object than that is not trained on
+SMALLEST_OBJECT = 4  # canvas pixels; less of an object than that is not trained on
 _VISIBLE = 0.1  # nor is an object of which a crop left less than this part
 
 Sample = tuple[Tensor, Objects]
@@ -53,8 +53,7 @@ class TrainingStream(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         """Image float32 [1, H, W] in [0, 1], and the objects on it."""
         turn, place = divmod(index, len(self.images))
-        order = np.random.default_rng((self.seed, turn)).permutation(len(self.images))
-        record = self.images[order[place]]
+        record = self.film(index)
         rng = np.random.default_rng((self.seed, turn, place))
         film, reduction = _read_reduced(record, round(2.5 * max(self.canvas_size)))
         to_canvas = random_placement((record.height, record.width), self.canvas_size, rng)
@@ -66,7 +65,15 @@ class TrainingStream(Dataset[Sample]):
         grey = change_grey_values(grey, rng)
         masks, labels = self._objects(record, to_canvas)
         image = torch.from_numpy(grey).to(torch.float32).div_(255).unsqueeze(0)
-        return image, Objects(torch.from_numpy(masks), _boxes(masks), torch.tensor(labels).long())
+        return image, Objects(
+            torch.from_numpy(masks), tight_boxes(masks), torch.tensor(labels).long()
+        )
+
+    def film(self, index: int) -> ImageRecord:
+        """Which film sample `index` shows."""
+        turn, place = divmod(index, len(self.images))
+        order = np.random.default_rng((self.seed, turn)).permutation(len(self.images))
+        return self.images[int(order[place])]
 
     def _objects(
         self, record: ImageRecord, to_canvas: npt.NDArray[np.float64]
@@ -78,7 +85,7 @@ class TrainingStream(Dataset[Sample]):
                 continue
             mask = coverage(annotation, to_canvas, self.canvas_size)
             visible = int((mask >= 128).sum())
-            if visible >= max(_SMALLEST_OBJECT, _VISIBLE * annotation.area * area_scale):
+            if visible >= max(SMALLEST_OBJECT, _VISIBLE * annotation.area * area_scale):
                 masks.append(mask[None])
                 labels.append(annotation.label)
         return np.concatenate(masks), labels
@@ -103,8 +110,15 @@ def collate(samples: list[Sample]) -> tuple[Tensor, list[Objects]]:
     return torch.stack([image for image, _ in samples]), [objects for _, objects in samples]
 
 
-def _boxes(masks: npt.NDArray[np.uint8]) -> Tensor:
-    """The tight box of every mask: x1, y1, x2, y2, max exclusive."""
+def tight_boxes(masks: npt.NDArray[np.uint8]) -> Tensor:
+    """The tight box of every mask.
+
+    Args:
+        masks: uint8 [n, H, W], 0 to 255; from 128 a pixel is the object's.
+
+    Returns:
+        float32 [n, 4], x1, y1, x2, y2, max exclusive; zeros for a mask without pixels.
+    """
     boxes = np.zeros((len(masks), 4), np.float32)
     for mask, box in zip(masks, boxes, strict=True):
         x, y, width, height = cv2.boundingRect((mask >= 128).astype(np.uint8))

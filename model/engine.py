@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,15 +13,21 @@ from tqdm import tqdm
 
 from model.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from model.coco import CocoDataset
-from model.config import Preset, TrainConfig
+from model.config import Preset
 from model.criterion import Criterion
 from model.dataset import TrainingStream, collate
+from model.optimisation import build_optimizer, learning_rate_factor
+from model.parallel import Team
+from model.precision import autocast, gradient_scaler, in_float32
+from model.run_log import RunLog
 from model.segmenter import Segmenter
 from model.targets import Objects
 
+_SMALLEST_SCALE = 1.0  # of a float16 loss; below it overflow is no matter of scale
+
 
 class NonFiniteLossError(RuntimeError):
-    """The loss or its gradient is infinite or not a number; the message says at which step."""
+    """The loss or its gradient is infinite or not a number; the message names step and images."""
 
 
 class Trainer:
@@ -35,11 +39,19 @@ class Trainer:
         data: the films to train on.
         seed: of the order of the films and of every augmentation.
         workers: processes that prepare samples; 0 prepares them in this one.
+        team: the processes that train together, each with its part of every batch.
     """
 
     def __init__(
-        self, segmenter: Segmenter, preset: Preset, data: CocoDataset, seed: int, workers: int = 0
+        self,
+        segmenter: Segmenter,
+        preset: Preset,
+        data: CocoDataset,
+        seed: int,
+        workers: int = 0,
+        team: Team | None = None,
     ) -> None:
+        self.team = team or Team()
         # Depthwise convolutions train a quarter faster on a CPU in this layout.
         segmenter.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # no stub
         self.segmenter = segmenter
@@ -47,14 +59,18 @@ class Trainer:
         self.seed = seed
         self.workers = workers
         train = preset.train
+        self.part = self.team.part_of(train.batch_size)
         self.films = [record.image_id for record in data.images]
         length = train.iterations * train.batch_size
         self.stream = TrainingStream(data, preset.model.canvas_size, length, seed)
         self.criterion = Criterion(preset.model)
-        self.optimizer = torch.optim.AdamW(_parameter_groups(segmenter, train))
+        self.optimizer = build_optimizer(segmenter, train)
+        self.device = next(segmenter.parameters()).device
+        self.scaler = gradient_scaler(self.device, train.precision)
         self.average = AveragedModel(
             segmenter, multi_avg_fn=get_ema_multi_avg_fn(train.ema_decay), use_buffers=True
         )
+        self.network = self.team.wrap(segmenter)
         self.step = 0
 
     @property
@@ -64,19 +80,27 @@ class Trainer:
         assert isinstance(segmenter, Segmenter)
         return segmenter.eval()
 
-    def run(self, checkpoint: Path, save_every: int = 200) -> None:
+    def run(self, checkpoint: Path, save_every: int = 200, log: RunLog | None = None) -> None:
         """Trains to the last iteration, saving as it goes.
 
         Raises:
-            NonFiniteLossError: with the step, before the weights are touched.
+            NonFiniteLossError: with the step and its images, before the weights are touched.
         """
-        total = self.preset.train.iterations
-        with tqdm(total=total, initial=self.step, unit="step", smoothing=0.05) as progress:
+        total, first = self.preset.train.iterations, self.team.rank == 0
+        with tqdm(
+            total=total, initial=self.step, unit="step", smoothing=0.05, disable=not first
+        ) as progress:
             for images, objects in self._batches():
-                losses = self._train_step(images, objects)
-                progress.set_postfix({name: f"{loss:.3f}" for name, loss in losses.items()})
+                if log is not None:
+                    log.pictures(self.step, images, objects)
+                values = self._train_step(images, objects)
+                if log is not None:
+                    log.scalars(self.step, values)
+                progress.set_postfix(
+                    {name: f"{values[name]:.3f}" for name in ("category", "mask")}, refresh=False
+                )
                 progress.update()
-                if self.step % save_every == 0 or self.step == total:
+                if first and (self.step % save_every == 0 or self.step == total):
                     self.save(checkpoint)
 
     def save(self, path: Path) -> None:
@@ -89,6 +113,7 @@ class Trainer:
             "last_weights": self.segmenter.state_dict(),
             "averaged_steps": self.average.n_averaged,
             "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
         }
         save_checkpoint(path, self.preset, state)
 
@@ -110,67 +135,74 @@ class Trainer:
         self.average.module.load_state_dict(state["weights"])
         self.average.n_averaged.copy_(state["averaged_steps"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state.get("scaler", {}))
         self.step = state["step"]
 
     def _batches(self) -> Iterator[tuple[Tensor, list[Objects]]]:
-        first = self.step * self.preset.train.batch_size
-        rest = Subset(self.stream, range(first, len(self.stream)))
+        """This process's part of every batch that is left."""
+        size, total = self.preset.train.batch_size, self.preset.train.iterations
+        places = [step * size + place for step in range(self.step, total) for place in self.part]
         yield from DataLoader(
-            rest,
-            batch_size=self.preset.train.batch_size,
+            Subset(self.stream, places),
+            batch_size=len(self.part),
             num_workers=self.workers,
             collate_fn=collate,
             persistent_workers=False,
         )
 
     def _train_step(self, images: Tensor, objects: list[Objects]) -> dict[str, float]:
-        device = next(self.segmenter.parameters()).device
-        factor = learning_rate_factor(self.step, self.preset.train)
+        """One step; returns the whole batch's losses, the gradient's norm and the rate."""
+        train = self.preset.train
+        factor = learning_rate_factor(self.step, train)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * factor
-        self.segmenter.train()
-        outputs = self.segmenter(images.to(device, memory_format=torch.channels_last))
-        losses: dict[str, Tensor] = self.criterion(outputs, [_move(o, device) for o in objects])
-        total = torch.stack(list(losses.values())).sum()
-        if not torch.isfinite(total):
-            values = {name: float(loss.detach()) for name, loss in losses.items()}
-            raise NonFiniteLossError(f"the loss is not finite at step {self.step}: {values}")
+        losses = self._losses(images, objects)
+        values = {name: float(value) for name, value in self.team.total(losses).items()}
+        if not torch.isfinite(torch.tensor(list(values.values()))).all():
+            raise NonFiniteLossError(
+                f"the loss is not finite at step {self.step}: {values}; {self._batch_name()}"
+            )
         self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        norm = nn.utils.clip_grad_norm_(self.segmenter.parameters(), self.preset.train.clip_norm)
-        if not torch.isfinite(norm):
-            raise NonFiniteLossError(f"the gradient is not finite at step {self.step}")
-        self.optimizer.step()
+        # A team's gradients are averaged, but the parts of its losses add up.
+        total = torch.stack(list(losses.values())).sum() * self.team.size
+        self.scaler.scale(total).backward()
+        self.scaler.unscale_(self.optimizer)
+        norm = nn.utils.clip_grad_norm_(self.segmenter.parameters(), train.clip_norm)
+        # A scaled float16 gradient may overflow: the scaler then skips the step and scales less.
+        may_overflow = self.scaler.is_enabled() and self.scaler.get_scale() > _SMALLEST_SCALE
+        if not may_overflow and not torch.isfinite(norm):
+            raise NonFiniteLossError(
+                f"the gradient is not finite at step {self.step}; {self._batch_name()}"
+            )
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         self.average.update_parameters(self.segmenter)
         self.step += 1
-        return {name: float(loss.detach()) for name, loss in losses.items()}
+        return {**values, "gradient_norm": float(norm), "rate": train.learning_rate * factor}
+
+    def _losses(self, images: Tensor, objects: list[Objects]) -> dict[str, Tensor]:
+        """This process's part of the batch's losses, in float32."""
+        train = self.preset.train
+        self.segmenter.train()
+        if train.frozen_batch_norm:
+            _freeze_statistics(self.segmenter.backbone)
+        with autocast(self.device, train.precision):
+            outputs = self.network(images.to(self.device, memory_format=torch.channels_last))
+        moved = [_move(each, self.device) for each in objects]
+        losses = self.criterion(in_float32(outputs), moved)
+        return self.team.share(losses, moved, self.preset.model)
+
+    def _batch_name(self) -> str:
+        size = self.preset.train.batch_size
+        first = self.step * size
+        ids = [self.stream.film(place).image_id for place in range(first, first + size)]
+        return f"the batch has the images {', '.join(map(str, ids))}"
 
 
-def learning_rate_factor(step: int, config: TrainConfig) -> float:
-    """Part of the peak rate at a step: a linear rise, then a cosine to 1 %.
-
-    A run shorter than ten warm-ups warms up for a tenth of its length, so that it never ends before
-    it has begun.
-    """
-    warmup = min(config.warmup_iterations, max(1, config.iterations // 10))
-    if step < warmup:
-        return (step + 1) / warmup
-    progress = (step - warmup) / max(1, config.iterations - warmup)
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress))
-
-
-def _parameter_groups(segmenter: Segmenter, config: TrainConfig) -> list[dict[str, Any]]:
-    """Backbone and the rest at their own rates; no decay on norms and biases."""
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in segmenter.named_parameters():
-        in_backbone = name.startswith("backbone.")
-        peak = config.backbone_learning_rate if in_backbone else config.learning_rate
-        decay = config.weight_decay if parameter.ndim > 1 else 0.0
-        groups.setdefault((peak, decay), []).append(parameter)
-    return [
-        {"params": parameters, "lr": peak, "peak": peak, "weight_decay": decay}
-        for (peak, decay), parameters in groups.items()
-    ]
+def _freeze_statistics(backbone: nn.Module) -> None:
+    for module in backbone.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
 
 
 def _move(objects: Objects, device: torch.device) -> Objects:

@@ -7,10 +7,11 @@ import numpy as np
 
 from model.coco import DatasetError, ImageRecord
 from model.contract.grey import Grey, as_grey, luminance, stretch
+from model.dicom_film import looks_like_dicom, read_dicom
 
 
 def read_film(record: ImageRecord) -> Grey:
-    """The grey image of a record, as the service would see it.
+    """The grey image of a record, PNG, JPEG or DICOM, as the service would see it.
 
     Orientation tags are ignored, so that outlines fit.
 
@@ -20,15 +21,22 @@ def read_film(record: ImageRecord) -> Grey:
     Raises:
         DatasetError: if it cannot be decoded, or is not of the size that its annotations are for.
     """
-    try:
-        image = cv2.imdecode(np.fromfile(record.path, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:  # an empty file
-        image = None
-    if image is None or image.dtype not in (np.uint8, np.uint16):
-        raise DatasetError(f"image {record.image_id} cannot be decoded: {record.path.name}")
+    image, ready = _decode(record)
     if image.shape[:2] != (record.height, record.width):
         raise DatasetError(
             f"image {record.image_id} is {image.shape[0]} x {image.shape[1]} pixels, "
             f"its annotations are for {record.height} x {record.width}"
         )
-    return stretch(luminance(as_grey(image)))
+    return image if ready else stretch(luminance(image))
+
+
+def _decode(record: ImageRecord) -> tuple[Grey, bool]:
+    """The pixels of a file, and whether they are grey from black to white already."""
+    content = np.fromfile(record.path, np.uint8)
+    try:
+        if looks_like_dicom(content[:132].tobytes()):
+            return read_dicom(record.path), True
+        return as_grey(np.asarray(cv2.imdecode(content, cv2.IMREAD_UNCHANGED))), False
+    except Exception:  # an empty file, a damaged one, and whatever else decoders find
+        name = record.path.name
+        raise DatasetError(f"image {record.image_id} cannot be decoded: {name}") from None

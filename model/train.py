@@ -2,7 +2,10 @@
 
     python -m model.train --preset cxr-lungs --data DIR --out runs/mine
 
-Run the same command again to go on after an interruption.
+Run the same command again to go on after an interruption. Several processes train together when
+torchrun starts them:
+
+    torchrun --nproc-per-node 2 -m model.train --preset solov2-r50 --data DIR --out runs/mine
 """
 
 from __future__ import annotations
@@ -12,15 +15,19 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import torch
 
 from model.backbone import load_imagenet
 from model.checkpoint import CheckpointError, fine_tune
 from model.coco import CocoDataset, DatasetError, load_coco
-from model.config import PRESETS, Preset
+from model.config import PRESETS, PrecisionName, Preset
 from model.engine import NonFiniteLossError, Trainer
 from model.evaluate import measure, predict
+from model.parallel import Team, own_device
+from model.recipes import SCHEDULES, paper_recipe
+from model.run_log import RunLog
 from model.segmenter import Segmenter
 from model.split import split_by_patient
 
@@ -29,43 +36,77 @@ def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     arguments = _parser().parse_args(argv)
     torch.set_num_threads(arguments.threads)
+    device = own_device(torch.device(arguments.device))
+    team = Team.join(device)
     try:
-        _train(arguments)
+        _train(arguments, device, team)
     except (DatasetError, CheckpointError, NonFiniteLossError, ValueError, OSError) as error:
         print(error, file=sys.stderr)  # noqa: T201  # a plain sentence, no traceback
         return 1
+    finally:
+        team.leave()
     return 0
 
 
-def _train(arguments: argparse.Namespace) -> None:
+def _train(arguments: argparse.Namespace, device: torch.device, team: Team) -> None:
     data = load_coco(arguments.data)
-    preset = PRESETS[arguments.preset]((data.class_names, data.category_ids))
-    if arguments.iterations is not None:
-        if arguments.iterations < 1:
-            raise ValueError("--iterations must be 1 or more")
-        train = replace(preset.train, iterations=arguments.iterations)
-        preset = Preset(preset.model, train)
     held_out: CocoDataset | None = None
     if arguments.fold is not None:
         data, held_out = split_by_patient(data, arguments.fold, arguments.folds)
+    preset = _choose_preset(arguments, data)
 
     arguments.out.mkdir(parents=True, exist_ok=True)
     checkpoint = arguments.out / "checkpoint.pt"
     torch.manual_seed(arguments.seed)
     segmenter = Segmenter(preset.model)
-    if not checkpoint.exists():
+    goes_on = checkpoint.exists()
+    if not goes_on:
         _initialise(segmenter, arguments)
-    trainer = Trainer(
-        segmenter.to(arguments.device), preset, data, arguments.seed, arguments.workers
-    )
-    if checkpoint.exists():
+    trainer = Trainer(segmenter.to(device), preset, data, arguments.seed, arguments.workers, team)
+    if goes_on:
         trainer.resume(checkpoint)
-    trainer.run(checkpoint)
-    if held_out is not None:
-        metrics = measure(held_out, predict(trainer.averaged, held_out))
-        text = json.dumps(metrics, indent=1)
-        (arguments.out / "metrics.json").write_text(text + "\n", encoding="utf-8")
-        print(text)  # noqa: T201  # the command's answer
+        _tell(team, f"{checkpoint} is there already: going on from step {trainer.step}")
+    log = RunLog(arguments.out / "tensorboard", trainer.step) if team.rank == 0 else None
+    try:
+        trainer.run(checkpoint, log=log)
+    finally:
+        if log is not None:
+            log.close()
+    if held_out is not None and team.rank == 0:
+        _measure(trainer, held_out, arguments.out / "metrics.json")
+
+
+def _choose_preset(arguments: argparse.Namespace, data: CocoDataset) -> Preset:
+    preset = PRESETS[arguments.preset]((data.class_names, data.category_ids))
+    train = preset.train
+    if arguments.batch_size is not None:
+        train = replace(train, batch_size=_at_least_one("--batch-size", arguments.batch_size))
+    if arguments.recipe is not None:
+        train = paper_recipe(arguments.recipe, len(data.images), train.batch_size)
+    if arguments.precision is not None:
+        train = replace(train, precision=arguments.precision)
+    if arguments.iterations is not None:
+        train = replace(train, iterations=_at_least_one("--iterations", arguments.iterations))
+    return Preset(preset.model, train)
+
+
+def _at_least_one(name: str, value: int) -> int:
+    if value < 1:
+        raise ValueError(f"{name} must be 1 or more")
+    return value
+
+
+def _measure(trainer: Trainer, held_out: CocoDataset, path: Path) -> None:
+    text = json.dumps(measure(held_out, predict(trainer.averaged, held_out)), indent=1)
+    if path.exists():
+        _tell(trainer.team, f"{path} is there already: it is replaced by this measurement")
+    path.write_text(text + "\n", encoding="utf-8")
+    print(text)  # noqa: T201  # the command's answer
+
+
+def _tell(team: Team, sentence: str) -> None:
+    if team.rank == 0:
+        print(sentence, file=sys.stderr)  # noqa: T201  # what a user would not expect
 
 
 def _initialise(segmenter: Segmenter, arguments: argparse.Namespace) -> None:
@@ -84,8 +125,16 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--preset", choices=sorted(PRESETS), required=True)
     add("--data", type=Path, required=True, help="a COCO data set: one JSON, and the images")
-    add("--out", type=Path, required=True, help="checkpoint.pt and metrics.json go here")
+    add(
+        "--out",
+        type=Path,
+        required=True,
+        help="checkpoint.pt, metrics.json and tensorboard/ go here",
+    )
+    add("--recipe", choices=sorted(SCHEDULES), help="the papers' SGD schedule, not the preset's")
     add("--iterations", type=int, help="instead of the preset's")
+    add("--batch-size", type=int, help="images a step, all processes together")
+    add("--precision", choices=get_args(PrecisionName), help="of the network; losses are float32")
     add("--seed", type=int, default=0)
     add("--fold", type=int, help="hold this fold of patients out, and measure on it at the end")
     add("--folds", type=int, default=5)

@@ -16,7 +16,8 @@ from model.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from model.coco import CocoDataset, load_coco
 from model.config import ModelConfig, Preset, TrainConfig
 from model.criterion import Criterion
-from model.engine import NonFiniteLossError, Trainer, learning_rate_factor
+from model.engine import NonFiniteLossError, Trainer
+from model.optimisation import learning_rate_factor
 from model.segmenter import Segmenter
 from model.solov2_head import HeadOutputs
 from model.targets import Objects
@@ -83,6 +84,7 @@ def test_a_run_that_was_interrupted_ends_as_an_unbroken_one(
 ) -> None:
     preset = tiny_preset(4)
     unbroken = Trainer(seeded(preset.model), preset, discs, seed=1)
+    whole = watch(unbroken)
     unbroken.run(tmp_path / "unbroken.pt", save_every=1)
 
     def interrupt(step: int, losses: Losses) -> Losses:
@@ -99,8 +101,10 @@ def test_a_run_that_was_interrupted_ends_as_an_unbroken_one(
     second = Trainer(seeded(preset.model, seed=9), preset, discs, seed=1)
     second.resume(tmp_path / "broken.pt")
     assert second.step == 2
+    rest = watch(second)
     second.run(tmp_path / "broken.pt")
     assert second.step == 4
+    assert rest.totals == whole.totals[2:]  # to the bit
     assert equal(state_of(second.segmenter), state_of(unbroken.segmenter))
     assert equal(state_of(second.average), state_of(unbroken.average))
     one, other = (load_checkpoint(tmp_path / f"{name}.pt")[1] for name in ("broken", "unbroken"))
@@ -135,8 +139,13 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_change(
         return {**losses, "mask": losses["mask"] * bad}
 
     watch(trainer, spoil)
-    with pytest.raises(NonFiniteLossError, match=r"not finite at step 2: .*'mask': (nan|inf)"):
+    with pytest.raises(NonFiniteLossError, match=r"not finite at step 2: .*'mask': (nan|inf)") as e:
         trainer.run(tmp_path / "checkpoint.pt", save_every=1)
+    # Samples 4 and 5 are the second and third of the second round through three films.
+    second_round = {trainer.stream.film(index).image_id for index in range(3, 6)}
+    named = {int(key) for key in str(e.value).split("the batch has the images ")[1].split(", ")}
+    assert second_round == {10, 11, 12}
+    assert named == second_round - {trainer.stream.film(3).image_id}
     assert trainer.step == 2
     assert equal(dict(trainer.segmenter.named_parameters()), before[0])
     assert equal(state_of(trainer.average), before[1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from model import train
 from model.checkpoint import load_checkpoint, load_segmenter
 from model.config import PRESETS
 from model.efficientnet_lite import imagenet_state_dict
+from model.phantom.__main__ import main as make_films
+from model.recipes import paper_recipe
 from tests.support.coco_folder import annotation, disc_folder, document, write
 from tests.support.tiny import CATEGORIES, tiny_preset
 
@@ -46,6 +49,7 @@ def test_a_run_with_a_fold_held_out(
     assert state["step"] == 3
     written = json.loads((out / "metrics.json").read_text())
     assert written == json.loads(capsys.readouterr().out)
+    assert [*(out / "tensorboard").iterdir()]
     assert written.keys() == {"ap", "ap50", "ap75", "dice", "right_count"}
     assert all(0 <= value <= 1 for value in written.values())
     segmenter = load_segmenter(out / "checkpoint.pt")
@@ -65,7 +69,8 @@ def test_the_same_command_goes_on_and_another_does_not(
     assert command(discs, tmp_path / "run", "--iterations", "1") == 0
     assert (tmp_path / "run" / "checkpoint.pt").read_bytes() == before
     assert not (tmp_path / "run" / "metrics.json").exists()  # nothing was held out
-    capsys.readouterr()
+    said = capsys.readouterr().err
+    assert "checkpoint.pt is there already: going on from step 1" in said
     assert command(discs, tmp_path / "run", "--iterations", "2") == 1
     assert "a run with other settings: it cannot be resumed" in capsys.readouterr().err
 
@@ -94,6 +99,26 @@ def test_fine_tuning_starts_from_a_checkpoint(discs: Path, tmp_path: Path) -> No
     assert (fresh - first.head.category.weight).abs().max() > 1e-2
 
 
+def test_a_measurement_that_is_replaced_is_told(
+    discs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fold = ("--iterations", "1", "--fold", "0", "--folds", "2")
+    assert command(discs, tmp_path / "run", *fold) == 0
+    assert "is replaced" not in capsys.readouterr().err
+    assert command(discs, tmp_path / "run", *fold) == 0
+    assert "metrics.json is there already: it is replaced" in capsys.readouterr().err
+
+
+def test_the_papers_recipe_in_fewer_bits_on_dicom_films(tmp_path: Path) -> None:
+    made = ["geometry", "--scene", "overlapping", "--size", "64", "--format", "dicom"]
+    assert make_films([*made, "--count", "3", "--out", str(tmp_path / "films")]) == 0
+    recipe = ("--recipe", "1x", "--batch-size", "18", "--precision", "bfloat16")
+    assert command(tmp_path / "films", tmp_path / "run", *recipe) == 0
+    preset, state = load_checkpoint(tmp_path / "run" / "checkpoint.pt")
+    assert preset.train == replace(paper_recipe("1x", 3, 18), precision="bfloat16")
+    assert state["step"] == preset.train.iterations == 2
+
+
 def test_a_broken_data_set_is_described(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     content = document(annotations=[annotation(segmentation=[[1, 1, 2, 2]])])
     assert command(write(tmp_path / "bad", content, {}), tmp_path / "run") == 1
@@ -111,6 +136,8 @@ def test_a_broken_data_set_is_described(tmp_path: Path, capsys: pytest.CaptureFi
     [
         (("--fold", "2", "--folds", "2"), "there is no fold 2 of 2"),
         (("--fold", "0", "--folds", "5"), "4 patients cannot be split into 5 folds"),
+        (("--batch-size", "0"), "--batch-size must be 1 or more"),
+        (("--iterations", "0"), "--iterations must be 1 or more"),
         (("--weights", "none.pt"), "there is no checkpoint none.pt"),
         (("--backbone-weights", "none.pth"), "none.pth"),
     ],
