@@ -6,8 +6,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+VariantName = Literal["solo", "decoupled_solo", "decoupled_solo_light", "solov2"]
 BackboneName = Literal["resnet18", "resnet34", "resnet50", "efficientnet_lite0"]
 NormName = Literal["group", "batch"]
+MaskLossName = Literal["dice", "focal", "bce"]
+MaskTargetName = Literal["coverage", "binary"]
+SharedCellRule = Literal["all", "latest", "smallest"]
 NmsKernel = Literal["gaussian", "linear"]
 
 
@@ -31,7 +35,10 @@ class Level:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """A SOLOv2 network. Sizes are (height, width) in pixels.
+    """A SOLO network. Sizes are (height, width) in pixels.
+
+    Where the reference implementations do something that harms films, a field chooses between their
+    rule and a better one; docs/deviations.md gives the reasons.
 
     Attributes:
         class_names: one name a category; the network's labels index it.
@@ -40,21 +47,34 @@ class ModelConfig:
         canvas_size: what images are letterboxed to; multiples of 32.
         levels: the head's levels, finest first.
         fpn_channels: width of P2..P6.
-        head_channels: width of the category and kernel towers.
+        head_channels: width of the towers.
         stacked_convs: blocks in each tower.
-        mask_branch_channels: width inside the unified mask-feature branch.
-        mask_channels: E, channels of the mask features, and D, length of a 1 x 1 kernel.
+        variant: which head.
+        mask_branch_channels: SOLOv2's width inside the unified mask-feature branch.
+        mask_channels: SOLOv2's E, channels of the mask features, and D, length of a 1 x 1 kernel.
         norm: in the head's blocks; "group" with 32 groups as in the paper, or "batch", which folds
             into the convolutions at export.
         sigma: the part of an object's box around its centre of mass that is positive.
+        shared_cells: what a cell that several objects claim is taught: "all" their masks, one after
+            the other, with the label of the last (SOLOv2's reference); the "latest" object in
+            annotation order (SOLO's reference); or the "smallest" one, which a larger one around it
+            would otherwise hide.
+        mask_targets: the covered part of a cell ("coverage"), or the reference's "binary" reduction,
+            in which small objects vanish.
+        mask_loss: dice, or binary cross-entropy or focal loss of every pixel.
         score_threshold: candidates need a higher category score.
         mask_threshold: a pixel is in the mask above this probability.
         max_candidates: how many candidates get a mask, best category score first.
         max_instances: K, instances in an answer.
+        min_area: canvas pixels that an instance must have; None is the reference's rule, more
+            stride-4 pixels than the level's stride.
         nms_kernel: decay function of Matrix NMS.
         nms_sigma: the Gaussian kernel's sigma; the paper's formula divides by its own, which is 1
             over this one.
         nms_threshold: instances below this score after the decay are dropped.
+        nms_across_classes: whether instances of different classes suppress each other.
+        max_overlap: instances that overlap a better one by a higher IoU are dropped, whatever score
+            the decay left them; 1 drops none.
     """
 
     class_names: tuple[str, ...]
@@ -65,17 +85,24 @@ class ModelConfig:
     fpn_channels: int
     head_channels: int
     stacked_convs: int
-    mask_branch_channels: int
-    mask_channels: int
+    variant: VariantName = "solov2"
+    mask_branch_channels: int = 128
+    mask_channels: int = 128
     norm: NormName = "group"
     sigma: float = 0.2
+    shared_cells: SharedCellRule = "all"
+    mask_targets: MaskTargetName = "coverage"
+    mask_loss: MaskLossName = "dice"
     score_threshold: float = 0.1
     mask_threshold: float = 0.5
     max_candidates: int = 500
     max_instances: int = 100
+    min_area: float | None = None
     nms_kernel: NmsKernel = "gaussian"
     nms_sigma: float = 2.0
     nms_threshold: float = 0.05
+    nms_across_classes: bool = False
+    max_overlap: float = 1.0
 
     def __post_init__(self) -> None:
         if any(side % 32 or side < 32 for side in self.canvas_size):

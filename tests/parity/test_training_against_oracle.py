@@ -134,10 +134,10 @@ def test_dice_loss(seed: int, share: float) -> None:
 @pytest.mark.parametrize("soft", [False, True])
 def test_criterion(soft: bool, seed: int, counts: list[int]) -> None:
     rng = np.random.default_rng(seed)
-    config = small_config(mask_channels=8)
+    config = small_config(mask_channels=8, mask_targets="coverage" if soft else "binary")
     batch = [random_inputs.objects(rng, count, (128, 160)) for count in counts]
     outputs = random_inputs.outputs(rng, images=len(counts))
-    found = Criterion(config, mask_targets if soft else binary_mask_targets)(outputs, batch)
+    found = Criterion(config)(outputs, batch)
     assigned = [oracle_targets(objects, config) for objects in batch]
     if soft:
         assigned = [

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from model.solov2_head import HeadOutputs
+from model.solov2_head import SOLOv2Outputs
 from model.targets import Objects
 from tests.support.small_network import NUM_GRIDS
 
@@ -40,14 +40,14 @@ def objects(rng: np.random.Generator, count: int, size: tuple[int, int]) -> Obje
 
 def outputs(
     rng: np.random.Generator, size: tuple[int, int] = (128, 160), images: int = 2
-) -> HeadOutputs:
+) -> SOLOv2Outputs:
     """Head outputs with blobs for masks; about one pair in ten is a candidate."""
 
     def normal(*shape: int, mean: float = 0.0, spread: float = 1.0) -> torch.Tensor:
         return torch.tensor(rng.normal(mean, spread, shape), dtype=torch.float32)
 
     coarse = normal(images, 8, size[0] // 32, size[1] // 32)
-    return HeadOutputs(
+    return SOLOv2Outputs(
         [normal(images, 3, grid, grid, mean=-3, spread=1.2) for grid in NUM_GRIDS],
         [normal(images, 8, grid, grid) for grid in NUM_GRIDS],
         F.interpolate(coarse, scale_factor=8.0, mode="bilinear").relu(),

@@ -18,7 +18,7 @@ from model.config import ModelConfig, Preset, TrainConfig
 from model.criterion import Criterion
 from model.engine import NonFiniteLossError, Trainer, learning_rate_factor
 from model.segmenter import Segmenter
-from model.solov2_head import HeadOutputs
+from model.heads import HeadOutputs
 from model.targets import Objects
 from tests.support.coco_folder import disc_folder
 from tests.support.tiny import seeded, tiny_preset
