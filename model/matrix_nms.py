@@ -47,7 +47,9 @@ def overlap_with_better(masks: Tensor, labels: Tensor, scores: Tensor) -> Tensor
     return torch.where(better, overlap / union.clamp(min=1.0), 0.0)
 
 
-def decay(iou: Tensor, scores: Tensor, kernel: NmsKernel = "gaussian", sigma: float = 2.0) -> Tensor:
+def decay(
+    iou: Tensor, scores: Tensor, kernel: NmsKernel = "gaussian", sigma: float = 2.0
+) -> Tensor:
     """Lowers the score of each mask by how much a better one of its class covers it.
 
     decay_j = min_i f(iou_ij) / f(iou_i) over all better i, where iou_i is the largest IoU of i with

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from model.config import Level, ModelConfig, NmsKernel
+from model.config import NmsKernel
 from model.contract.instances import Instances
 from model.contract.preprocess import Letterbox
 from model.criterion import MASK_LOSS_WEIGHTS, Criterion
@@ -23,6 +23,7 @@ from model.solov2_head import SOLOv2Head, SOLOv2Outputs
 from model.targets import Objects, assign, binary_mask_targets
 from tests import tolerances
 from tests.support import goldens
+from tests.support.golden_objects import config_of, objects_of
 from tests.support.mmdet_names import load_mmdet, mmdet_name
 from tests.support.small_network import small_config
 
@@ -61,25 +62,6 @@ def test_solov2_head() -> None:
         for level, expected in zip(found, goldens.levels(arrays, f"train/{name}"), strict=True):
             assert_close(level, expected, tolerances.LOGITS)
     assert_close(outputs.mask_features, arrays["train/mask_feats"], tolerances.LOGITS)
-
-
-def objects_of(arrays: Arrays, prefix: str) -> Objects:
-    return Objects(
-        torch.tensor(goldens.masks(arrays, f"{prefix}masks") * np.uint8(255)),
-        torch.tensor(arrays[f"{prefix}bboxes"]),
-        torch.tensor(arrays[f"{prefix}labels"]),
-    )
-
-
-def config_of(arrays: Arrays) -> ModelConfig:
-    parameters = (
-        arrays[f"params_{name}"].tolist() for name in ("strides", "num_grids", "scale_ranges")
-    )
-    levels = tuple(
-        Level(pyramid, stride, grid, tuple(bounds))
-        for pyramid, stride, grid, bounds in zip((2, 3, 4, 5, 6), *parameters, strict=True)
-    )
-    return small_config(levels=levels, canvas_size=tuple(arrays["params_image_hw"].tolist()))
 
 
 @pytest.mark.parametrize("image", goldens.cases("targets_solov2", "gt_labels"))

@@ -17,8 +17,8 @@ from model.coco import CocoDataset, load_coco
 from model.config import ModelConfig, Preset, TrainConfig
 from model.criterion import Criterion
 from model.engine import NonFiniteLossError, Trainer, learning_rate_factor
-from model.segmenter import Segmenter
 from model.heads import HeadOutputs
+from model.segmenter import Segmenter
 from model.targets import Objects
 from tests.support.coco_folder import disc_folder
 from tests.support.tiny import seeded, tiny_preset
