@@ -7,7 +7,16 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 VariantName = Literal["solo", "decoupled_solo", "decoupled_solo_light", "solov2"]
-BackboneName = Literal["resnet18", "resnet34", "resnet50", "efficientnet_lite0"]
+BackboneName = Literal[
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet50_caffe",
+    "resnet101_caffe",
+    "efficientnet_lite0",
+    "convnext_tiny",
+]
 NormName = Literal["group", "batch"]
 MaskLossName = Literal["dice", "focal", "bce"]
 MaskTargetName = Literal["coverage", "binary"]
@@ -59,8 +68,8 @@ class ModelConfig:
             the other, with the label of the last (SOLOv2's reference); the "latest" object in
             annotation order (SOLO's reference); or the "smallest" one, which a larger one around it
             would otherwise hide.
-        mask_targets: the covered part of a cell ("coverage"), or the reference's "binary" reduction,
-            in which small objects vanish.
+        mask_targets: the covered part of a cell ("coverage"), or the reference's "binary"
+            reduction, in which small objects vanish.
         mask_loss: dice, or binary cross-entropy or focal loss of every pixel.
         score_threshold: candidates need a higher category score.
         mask_threshold: a pixel is in the mask above this probability.

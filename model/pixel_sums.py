@@ -1,7 +1,7 @@
 """Sums over the pixels of masks, eight pixels at a time.
 
-Eight uint8 pixels are one int64, and sums of many small numbers fit side by side in it: one addition
-then adds eight pixels. On a CPU masks are taken one by one, so that each stays in the cache.
+Eight uint8 pixels are one int64, and sums of many small numbers fit side by side in it, so that one
+addition adds eight pixels. On a CPU masks are taken one by one: each then stays in the cache.
 """
 
 from __future__ import annotations
