@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 VariantName = Literal["solo", "decoupled_solo", "decoupled_solo_light", "solov2"]
@@ -46,8 +46,7 @@ class Level:
 class ModelConfig:
     """A SOLO network. Sizes are (height, width) in pixels.
 
-    Where the reference implementations do something that harms films, a field chooses between their
-    rule and a better one; docs/deviations.md gives the reasons.
+    docs/deviations.md gives the reasons for fields that depart from the reference implementations.
 
     Attributes:
         class_names: one name a category; the network's labels index it.
@@ -64,12 +63,9 @@ class ModelConfig:
         norm: in the head's blocks; "group" with 32 groups as in the paper, or "batch", which folds
             into the convolutions at export.
         sigma: the part of an object's box around its centre of mass that is positive.
-        shared_cells: what a cell that several objects claim is taught: "all" their masks, one after
-            the other, with the label of the last (SOLOv2's reference); the "latest" object in
-            annotation order (SOLO's reference); or the "smallest" one, which a larger one around it
-            would otherwise hide.
-        mask_targets: the covered part of a cell ("coverage"), or the reference's "binary"
-            reduction, in which small objects vanish.
+        shared_cells: what a cell that several objects claim is taught: "all" their masks with the
+            last one's label (SOLOv2's reference), the "latest" object (SOLO's), or the "smallest".
+        mask_targets: the covered part of a pixel, or the reference's "binary" reduction.
         mask_loss: dice, or binary cross-entropy or focal loss of every pixel.
         score_threshold: candidates need a higher category score.
         mask_threshold: a pixel is in the mask above this probability.
@@ -197,32 +193,66 @@ def cxr_lungs(categories: Categories) -> Preset:
     return Preset(model, TrainConfig(iterations=2400))
 
 
-def _solov2_levels(scale_ranges: tuple[tuple[float, float], ...]) -> tuple[Level, ...]:
-    layout = ((2, 8, 40), (3, 8, 36), (4, 16, 24), (5, 32, 16), (6, 32, 12))
-    return tuple(
-        Level(*place, scale_range) for place, scale_range in zip(layout, scale_ranges, strict=True)
-    )
+_Ranges = tuple[tuple[float, float], ...]
+# The papers' sizes at a short side of 800, of light SOLOv2 (448) and light Decoupled SOLO (512).
+_STANDARD: _Ranges = ((1, 96), (48, 192), (96, 384), (192, 768), (384, 2048))
+_LIGHT_448: _Ranges = ((1, 56), (28, 112), (56, 224), (112, 448), (224, 896))
+_LIGHT_512: _Ranges = ((1, 64), (32, 128), (64, 256), (128, 512), (256, 2048))
+# The papers' passes over COCO, with this project's optimiser.
+_ONCE = TrainConfig(90_000, batch_size=16, learning_rate=1e-4, warmup_iterations=500, clip_norm=35)
+_THRICE = replace(_ONCE, iterations=270_000)
 
 
-def _solov2_light(categories: Categories, backbone: BackboneName) -> Preset:
+def _paper(
+    categories: Categories,
+    backbone: BackboneName,
+    variant: VariantName,
+    scale_ranges: _Ranges,
+    changes: dict[str, Any],
+) -> ModelConfig:
+    """The papers' five levels on 256 channels, on a square canvas."""
     class_names, category_ids = categories
-    model = ModelConfig(
+    places = ((2, 8, 40), (3, 8, 36), (4, 16, 24), (5, 32, 16), (6, 32, 12))
+    network = ModelConfig(
         class_names=class_names,
         category_ids=category_ids,
         backbone=backbone,
-        canvas_size=(512, 512),
-        levels=_solov2_levels(((1, 56), (28, 112), (56, 224), (112, 448), (224, 896))),
+        canvas_size=(1024, 1024),
+        levels=tuple(Level(*p, bounds) for p, bounds in zip(places, scale_ranges, strict=True)),
         fpn_channels=256,
         head_channels=256,
-        stacked_convs=2,
-        mask_branch_channels=128,
-        mask_channels=128,
+        stacked_convs=7,
+        variant=variant,
+        shared_cells="all" if variant == "solov2" else "latest",
     )
+    return replace(network, **changes)
+
+
+def solo_r50(categories: Categories) -> Preset:
+    """SOLO on ResNet-50 (arXiv 1912.04488, section 4)."""
+    return Preset(_paper(categories, "resnet50", "solo", _STANDARD, {}), _ONCE)
+
+
+def decoupled_solo_r50(categories: Categories) -> Preset:
+    """Decoupled SOLO on ResNet-50 (section 3.4)."""
+    return Preset(_paper(categories, "resnet50", "decoupled_solo", _STANDARD, {}), _ONCE)
+
+
+def decoupled_solo_light_r50(categories: Categories) -> Preset:
+    """The light Decoupled SOLO on ResNet-50: one mask tower, four blocks, a smaller canvas."""
+    small = {"canvas_size": (512, 512), "stacked_convs": 4}
+    model = _paper(categories, "resnet50", "decoupled_solo_light", _LIGHT_512, small)
+    return Preset(model, _THRICE)
+
+
+def _solov2_light(categories: Categories, backbone: BackboneName) -> Preset:
+    small = {"canvas_size": (512, 512), "stacked_convs": 2}
+    model = _paper(categories, backbone, "solov2", _LIGHT_448, small)
     return Preset(model, TrainConfig(iterations=20_000, learning_rate=5e-4))
 
 
 def solov2_light_r18(categories: Categories) -> Preset:
-    """SOLOv2 light on ResNet-18 (paper section 4.2, "light-weight models")."""
+    """SOLOv2 light on ResNet-18 (arXiv 2003.10152, section 4.2)."""
     return _solov2_light(categories, "resnet18")
 
 
@@ -236,28 +266,35 @@ def solov2_light_r50(categories: Categories) -> Preset:
     return _solov2_light(categories, "resnet50")
 
 
+def _solov2(categories: Categories, backbone: BackboneName) -> ModelConfig:
+    wide = {"head_channels": 512, "stacked_convs": 4, "mask_channels": 256}
+    return _paper(categories, backbone, "solov2", _STANDARD, wide)
+
+
 def solov2_r50(categories: Categories) -> Preset:
     """The full SOLOv2 of the paper on ResNet-50, on a square canvas."""
-    class_names, category_ids = categories
-    model = ModelConfig(
-        class_names=class_names,
-        category_ids=category_ids,
-        backbone="resnet50",
-        canvas_size=(1024, 1024),
-        levels=_solov2_levels(((1, 96), (48, 192), (96, 384), (192, 768), (384, 2048))),
-        fpn_channels=256,
-        head_channels=512,
-        stacked_convs=4,
-        mask_branch_channels=128,
-        mask_channels=256,
-    )
-    return Preset(model, TrainConfig(iterations=90_000, batch_size=16, learning_rate=1e-4))
+    return Preset(_solov2(categories, "resnet50"), _ONCE)
+
+
+def solov2_r101(categories: Categories) -> Preset:
+    """The full SOLOv2 on ResNet-101, three times as long."""
+    return Preset(_solov2(categories, "resnet101"), _THRICE)
+
+
+def solov2_convnext_tiny(categories: Categories) -> Preset:
+    """The full SOLOv2 on ConvNeXt-Tiny, of ResNet-50's size and more recent."""
+    return Preset(_solov2(categories, "convnext_tiny"), _ONCE)
 
 
 PRESETS: dict[str, Callable[[Categories], Preset]] = {
     "cxr-lungs": cxr_lungs,
+    "solo-r50": solo_r50,
+    "decoupled-solo-r50": decoupled_solo_r50,
+    "decoupled-solo-light-r50": decoupled_solo_light_r50,
     "solov2-light-r18": solov2_light_r18,
     "solov2-light-r34": solov2_light_r34,
     "solov2-light-r50": solov2_light_r50,
     "solov2-r50": solov2_r50,
+    "solov2-r101": solov2_r101,
+    "solov2-convnext-tiny": solov2_convnext_tiny,
 }
