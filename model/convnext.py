@@ -45,7 +45,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, channels, H, W], same shape."""
-        return x + self.layer_scale * self.block(x)
+        change: Tensor = self.layer_scale * self.block(x)
+        return x + change
 
 
 class ConvNeXtTiny(nn.Module):

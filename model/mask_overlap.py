@@ -19,24 +19,25 @@ _FULL = 64
 _WORTH_PACKING = 1 << 28
 
 
-def mask_overlaps(masks: Tensor, groups: Tensor) -> Tensor:
-    """Pixels that two masks share.
+def mask_overlaps(masks: Tensor, groups: Tensor) -> tuple[Tensor, Tensor]:
+    """Pixels of every mask, and pixels that two masks share.
 
     Args:
         masks: bool [N, K, h, w].
-        groups: int64 [N, K]; pairs of different groups, and those of negative ones, need not be
-            counted.
+        groups: int64 [N, K]; pairs of different groups need not be counted, nor anything of
+            negative ones.
 
     Returns:
-        float32 [N, K, K], whole numbers, right wherever both masks are of one group.
+        float32 [N, K] and [N, K, K], whole numbers.
     """
     count, pixels = masks.shape[1], masks.shape[2] * masks.shape[3]
     on_cpu = masks.device.type == "cpu" and not torch.compiler.is_exporting()
     if on_cpu and count * count * pixels > _WORTH_PACKING:
         images = zip(masks.numpy(), groups.numpy(), strict=True)
-        return torch.from_numpy(np.stack([packed_overlaps(*image) for image in images]))
+        shared = torch.from_numpy(np.stack([packed_overlaps(*image) for image in images]))
+        return shared.diagonal(dim1=1, dim2=2), shared
     flat = masks.flatten(2).to(torch.float32)
-    return flat @ flat.transpose(1, 2)
+    return flat.sum(2), flat @ flat.transpose(1, 2)
 
 
 def packed_overlaps(
@@ -47,31 +48,45 @@ def packed_overlaps(
     overlaps = np.zeros((len(masks), len(masks)), np.float32)
     for group in np.unique(groups[groups >= 0]):
         members = np.flatnonzero(groups == group)
-        overlaps[members[:, None], members] = _overlaps_in_group(words[members])
+        first, last = _column_range(masks[members])
+        order = np.argsort(first)
+        ends = np.searchsorted(first[order], last[order], side="right")
+        members = members[order]
+        overlaps[members[:, None], members] = _overlaps_in_group(words[:, members], ends)
     return overlaps
 
 
 def _block_words(masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
-    """Masks [K, h, w] as [K, blocks], a word a block of 8 x 8 pixels."""
+    """Masks [K, h, w] as [blocks, K], a word a block of 8 x 8 pixels."""
     count, height, width = masks.shape
-    margins = ((0, 0), (0, -height % _SIDE), (0, -width % _SIDE))
-    rows = np.packbits(np.pad(masks, margins) if any(margins[1:]) else masks, axis=2)
-    blocks = rows.reshape(count, -1, _SIDE, rows.shape[2]).swapaxes(2, 3)
-    return np.ascontiguousarray(blocks).view(np.uint64).reshape(count, -1)
+    below, beside = -height % _SIDE, -width % _SIDE
+    if below or beside:
+        masks = np.pad(masks, ((0, 0), (0, below), (0, beside)))
+    rows = np.packbits(masks, axis=2)
+    down, across = rows.shape[1] // _SIDE, rows.shape[2]
+    blocks = rows.reshape(count, down, _SIDE, across).transpose(1, 3, 0, 2)
+    return np.ascontiguousarray(blocks).view(np.uint64).reshape(down * across, count)
 
 
-def _overlaps_in_group(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.float32]:
+def _column_range(masks: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int64], ...]:
+    """The first and the last column that each mask has a pixel in, 0 and -1 where it has none."""
+    columns: npt.NDArray[np.bool_] = np.logical_or.reduce(masks, axis=1)
+    first, behind = columns.argmax(1), columns.shape[1] - columns[:, ::-1].argmax(1)
+    return first, np.where(np.logical_or.reduce(columns, axis=1), behind, 0) - 1
+
+
+def _overlaps_in_group(
+    words: npt.NDArray[np.uint64], ends: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float32]:
+    """Overlaps of masks [blocks, K], of which mask i can share pixels with those before end i."""
     areas = np.bitwise_count(words)
-    full = areas == _FULL
-    partial = (areas > 0) & ~full
-    shared = (
-        torch.from_numpy(full).to(torch.float32) @ torch.from_numpy(areas).to(torch.float32).T
-    ).numpy()
-    by_block = np.ascontiguousarray(words.T)
-    for mask, blocks in enumerate(partial):
+    full = torch.from_numpy(areas == _FULL).to(torch.float32)
+    shared = (full.T @ torch.from_numpy(areas).to(torch.float32)).numpy()
+    partial = np.ascontiguousarray(((areas > 0) & (areas < _FULL)).T)
+    for mask, (blocks, end) in enumerate(zip(partial, ends, strict=True)):
         edge = np.flatnonzero(blocks)
         # Later masks only: what two masks share is the same seen from either.
-        both = by_block[edge, mask:] & words[mask, edge, None]
-        shared[mask, mask:] += np.bitwise_count(both).sum(0, dtype=np.uint32)
+        both = words[edge, mask:end] & words[edge, mask, None]
+        shared[mask, mask:end] += np.bitwise_count(both).sum(0, dtype=np.uint32)
     upper = np.triu(shared)
     return np.asarray(upper + np.triu(shared, 1).T, np.float32)

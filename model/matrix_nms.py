@@ -41,8 +41,7 @@ def overlap_with_better(masks: Tensor, labels: Tensor, scores: Tensor) -> Tensor
         float32 [N, K, K]; row i, column j is 0 but where i is better than j and of its class.
     """
     better = _better(scores) & (labels[:, :, None] == labels[:, None, :])
-    areas = masks.flatten(2).sum(2).to(torch.float32)
-    overlap = mask_overlaps(masks.to(torch.bool), torch.where(scores > 0, labels, -1))
+    areas, overlap = mask_overlaps(masks.to(torch.bool), torch.where(scores > 0, labels, -1))
     union = areas[:, :, None] + areas[:, None, :] - overlap
     return torch.where(better, overlap / union.clamp(min=1.0), 0.0)
 
@@ -65,6 +64,8 @@ def decay(
     Returns:
         float32 [N, K], at most the scores, in the order of the input.
     """
+    if not scores.shape[1]:
+        return scores
     covered = iou.amax(1)[:, :, None]
     if kernel == "gaussian":
         factors = torch.exp(-sigma * (iou * iou - covered * covered))

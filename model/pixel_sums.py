@@ -69,5 +69,5 @@ def _sums_of_sixteen(masks: Tensor) -> Tensor:
     """Sums of 4 x 4 blocks of [n, H, W]: int32 [n, H / 4, W / 4]."""
     words = masks.contiguous().unflatten(1, (-1, 4)).view(torch.int64)
     pairs = ((words & _EVERY_SECOND_BYTE) + ((words >> 8) & _EVERY_SECOND_BYTE)).sum(2)
-    fours = (pairs & _EVERY_SECOND_PAIR) + ((pairs >> 16) & _EVERY_SECOND_PAIR)
+    fours: Tensor = (pairs & _EVERY_SECOND_PAIR) + ((pairs >> 16) & _EVERY_SECOND_PAIR)
     return fours.view(torch.int32)

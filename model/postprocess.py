@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from model.config import ModelConfig
 from model.heads import HeadOutputs
+from model.mask_nms import fast_nms
 from model.matrix_nms import decay, overlap_with_better, points_nms
 
 _MASK_PIXEL = 16  # canvas pixels, 4 x 4
@@ -49,7 +50,7 @@ def find_instances(outputs: HeadOutputs, config: ModelConfig) -> tuple[Tensor, T
     iou = overlap_with_better(candidates.inside, groups, candidates.scores)
     scores = decay(iou, candidates.scores, config.nms_kernel, config.nms_sigma)
     if config.max_overlap < 1:
-        scores = torch.where(iou.amax(1) > config.max_overlap, 0.0, scores)
+        scores = fast_nms(iou, scores, config.max_overlap)
     return keep_best(candidates, scores, config)
 
 

@@ -62,7 +62,8 @@ class SOLOOutputs:
         features = self.features[level][images]
         logits = self.weights[level][cells] @ features.flatten(-2) + self.biases[level][cells, None]
         maps = logits.flatten(0, 1).unflatten(-1, features.shape[-2:])
-        return double(maps[:, None]).unflatten(0, cells.shape).squeeze(2)
+        masks: Tensor = double(maps[:, None]).unflatten(0, cells.shape).squeeze(2)
+        return masks
 
 
 class SOLOHead(nn.Module):
@@ -89,7 +90,7 @@ class SOLOHead(nn.Module):
             aligned = align(pyramid, level)
             category_logits.append(self.category(self.category_tower(on_grid(aligned, level))))
             features.append(self.mask_tower(append_coordinates(aligned)))
-        weights = [m.get_parameter("weight").flatten(1) for m in self.masks]
-        biases = [m.get_parameter("bias") for m in self.masks]
+        weights: list[Tensor] = [m.get_parameter("weight").flatten(1) for m in self.masks]
+        biases: list[Tensor] = [m.get_parameter("bias") for m in self.masks]
         size = (pyramid[0].shape[-2], pyramid[0].shape[-1])
         return SOLOOutputs(category_logits, features, weights, biases, size)

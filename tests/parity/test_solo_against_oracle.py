@@ -89,16 +89,22 @@ def test_a_head_with_one_coarse_level(variant: VariantName) -> None:
     assert outputs.candidate_masks(torch.tensor([[0, 5, 63]])).shape == (1, 3, 32, 40)
 
 
+def mask_at(
+    outputs: Oracle, image: int, level: int, row: int, column: int
+) -> npt.NDArray[np.float64]:
+    """A cell's mask on the canvas of `test_candidates`."""
+    return outputs.inference_mask(image, level, row * NUM_GRIDS[level] + column, (24, 40))
+
+
 @every_variant
 def test_candidates(variant: VariantName) -> None:
     config = small_config(variant=variant)
     outputs, expected = both(config, (96, 160), bias=-1.5)
     found = find_candidates(outputs, config)
     for image in range(2):
-        mask_of = partial(expected.inference_mask, image, size=(24, 40))
         oracle = postprocess.entering(
             [level[image] for level in expected.categories],
-            lambda level, row, column, f=mask_of: f(level, row * NUM_GRIDS[level] + column),
+            partial(mask_at, expected, image),
             (24, 40),
             STRIDES,
             postprocess.Thresholds(),

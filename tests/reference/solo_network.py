@@ -94,7 +94,8 @@ def decoupled_head(
 ) -> DecoupledOutputs:
     """Runs the head on P2..P6; the light one where the weights have a single mask tower."""
     light = "mask_convs.0.conv.weight" in weights
-    columns, rows = [], []
+    columns: list[Float] = []
+    rows: list[Float] = []
     for level, feature in enumerate(aligned(pyramid)):
         located = with_coordinates(feature)
         width = feature.shape[1]
