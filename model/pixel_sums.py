@@ -46,7 +46,7 @@ def block_means(masks: Tensor, side: int) -> Tensor:
     if side % 4 or masks.shape[-1] % 8:
         return _by_mask(lambda mask: F.avg_pool2d(mask.to(torch.float32), side), masks)
     means = _by_mask(_sums_of_sixteen, masks).to(torch.float32) / 16
-    return F.avg_pool2d(means, side // 4) if side > 4 else means
+    return F.avg_pool2d(means.unsqueeze(1), side // 4).squeeze(1)
 
 
 def _by_mask(function: Callable[[Tensor], Tensor], masks: Tensor) -> Tensor:

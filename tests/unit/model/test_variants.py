@@ -15,6 +15,7 @@ from model.criterion import Criterion
 from model.dataset import TrainingStream, collate
 from model.engine import Trainer
 from model.evaluate import measure, predict
+from model.targets import Objects
 from tests.support.coco_folder import disc_folder
 from tests.support.tiny import seeded, tiny_config
 
@@ -52,6 +53,23 @@ def test_a_variant_learns_and_is_evaluated(
     assert segmenter.config == config
     metrics = measure(data, predict(segmenter, data))
     assert metrics["ap"] is not None
+
+
+@pytest.mark.parametrize(("variant", "changes"), VARIANTS, ids=[name for name, _ in VARIANTS])
+def test_films_without_objects_reach_every_weight(
+    variant: VariantName, changes: dict[str, Any]
+) -> None:
+    segmenter = seeded(tiny_config(variant=variant, **changes))
+    empty = Objects(
+        torch.zeros(0, 64, 64, dtype=torch.uint8), torch.zeros(0, 4), torch.zeros(0).long()
+    )
+    losses = Criterion(segmenter.config)(segmenter(torch.rand(2, 1, 64, 64)), [empty] * 2)
+    assert losses["mask"] == 0
+    assert losses["category"] > 0
+    torch.stack(list(losses.values())).sum().backward()
+    for name, parameter in segmenter.head.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
 
 
 def test_a_checkpoint_from_before_the_variants_is_a_solov2() -> None:
