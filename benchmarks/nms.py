@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from statistics import median
-from time import process_time
 
 import numpy as np
 import torch
@@ -24,6 +23,7 @@ from torch import Tensor
 
 from benchmarks.average_precision import Film, mask_ap
 from benchmarks.made_masks import Scene, made_scene
+from benchmarks.processor_time import seconds
 from model import mask_overlap
 from model.checkpoint import load_segmenter
 from model.coco import load_coco
@@ -58,16 +58,6 @@ def plain_matrix_nms(masks: Tensor, labels: Tensor, scores: Tensor, sigma: float
     iou = (overlap / (areas + areas.T - overlap)).triu(1) * same.triu(1)
     covered = iou.amax(0).expand(count, count).T
     return scores * (torch.exp(-sigma * iou**2) / torch.exp(-sigma * covered**2)).amin(0)
-
-
-def seconds(function: Callable[[], object], repeats: int) -> float:
-    """Median processor time of a call, after one that warms up."""
-    times = []
-    for _ in range(repeats + 1):
-        started = process_time()
-        function()
-        times.append(process_time() - started)
-    return median(times[1:])
 
 
 def compare_speed(count: int, size: tuple[int, int], classes: int, repeats: int) -> None:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.made_masks import made_scene
-from benchmarks.nms import seconds
+from benchmarks.processor_time import seconds
 from model.config import PRESETS, ModelConfig
 from model.targets import Objects, assign, binary_mask_targets, mask_targets
 
