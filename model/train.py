@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from model.backbone import load_imagenet
-from model.checkpoint import CheckpointError, fine_tune
+from model.checkpoint import CheckpointError, adopt_backbone, fine_tune
 from model.coco import CocoDataset, DatasetError, load_coco
 from model.config import PRESETS, Preset
 from model.engine import NonFiniteLossError, Trainer
@@ -40,6 +40,8 @@ def main(argv: list[str] | None = None) -> int:
 def _train(arguments: argparse.Namespace) -> None:
     data = load_coco(arguments.data)
     preset = PRESETS[arguments.preset]((data.class_names, data.category_ids))
+    if arguments.weights:
+        preset = adopt_backbone(preset, arguments.weights)
     if arguments.iterations is not None:
         if arguments.iterations < 1:
             raise ValueError("--iterations must be 1 or more")

@@ -10,10 +10,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.checkpoint import CheckpointError, load_checkpoint, load_segmenter
+from model.checkpoint import (
+    CheckpointError,
+    adopt_backbone,
+    fine_tune,
+    load_checkpoint,
+    load_segmenter,
+    save_checkpoint,
+)
 from model.config import PRESETS, Preset, VariantName
 from model.convert import convert, main, read_published, rename
 from model.resnet import BasicBlock, ResNet
+from model.segmenter import Segmenter
 from tests.support.coco_folder import disc_folder
 from tests.support.published import adelaidet_names, published_state, wxinlong_names
 from tests.support.small_network import small_config
@@ -142,6 +150,21 @@ def test_deeper_adelaidet_networks_get_the_caffe_backbone() -> None:
     segmenter, _ = convert(adelaidet_names(state), recipe)
     assert segmenter.config.backbone == "resnet50_caffe"
     assert segmenter.config.canvas_size == recipe.model.canvas_size
+
+
+def test_training_goes_on_with_the_backbone_of_the_weights(tmp_path: Path) -> None:
+    """Its keys and shapes are those of the other form: nothing else would tell."""
+    recipe = PRESETS["solov2-light-r50"](CATEGORIES)
+    segmenter, _ = convert(adelaidet_names(published_state(recipe.model)), recipe)
+    path = tmp_path / "converted.pt"
+    kept = Preset(segmenter.config, recipe.train)
+    save_checkpoint(path, kept, {"weights": segmenter.state_dict()})
+    assert adopt_backbone(recipe, path) == kept
+    fine_tune(Segmenter(kept.model), path)
+    with pytest.raises(CheckpointError, match="has the backbone resnet50_caffe, the network has"):
+        fine_tune(Segmenter(recipe.model), path)
+    other = PRESETS["solov2-light-r18"](CATEGORIES)
+    assert adopt_backbone(other, path) == other
 
 
 def command(folder: Path, *more: str) -> int:
