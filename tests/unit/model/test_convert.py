@@ -25,7 +25,7 @@ from model.segmenter import Segmenter
 from tests.support.coco_folder import disc_folder
 from tests.support.published import adelaidet_names, published_state, wxinlong_names
 from tests.support.small_network import small_config
-from tests.support.tiny import CATEGORIES, seeded, tiny_preset
+from tests.support.tiny import seeded, tiny_preset
 
 VARIANTS: list[VariantName] = ["solo", "decoupled_solo", "decoupled_solo_light", "solov2"]
 
@@ -144,18 +144,11 @@ def test_the_first_key_that_does_not_fit_is_named(change: str) -> None:
         convert(state, preset())
 
 
-def test_deeper_adelaidet_networks_get_the_caffe_backbone() -> None:
-    recipe = PRESETS["solov2-light-r50"](CATEGORIES)
-    state = published_state(recipe.model)
-    segmenter, _ = convert(adelaidet_names(state), recipe)
-    assert segmenter.config.backbone == "resnet50_caffe"
-    assert segmenter.config.canvas_size == recipe.model.canvas_size
-
-
 def test_training_goes_on_with_the_backbone_of_the_weights(tmp_path: Path) -> None:
     """Its keys and shapes are those of the other form: nothing else would tell."""
-    recipe = PRESETS["solov2-light-r50"](CATEGORIES)
+    recipe = Preset(small_config(backbone="resnet50"), tiny_preset().train)
     segmenter, _ = convert(adelaidet_names(published_state(recipe.model)), recipe)
+    assert segmenter.config == small_config(backbone="resnet50_caffe")
     path = tmp_path / "converted.pt"
     kept = Preset(segmenter.config, recipe.train)
     save_checkpoint(path, kept, {"weights": segmenter.state_dict()})
@@ -163,7 +156,7 @@ def test_training_goes_on_with_the_backbone_of_the_weights(tmp_path: Path) -> No
     fine_tune(Segmenter(kept.model), path)
     with pytest.raises(CheckpointError, match="has the backbone resnet50_caffe, the network has"):
         fine_tune(Segmenter(recipe.model), path)
-    other = PRESETS["solov2-light-r18"](CATEGORIES)
+    other = preset()
     assert adopt_backbone(other, path) == other
 
 
