@@ -88,7 +88,7 @@ def _manifest(segmenter: Segmenter, about: dict[str, Any]) -> Manifest:
     return Manifest.model_validate(
         {
             **about,
-            "variant": "solov2",
+            "variant": config.variant,
             "backbone": config.backbone,
             "class_names": config.class_names,
             "category_ids": config.category_ids,

@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from model.config import BackboneName
+from model.convnext import ConvNeXtTiny
 from model.efficientnet_lite import EfficientNetLite0, imagenet_state_dict
-from model.resnet import BasicBlock, Bottleneck, ResNet
+from model.resnet import BasicBlock, Bottleneck, CaffeBottleneck, ResNet
 
-Backbone = ResNet | EfficientNetLite0
+Backbone = ResNet | EfficientNetLite0 | ConvNeXtTiny
+_CLASSIFIERS = ("fc.", "classifier.")
 
 
 def build_backbone(name: BackboneName, in_channels: int = 1) -> Backbone:
@@ -23,8 +25,16 @@ def build_backbone(name: BackboneName, in_channels: int = 1) -> Backbone:
             return ResNet(BasicBlock, (3, 4, 6, 3), in_channels)
         case "resnet50":
             return ResNet(Bottleneck, (3, 4, 6, 3), in_channels)
+        case "resnet101":
+            return ResNet(Bottleneck, (3, 4, 23, 3), in_channels)
+        case "resnet50_caffe":
+            return ResNet(CaffeBottleneck, (3, 4, 6, 3), in_channels)
+        case "resnet101_caffe":
+            return ResNet(CaffeBottleneck, (3, 4, 23, 3), in_channels)
         case "efficientnet_lite0":
             return EfficientNetLite0(in_channels)
+        case "convnext_tiny":
+            return ConvNeXtTiny(in_channels)
 
 
 def load_imagenet(backbone: Backbone, weights: Path | None = None) -> None:
@@ -32,10 +42,11 @@ def load_imagenet(backbone: Backbone, weights: Path | None = None) -> None:
 
     Args:
         backbone: any of `build_backbone`.
-        weights: a torchvision state dict for a ResNet; EfficientNet-Lite0 brings its own.
+        weights: a torchvision state dict for a ResNet or ConvNeXt; EfficientNet-Lite0 brings its
+            own.
 
     Raises:
-        ValueError: if a ResNet is given no weights, or they cannot be read, or are another
+        ValueError: if another backbone is given no weights, or they cannot be read, or are another
             network's.
     """
     if weights is not None:
@@ -43,7 +54,9 @@ def load_imagenet(backbone: Backbone, weights: Path | None = None) -> None:
     elif isinstance(backbone, EfficientNetLite0):
         state = imagenet_state_dict()
     else:
-        raise ValueError("a ResNet needs a file of torchvision weights: no package carries them")
+        raise ValueError(
+            "this backbone needs a file of torchvision weights: no package carries them"
+        )
     stem = next(iter(backbone.state_dict()))
     if backbone.state_dict()[stem].shape[1] == 1 and stem in state:
         # A grey image is an RGB image of three equal channels: the summed weights see the same.
@@ -62,4 +75,4 @@ def _read_state_dict(path: Path) -> dict[str, Tensor]:
         raise ValueError(f"{path} cannot be read as weights: {type(error).__name__}") from error
     if not isinstance(state, dict):
         raise ValueError(f"{path} holds no state dict")
-    return {key: value for key, value in state.items() if not key.startswith("fc.")}
+    return {key: value for key, value in state.items() if not key.startswith(_CLASSIFIERS)}

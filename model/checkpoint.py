@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,13 +90,28 @@ def load_weights(segmenter: Segmenter, weights: dict[str, torch.Tensor]) -> None
     segmenter.load_state_dict(weights)
 
 
+def adopt_backbone(preset: Preset, path: Path) -> Preset:
+    """The preset on the Caffe form of its backbone, where a checkpoint to start from has that.
+
+    Raises:
+        CheckpointError: if the file is no checkpoint.
+    """
+    kept, _ = load_checkpoint(path)
+    if kept.model.backbone != f"{preset.model.backbone}_caffe":
+        return preset
+    return replace(preset, model=replace(preset.model, backbone=kept.model.backbone))
+
+
 def fine_tune(segmenter: Segmenter, path: Path) -> None:
     """Starts from another checkpoint's weights; the category layer stays where classes differ.
 
     Raises:
         CheckpointError: if anything but the category layer does not fit.
     """
-    _, state = load_checkpoint(path)
+    kept, state = load_checkpoint(path)
+    found, wanted = kept.model.backbone, segmenter.config.backbone
+    if found != wanted:  # two forms of a ResNet have the same keys and shapes
+        raise CheckpointError(f"{path} has the backbone {found}, the network has {wanted}")
     weights: dict[str, torch.Tensor] = dict(state["weights"])
     own = segmenter.state_dict()
     if weights["head.category.bias"].shape != own["head.category.bias"].shape:

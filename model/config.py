@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-BackboneName = Literal["resnet18", "resnet34", "resnet50", "efficientnet_lite0"]
+VariantName = Literal["solo", "decoupled_solo", "decoupled_solo_light", "solov2"]
+BackboneName = Literal[
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet50_caffe",
+    "resnet101_caffe",
+    "efficientnet_lite0",
+    "convnext_tiny",
+]
 NormName = Literal["group", "batch"]
+MaskLossName = Literal["dice", "focal", "bce"]
+MaskTargetName = Literal["coverage", "binary"]
+SharedCellRule = Literal["all", "latest", "smallest"]
 NmsKernel = Literal["gaussian", "linear"]
 OptimizerName = Literal["adamw", "sgd"]
 PrecisionName = Literal["float32", "bfloat16", "float16"]
@@ -33,7 +46,9 @@ class Level:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """A SOLOv2 network. Sizes are (height, width) in pixels.
+    """A SOLO network. Sizes are (height, width) in pixels.
+
+    docs/deviations.md gives the reasons for fields that depart from the reference implementations.
 
     Attributes:
         class_names: one name a category; the network's labels index it.
@@ -42,21 +57,31 @@ class ModelConfig:
         canvas_size: what images are letterboxed to; multiples of 32.
         levels: the head's levels, finest first.
         fpn_channels: width of P2..P6.
-        head_channels: width of the category and kernel towers.
+        head_channels: width of the towers.
         stacked_convs: blocks in each tower.
-        mask_branch_channels: width inside the unified mask-feature branch.
-        mask_channels: E, channels of the mask features, and D, length of a 1 x 1 kernel.
+        variant: which head.
+        mask_branch_channels: SOLOv2's width inside the unified mask-feature branch.
+        mask_channels: SOLOv2's E, channels of the mask features, and D, length of a 1 x 1 kernel.
         norm: in the head's blocks; "group" with 32 groups as in the paper, or "batch", which folds
             into the convolutions at export.
         sigma: the part of an object's box around its centre of mass that is positive.
+        shared_cells: what a cell that several objects claim is taught: "all" their masks with the
+            last one's label (SOLOv2's reference), the "latest" object (SOLO's), or the "smallest".
+        mask_targets: the covered part of a pixel, or the reference's "binary" reduction.
+        mask_loss: dice, or binary cross-entropy or focal loss of every pixel.
         score_threshold: candidates need a higher category score.
         mask_threshold: a pixel is in the mask above this probability.
         max_candidates: how many candidates get a mask, best category score first.
         max_instances: K, instances in an answer.
+        min_area: canvas pixels that an instance must have; None is the reference's rule, more
+            stride-4 pixels than the level's stride.
         nms_kernel: decay function of Matrix NMS.
         nms_sigma: the Gaussian kernel's sigma; the paper's formula divides by its own, which is 1
             over this one.
         nms_threshold: instances below this score after the decay are dropped.
+        nms_across_classes: whether instances of different classes suppress each other.
+        max_overlap: instances that overlap a better one by a higher IoU are dropped, whatever score
+            the decay left them; 1 drops none.
     """
 
     class_names: tuple[str, ...]
@@ -67,17 +92,24 @@ class ModelConfig:
     fpn_channels: int
     head_channels: int
     stacked_convs: int
-    mask_branch_channels: int
-    mask_channels: int
+    variant: VariantName = "solov2"
+    mask_branch_channels: int = 128
+    mask_channels: int = 128
     norm: NormName = "group"
     sigma: float = 0.2
+    shared_cells: SharedCellRule = "all"
+    mask_targets: MaskTargetName = "coverage"
+    mask_loss: MaskLossName = "dice"
     score_threshold: float = 0.1
     mask_threshold: float = 0.5
     max_candidates: int = 500
     max_instances: int = 100
+    min_area: float | None = None
     nms_kernel: NmsKernel = "gaussian"
     nms_sigma: float = 2.0
     nms_threshold: float = 0.05
+    nms_across_classes: bool = False
+    max_overlap: float = 1.0
 
     def __post_init__(self) -> None:
         if any(side % 32 or side < 32 for side in self.canvas_size):
@@ -172,32 +204,66 @@ def cxr_lungs(categories: Categories) -> Preset:
     return Preset(model, TrainConfig(iterations=2000))
 
 
-def _solov2_levels(scale_ranges: tuple[tuple[float, float], ...]) -> tuple[Level, ...]:
-    layout = ((2, 8, 40), (3, 8, 36), (4, 16, 24), (5, 32, 16), (6, 32, 12))
-    return tuple(
-        Level(*place, scale_range) for place, scale_range in zip(layout, scale_ranges, strict=True)
-    )
+_Ranges = tuple[tuple[float, float], ...]
+# The papers' sizes at a short side of 800, of light SOLOv2 (448) and light Decoupled SOLO (512).
+_STANDARD: _Ranges = ((1, 96), (48, 192), (96, 384), (192, 768), (384, 2048))
+_LIGHT_448: _Ranges = ((1, 56), (28, 112), (56, 224), (112, 448), (224, 896))
+_LIGHT_512: _Ranges = ((1, 64), (32, 128), (64, 256), (128, 512), (256, 2048))
+# The papers' passes over COCO, with this project's optimiser.
+_ONCE = TrainConfig(90_000, batch_size=16, learning_rate=1e-4, warmup_iterations=500, clip_norm=35)
+_THRICE = replace(_ONCE, iterations=270_000)
 
 
-def _solov2_light(categories: Categories, backbone: BackboneName) -> Preset:
+def _paper(
+    categories: Categories,
+    backbone: BackboneName,
+    variant: VariantName,
+    scale_ranges: _Ranges,
+    changes: dict[str, Any],
+) -> ModelConfig:
+    """The papers' five levels on 256 channels, on a square canvas."""
     class_names, category_ids = categories
-    model = ModelConfig(
+    places = ((2, 8, 40), (3, 8, 36), (4, 16, 24), (5, 32, 16), (6, 32, 12))
+    network = ModelConfig(
         class_names=class_names,
         category_ids=category_ids,
         backbone=backbone,
-        canvas_size=(512, 512),
-        levels=_solov2_levels(((1, 56), (28, 112), (56, 224), (112, 448), (224, 896))),
+        canvas_size=(1024, 1024),
+        levels=tuple(Level(*p, bounds) for p, bounds in zip(places, scale_ranges, strict=True)),
         fpn_channels=256,
         head_channels=256,
-        stacked_convs=2,
-        mask_branch_channels=128,
-        mask_channels=128,
+        stacked_convs=7,
+        variant=variant,
+        shared_cells="all" if variant == "solov2" else "latest",
     )
+    return replace(network, **changes)
+
+
+def solo_r50(categories: Categories) -> Preset:
+    """SOLO on ResNet-50 (arXiv 1912.04488, section 4)."""
+    return Preset(_paper(categories, "resnet50", "solo", _STANDARD, {}), _ONCE)
+
+
+def decoupled_solo_r50(categories: Categories) -> Preset:
+    """Decoupled SOLO on ResNet-50 (section 3.4)."""
+    return Preset(_paper(categories, "resnet50", "decoupled_solo", _STANDARD, {}), _ONCE)
+
+
+def decoupled_solo_light_r50(categories: Categories) -> Preset:
+    """The light Decoupled SOLO on ResNet-50: one mask tower, four blocks, a smaller canvas."""
+    small = {"canvas_size": (512, 512), "stacked_convs": 4}
+    model = _paper(categories, "resnet50", "decoupled_solo_light", _LIGHT_512, small)
+    return Preset(model, _THRICE)
+
+
+def _solov2_light(categories: Categories, backbone: BackboneName) -> Preset:
+    small = {"canvas_size": (512, 512), "stacked_convs": 2}
+    model = _paper(categories, backbone, "solov2", _LIGHT_448, small)
     return Preset(model, TrainConfig(iterations=20_000, learning_rate=5e-4))
 
 
 def solov2_light_r18(categories: Categories) -> Preset:
-    """SOLOv2 light on ResNet-18 (paper section 4.2, "light-weight models")."""
+    """SOLOv2 light on ResNet-18 (arXiv 2003.10152, section 4.2)."""
     return _solov2_light(categories, "resnet18")
 
 
@@ -211,28 +277,35 @@ def solov2_light_r50(categories: Categories) -> Preset:
     return _solov2_light(categories, "resnet50")
 
 
+def _solov2(categories: Categories, backbone: BackboneName) -> ModelConfig:
+    wide = {"head_channels": 512, "stacked_convs": 4, "mask_channels": 256}
+    return _paper(categories, backbone, "solov2", _STANDARD, wide)
+
+
 def solov2_r50(categories: Categories) -> Preset:
     """The full SOLOv2 of the paper on ResNet-50, on a square canvas."""
-    class_names, category_ids = categories
-    model = ModelConfig(
-        class_names=class_names,
-        category_ids=category_ids,
-        backbone="resnet50",
-        canvas_size=(1024, 1024),
-        levels=_solov2_levels(((1, 96), (48, 192), (96, 384), (192, 768), (384, 2048))),
-        fpn_channels=256,
-        head_channels=512,
-        stacked_convs=4,
-        mask_branch_channels=128,
-        mask_channels=256,
-    )
-    return Preset(model, TrainConfig(iterations=90_000, batch_size=16, learning_rate=1e-4))
+    return Preset(_solov2(categories, "resnet50"), _ONCE)
+
+
+def solov2_r101(categories: Categories) -> Preset:
+    """The full SOLOv2 on ResNet-101, three times as long."""
+    return Preset(_solov2(categories, "resnet101"), _THRICE)
+
+
+def solov2_convnext_tiny(categories: Categories) -> Preset:
+    """The full SOLOv2 on ConvNeXt-Tiny, of ResNet-50's size and more recent."""
+    return Preset(_solov2(categories, "convnext_tiny"), _ONCE)
 
 
 PRESETS: dict[str, Callable[[Categories], Preset]] = {
     "cxr-lungs": cxr_lungs,
+    "solo-r50": solo_r50,
+    "decoupled-solo-r50": decoupled_solo_r50,
+    "decoupled-solo-light-r50": decoupled_solo_light_r50,
     "solov2-light-r18": solov2_light_r18,
     "solov2-light-r34": solov2_light_r34,
     "solov2-light-r50": solov2_light_r50,
     "solov2-r50": solov2_r50,
+    "solov2-r101": solov2_r101,
+    "solov2-convnext-tiny": solov2_convnext_tiny,
 }

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from model.config import ModelConfig
-from model.losses import dice_loss, sigmoid_focal_loss
-from model.solov2_head import HeadOutputs, form_masks
-from model.targets import Objects, assign, mask_targets
+from model.config import MaskLossName, ModelConfig
+from model.heads import HeadOutputs
+from model.losses import cross_entropy_loss, dice_loss, sigmoid_focal_loss
+from model.targets import LevelTargets, Objects, assign, binary_mask_targets, mask_targets
 
-MASK_LOSS_WEIGHT = 3.0
+# Beside a category loss of weight 1 (SOLO, sections 3.3.2 and 4.2).
+MASK_LOSS_WEIGHTS: dict[MaskLossName, float] = {"dice": 3.0, "bce": 10.0, "focal": 20.0}
 
 
 class Criterion:
-    """The two losses of SOLOv2, summed with weights 1 (category) and 3 (mask).
+    """The category loss and the mask loss of any variant.
 
     Args:
         config: the network's.
-        to_mask_targets: from uint8 [n, H, W] to float32 [n, H / 4, W / 4]; `mask_targets`, or the
-            reference's `binary_mask_targets`.
     """
 
-    def __init__(
-        self, config: ModelConfig, to_mask_targets: Callable[[Tensor], Tensor] = mask_targets
-    ) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         self.config = config
-        self.to_mask_targets = to_mask_targets
 
     def __call__(self, outputs: HeadOutputs, batch: list[Objects]) -> dict[str, Tensor]:
         """Named losses, each a scalar that already has its weight.
@@ -49,21 +43,40 @@ class Criterion:
         one_hot = F.one_hot(labels, num_classes + 1)[:, :-1].to(logits.dtype)
         category = sigmoid_focal_loss(logits, one_hot).sum() / (positives + 1)
 
+        losses = [
+            self._mask_losses(outputs, image, objects, levels)
+            for image, (objects, levels) in enumerate(zip(batch, targets, strict=True))
+        ]
+        mask = torch.cat(losses).sum() / positives.clamp(min=1)
+        return {"category": category, "mask": MASK_LOSS_WEIGHTS[self.config.mask_loss] * mask}
+
+    def _mask_losses(
+        self, outputs: HeadOutputs, image: int, objects: Objects, levels: list[LevelTargets]
+    ) -> Tensor:
+        """The unweighted loss of every positive of an image: [P].
+
+        An image without objects goes the same way, so that its empty losses reach every weight.
+        """
+        by_stride: dict[int, Tensor] = {}
         losses = []
-        for index, (objects, levels) in enumerate(zip(batch, targets, strict=True)):
-            chosen = torch.cat([level.objects for level in levels])
-            if not len(chosen):
-                continue
-            kernels = torch.cat(
-                [
-                    kernels[index].flatten(1)[:, level.cells].T
-                    for kernels, level in zip(outputs.kernels, levels, strict=True)
-                ]
-            )
-            probabilities = form_masks(kernels, outputs.mask_features[index]).sigmoid()
-            losses.append(dice_loss(probabilities, self.to_mask_targets(objects.masks)[chosen]))
-        if losses:
-            mask = torch.cat(losses).sum() / positives
-        else:
-            mask = outputs.mask_features.sum() * 0 + sum(k.sum() * 0 for k in outputs.kernels)
-        return {"category": category, "mask": MASK_LOSS_WEIGHT * mask}
+        masks_of_levels = outputs.mask_logits(image, [level.cells for level in levels])
+        for logits, level in zip(masks_of_levels, levels, strict=True):
+            stride = objects.masks.shape[-1] // logits.shape[-1]
+            if stride not in by_stride:
+                by_stride[stride] = self._mask_targets(objects.masks, stride)
+            losses.append(self._mask_loss(logits, by_stride[stride][level.objects]))
+        return torch.cat(losses)
+
+    def _mask_targets(self, masks: Tensor, stride: int) -> Tensor:
+        if self.config.mask_targets == "binary":
+            return binary_mask_targets(masks, stride)
+        return mask_targets(masks, stride)
+
+    def _mask_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        match self.config.mask_loss:
+            case "dice":
+                return dice_loss(logits.sigmoid(), targets)
+            case "focal":
+                return sigmoid_focal_loss(logits.float(), targets).flatten(1).mean(1)
+            case "bce":
+                return cross_entropy_loss(logits, targets)

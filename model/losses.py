@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -15,7 +16,8 @@ def sigmoid_focal_loss(
 
     Args:
         logits: float [...].
-        targets: float, same shape, 0 or 1.
+        targets: float, same shape, in [0, 1]; between the two, what is wrong of a prediction is its
+            distance to the target.
         alpha: weight of the positives; the negatives have 1 - alpha.
         gamma: how strongly what is already right is discounted; 0 is weighted cross-entropy.
 
@@ -24,7 +26,7 @@ def sigmoid_focal_loss(
     """
     cross_entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
     probability = logits.sigmoid()
-    wrong = probability * (1 - targets) + (1 - probability) * targets
+    wrong = (probability - targets).abs()
     weight = alpha * targets + (1 - alpha) * (1 - targets)
     return weight * wrong.pow(gamma) * cross_entropy
 
@@ -45,3 +47,21 @@ def dice_loss(probabilities: Tensor, targets: Tensor) -> Tensor:
     p, q = probabilities.float().flatten(1), targets.float().flatten(1)
     overlap = (p * q).sum(1)
     return 1 - 2 * overlap / ((p * p).sum(1) + _EPSILON + (q * q).sum(1) + _EPSILON)
+
+
+def cross_entropy_loss(logits: Tensor, targets: Tensor, positive_weight: float = 2.0) -> Tensor:
+    """Mean binary cross-entropy of a mask's pixels, one value a mask (SOLO, section 4.2, table 6).
+
+    Args:
+        logits: float [P, h, w].
+        targets: float [P, h, w] in [0, 1].
+        positive_weight: of pixels that are in the object, 2 in the paper.
+
+    Returns:
+        float32 [P], 0 or above.
+    """
+    weight = logits.new_tensor(positive_weight, dtype=torch.float32)
+    pixels = F.binary_cross_entropy_with_logits(
+        logits.float(), targets.float(), reduction="none", pos_weight=weight
+    )
+    return pixels.flatten(1).mean(1)

@@ -59,8 +59,7 @@ class Team:
     def wrap(self, segmenter: Segmenter) -> nn.Module:
         """The network whose gradients are averaged over the team after each backward pass.
 
-        On CUDA devices batch statistics are those of the whole batch. PyTorch has no such thing for
-        CPUs: there each process normalises its own images, unless statistics are frozen.
+        Batch norms see the images of their own process alone, unless their statistics are frozen.
         """
         if self.size == 1:
             return segmenter

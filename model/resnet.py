@@ -35,13 +35,15 @@ class Bottleneck(nn.Module):
     """1 x 1, 3 x 3 and 1 x 1 convolutions and a shortcut."""
 
     expansion = 4
+    stride_in_first = False
 
     def __init__(self, in_channels: int, channels: int, stride: int) -> None:
         super().__init__()
         out_channels = channels * self.expansion
-        self.conv1 = nn.Conv2d(in_channels, channels, 1, bias=False)
+        first, second = (stride, 1) if self.stride_in_first else (1, stride)
+        self.conv1 = nn.Conv2d(in_channels, channels, 1, first, bias=False)
         self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, stride, 1, bias=False)
+        self.conv2 = nn.Conv2d(channels, channels, 3, second, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
         self.conv3 = nn.Conv2d(channels, out_channels, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(out_channels)
@@ -55,11 +57,17 @@ class Bottleneck(nn.Module):
         return torch.relu(out + (x if self.downsample is None else self.downsample(x)))
 
 
+class CaffeBottleneck(Bottleneck):
+    """With the stride in the first 1 x 1 convolution, as in the weights that detectron2 uses."""
+
+    stride_in_first = True
+
+
 class ResNet(nn.Module):
     """A ResNet without its classifier.
 
     Args:
-        block: `BasicBlock` or `Bottleneck`.
+        block: `BasicBlock`, `Bottleneck` or `CaffeBottleneck`.
         depths: blocks in each of the four stages.
         in_channels: image channels; 1 for a radiograph.
     """

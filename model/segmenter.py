@@ -7,18 +7,18 @@ from torch import Tensor, nn
 from model.backbone import build_backbone
 from model.config import ModelConfig
 from model.fpn import FPN
-from model.solov2_head import HeadOutputs, SOLOv2Head
+from model.heads import HeadOutputs, build_head
 
 
 class Segmenter(nn.Module):
-    """A SOLOv2 network for one-channel images."""
+    """A SOLO network of any variant for one-channel images."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
         self.backbone = build_backbone(config.backbone)
         self.fpn = FPN(self.backbone.channels, config.fpn_channels)
-        self.head = SOLOv2Head(config)
+        self.head = build_head(config)
 
     def forward(self, images: Tensor) -> HeadOutputs:
         """Raw head outputs of display-ready grey images.

@@ -1,29 +1,25 @@
 """The SOLOv2 head (arXiv 2003.10152, section 3): category, kernel and unified mask-feature branch.
 
-Shapes: N images, C classes, G cells along a side of the grid, D = E the kernel's length and the
-mask channels.
+Shapes: N images, C classes, G cells along a side of the grid, P chosen cells, D = E the kernel's
+length and the mask channels.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
 from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from model.config import Level, ModelConfig, NormName
 from model.coord_conv import append_coordinates
-
-_PRIOR = 0.01  # probability of every category at the start (focal loss, arXiv 1708.02002)
-_GROUPS = 32
+from model.head_layers import ConvBlock, align, initialise, on_grid, start_unlikely, tower
 
 
 @dataclass(frozen=True)
-class HeadOutputs:
+class SOLOv2Outputs:
     """Raw answers of the head.
 
     Attributes:
@@ -36,15 +32,17 @@ class HeadOutputs:
     kernels: list[Tensor]
     mask_features: Tensor
 
+    def mask_logits(self, image: int, cells: list[Tensor]) -> list[Tensor]:
+        """One image's masks of chosen cells, [P, H / 4, W / 4] a level; see `model.heads`."""
+        kernels = [k[image].flatten(1)[:, c].T for k, c in zip(self.kernels, cells, strict=True)]
+        logits = form_masks(torch.cat(kernels), self.mask_features[image])
+        return list(logits.split([len(chosen) for chosen in cells]))
 
-class ConvBlock(nn.Sequential):
-    """3 x 3 or 1 x 1 convolution, norm, ReLU."""
-
-    def __init__(self, in_channels: int, channels: int, norm: NormName, kernel: int = 3) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(in_channels, channels, kernel, padding=kernel // 2, bias=False)
-        self.norm = nn.GroupNorm(_GROUPS, channels) if norm == "group" else nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU(inplace=True)
+    def candidate_masks(self, cells: Tensor) -> Tensor:
+        """Probabilities [N, P, H / 4, W / 4] of chosen cells of all levels; see `model.heads`."""
+        kernels = torch.cat([k.flatten(2).transpose(1, 2) for k in self.kernels], dim=1)
+        kernels = kernels.gather(1, cells[:, :, None].expand(-1, -1, kernels.shape[2]))
+        return form_masks(kernels, self.mask_features).sigmoid()
 
 
 class MaskFeatureBranch(nn.Module):
@@ -81,32 +79,26 @@ class SOLOv2Head(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.levels: tuple[Level, ...] = config.levels
-        width = config.head_channels
-        self.category_tower = _tower(config.fpn_channels, config)
-        self.kernel_tower = _tower(config.fpn_channels + 2, config)
+        width, depth, norm = config.head_channels, config.stacked_convs, config.norm
+        self.category_tower = tower(config.fpn_channels, width, depth, norm)
+        self.kernel_tower = tower(config.fpn_channels + 2, width, depth, norm)
         self.category = nn.Conv2d(width, config.num_classes, 3, padding=1)
         self.kernel = nn.Conv2d(width, config.mask_channels, 3, padding=1)
         self.mask_branch = MaskFeatureBranch(
-            config.fpn_channels, config.mask_branch_channels, config.mask_channels, config.norm
+            config.fpn_channels, config.mask_branch_channels, config.mask_channels, norm
         )
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.normal_(module.weight, std=0.01)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-        assert self.category.bias is not None
-        nn.init.constant_(self.category.bias, -math.log((1 - _PRIOR) / _PRIOR))
+        initialise(self)
+        start_unlikely(self.category)
 
-    def forward(self, pyramid: list[Tensor]) -> HeadOutputs:
+    def forward(self, pyramid: list[Tensor]) -> SOLOv2Outputs:
         """P2..P6 to the raw answers of every level."""
         category_logits: list[Tensor] = []
         kernels: list[Tensor] = []
         for level in self.levels:
-            aligned = _align(pyramid, level)
-            on_grid = _resize(append_coordinates(aligned), (level.num_grid, level.num_grid))
-            category_logits.append(self.category(self.category_tower(on_grid[:, :-2])))
-            kernels.append(self.kernel(self.kernel_tower(on_grid)))
-        return HeadOutputs(category_logits, kernels, self.mask_branch(pyramid[:4]))
+            cells = on_grid(append_coordinates(align(pyramid, level)), level)
+            category_logits.append(self.category(self.category_tower(cells[:, :-2])))
+            kernels.append(self.kernel(self.kernel_tower(cells)))
+        return SOLOv2Outputs(category_logits, kernels, self.mask_branch(pyramid[:4]))
 
 
 def form_masks(kernels: Tensor, mask_features: Tensor) -> Tensor:
@@ -121,22 +113,3 @@ def form_masks(kernels: Tensor, mask_features: Tensor) -> Tensor:
     """
     logits: Tensor = (kernels @ mask_features.flatten(-2)).unflatten(-1, mask_features.shape[-2:])
     return logits
-
-
-def _tower(in_channels: int, config: ModelConfig) -> nn.Sequential:
-    widths = [in_channels] + [config.head_channels] * config.stacked_convs
-    return nn.Sequential(*(ConvBlock(a, b, config.norm) for a, b in itertools.pairwise(widths)))
-
-
-def _align(pyramid: list[Tensor], level: Level) -> Tensor:
-    features = pyramid[level.pyramid - 2]
-    like = pyramid[int(math.log2(level.stride)) - 2]
-    if features.shape[-2:] == like.shape[-2:]:
-        return features
-    return _resize(features, (like.shape[-2], like.shape[-1]))
-
-
-def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:
-    if x.shape[-2:] == torch.Size(size):
-        return x
-    return F.interpolate(x, size, mode="bilinear", align_corners=False)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from model.config import Level, ModelConfig
+from model.config import Level, ModelConfig, SharedCellRule
+from model.pixel_sums import block_means, row_and_column_counts
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class LevelTargets:
     """What one image teaches one level.
 
     Attributes:
-        labels: int64 [G, G]; `num_classes` is background. Of two objects in a cell the later one
-            in annotation order gives the label.
-        cells: int64 [P], row * G + column of each positive, by object and then by cell. A cell that
-            two objects share stands here twice.
+        labels: int64 [G, G]; `num_classes` is background.
+        cells: int64 [P], row * G + column of each positive. Where shared cells teach "all" their
+            objects, a cell stands here once an object, by object and then by cell; else once, in
+            ascending order.
         objects: int64 [P], which object each positive is to outline.
     """
 
@@ -50,18 +50,20 @@ class LevelTargets:
 
 def assign(objects: Objects, config: ModelConfig) -> list[LevelTargets]:
     """The targets of every level, finest first."""
-    masks = (objects.masks >= 128).to(torch.int64)
     height, width = objects.masks.shape[-2:]
-    total = masks.sum((1, 2))
-    ys = torch.arange(height, device=masks.device)
-    xs = torch.arange(width, device=masks.device)
+    rows, columns = row_and_column_counts(objects.masks)
+    total = rows.sum(1)
     pixels = total.to(torch.float32).clamp(min=1e-6)
-    centre_y = (masks.sum(2) * ys).sum(1) / pixels
-    centre_x = (masks.sum(1) * xs).sum(1) / pixels
+    centre_y = (rows * torch.arange(height, device=rows.device)).sum(1) / pixels
+    centre_x = (columns * torch.arange(width, device=rows.device)).sum(1) / pixels
     box_width = objects.boxes[:, 2] - objects.boxes[:, 0]
     box_height = objects.boxes[:, 3] - objects.boxes[:, 1]
     scale = (box_width * box_height).sqrt()
     half_width, half_height = 0.5 * box_width * config.sigma, 0.5 * box_height * config.sigma
+    # The last object in this order gives a shared cell its label.
+    precedence = torch.arange(len(total), device=total.device)
+    if config.shared_cells == "smallest":
+        precedence = total.argsort(descending=True, stable=True)
 
     targets = []
     for level in config.levels:
@@ -69,9 +71,12 @@ def assign(objects: Objects, config: ModelConfig) -> list[LevelTargets]:
         hit = (scale >= low) & (scale <= high) & (total > 0)
         top, bottom = _cell_range(centre_y, half_height, height, level)
         left, right = _cell_range(centre_x, half_width, width, level)
-        targets.append(
-            _fill(hit, (top, bottom, left, right), objects.labels, level, config.num_classes)
-        )
+        cells, claimants = _claims(hit, (top, bottom, left, right), level)
+        owners = _owners(cells, claimants, precedence, level)
+        # Index -1 picks the background that stands behind the objects' labels.
+        known = torch.cat([objects.labels, objects.labels.new_full((1,), config.num_classes)])
+        labels = known[owners].view(level.num_grid, level.num_grid)
+        targets.append(_share_out(labels, cells, claimants, owners, config.shared_cells))
     return targets
 
 
@@ -88,7 +93,7 @@ def mask_targets(masks: Tensor, stride: int = 4) -> Tensor:
     Returns:
         float32 [n, H / stride, W / stride] in [0, 1].
     """
-    return F.avg_pool2d(masks.to(torch.float32).unsqueeze(1), stride).squeeze(1) / 255
+    return block_means(masks, stride) / 255
 
 
 def binary_mask_targets(masks: Tensor, stride: int = 4) -> Tensor:
@@ -99,15 +104,15 @@ def binary_mask_targets(masks: Tensor, stride: int = 4) -> Tensor:
 
     Args:
         masks: uint8 [n, H, W], 0 to 255; H and W multiples of the stride.
-        stride: pixels a cell, along each side.
+        stride: pixels a cell, along each side; even.
 
     Returns:
         float32 [n, H / stride, W / stride], 0 or 1.
     """
     first = stride // 2 - 1
-    binary = (masks >= 128).to(torch.uint8)
-    corners = [binary[:, first + y :: stride, first + x :: stride] for y in (0, 1) for x in (0, 1)]
-    return (torch.stack(corners).sum(0) >= 2).to(torch.float32)
+    rows = (masks[:, first::stride] >> 7) + (masks[:, first + 1 :: stride] >> 7)
+    votes = rows[:, :, first::stride] + rows[:, :, first + 1 :: stride]
+    return (votes >= 2).to(torch.float32)
 
 
 def _cell_range(centre: Tensor, half: Tensor, size: int, level: Level) -> tuple[Tensor, Tensor]:
@@ -122,22 +127,30 @@ def _cell(coordinate: Tensor, size: int, num_grid: int) -> Tensor:
     return torch.div(coordinate / size, 1 / num_grid, rounding_mode="trunc").to(torch.int64)
 
 
-def _fill(
-    hit: Tensor,
-    bounds: tuple[Tensor, Tensor, Tensor, Tensor],
-    labels: Tensor,
-    level: Level,
-    num_classes: int,
-) -> LevelTargets:
+def _claims(
+    hit: Tensor, bounds: tuple[Tensor, Tensor, Tensor, Tensor], level: Level
+) -> tuple[Tensor, Tensor]:
+    """Every (cell, object) pair, by object, then row, then column."""
     top, bottom, left, right = (bound[:, None, None] for bound in bounds)
     step = torch.arange(3, device=hit.device)
     rows, columns = torch.broadcast_tensors(top + step[:, None], left + step)
     positive = hit[:, None, None] & (rows <= bottom) & (columns <= right)
-    objects = positive.nonzero()[:, 0]  # by object, then row, then column
-    cells = rows[positive] * level.num_grid + columns[positive]
-    latest = torch.full((level.num_grid**2,), -1, dtype=torch.int64, device=hit.device)
-    latest.scatter_reduce_(0, cells, objects, "amax")
-    background = labels.new_full((1,), num_classes)
-    # Index -1 picks the background that stands behind the objects' labels.
-    grid = torch.cat([labels, background])[latest]
-    return LevelTargets(grid.view(level.num_grid, level.num_grid), cells, objects)
+    return rows[positive] * level.num_grid + columns[positive], positive.nonzero()[:, 0]
+
+
+def _owners(cells: Tensor, claimants: Tensor, precedence: Tensor, level: Level) -> Tensor:
+    """The claimant of each cell that comes last in `precedence`, or -1: int64 [G * G]."""
+    rank = torch.empty_like(precedence)
+    rank[precedence] = torch.arange(len(precedence), device=precedence.device)
+    last = torch.full((level.num_grid**2,), -1, dtype=torch.int64, device=cells.device)
+    last.scatter_reduce_(0, cells, rank[claimants], "amax")
+    return torch.cat([precedence, precedence.new_full((1,), -1)])[last]
+
+
+def _share_out(
+    labels: Tensor, cells: Tensor, claimants: Tensor, owners: Tensor, rule: SharedCellRule
+) -> LevelTargets:
+    if rule == "all":
+        return LevelTargets(labels, cells, claimants)
+    owned = (owners >= 0).nonzero()[:, 0]
+    return LevelTargets(labels, owned, owners[owned])

@@ -20,7 +20,7 @@ from typing import get_args
 import torch
 
 from model.backbone import load_imagenet
-from model.checkpoint import CheckpointError, fine_tune
+from model.checkpoint import CheckpointError, adopt_backbone, fine_tune
 from model.coco import CocoDataset, DatasetError, load_coco
 from model.config import PRESETS, PrecisionName, Preset
 from model.engine import NonFiniteLossError, Trainer
@@ -78,6 +78,8 @@ def _train(arguments: argparse.Namespace, device: torch.device, team: Team) -> N
 
 def _choose_preset(arguments: argparse.Namespace, data: CocoDataset) -> Preset:
     preset = PRESETS[arguments.preset]((data.class_names, data.category_ids))
+    if arguments.weights:
+        preset = adopt_backbone(preset, arguments.weights)
     train = preset.train
     if arguments.batch_size is not None:
         train = replace(train, batch_size=_at_least_one("--batch-size", arguments.batch_size))

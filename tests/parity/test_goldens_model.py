@@ -11,18 +11,19 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from model.config import Level, ModelConfig, NmsKernel
+from model.config import NmsKernel
 from model.contract.instances import Instances
 from model.contract.preprocess import Letterbox
-from model.criterion import MASK_LOSS_WEIGHT, Criterion
+from model.criterion import MASK_LOSS_WEIGHTS, Criterion
 from model.fpn import FPN
 from model.losses import dice_loss, sigmoid_focal_loss
 from model.matrix_nms import matrix_nms
 from model.postprocess import find_instances
-from model.solov2_head import HeadOutputs, SOLOv2Head
+from model.solov2_head import SOLOv2Head, SOLOv2Outputs
 from model.targets import Objects, assign, binary_mask_targets
 from tests import tolerances
 from tests.support import goldens
+from tests.support.golden_objects import config_of, objects_of
 from tests.support.mmdet_names import load_mmdet, mmdet_name
 from tests.support.small_network import small_config
 
@@ -39,9 +40,9 @@ def solov2_head() -> tuple[SOLOv2Head, Arrays]:
     return head, arrays
 
 
-def run(head: SOLOv2Head) -> HeadOutputs:
+def run(head: SOLOv2Head) -> SOLOv2Outputs:
     features = goldens.load("head_feats")
-    outputs: HeadOutputs = head([torch.tensor(features[f"p{i}"]) for i in (2, 3, 4, 5, 6)])
+    outputs: SOLOv2Outputs = head([torch.tensor(features[f"p{i}"]) for i in (2, 3, 4, 5, 6)])
     return outputs
 
 
@@ -61,25 +62,6 @@ def test_solov2_head() -> None:
         for level, expected in zip(found, goldens.levels(arrays, f"train/{name}"), strict=True):
             assert_close(level, expected, tolerances.LOGITS)
     assert_close(outputs.mask_features, arrays["train/mask_feats"], tolerances.LOGITS)
-
-
-def objects_of(arrays: Arrays, prefix: str) -> Objects:
-    return Objects(
-        torch.tensor(goldens.masks(arrays, f"{prefix}masks") * np.uint8(255)),
-        torch.tensor(arrays[f"{prefix}bboxes"]),
-        torch.tensor(arrays[f"{prefix}labels"]),
-    )
-
-
-def config_of(arrays: Arrays) -> ModelConfig:
-    parameters = (
-        arrays[f"params_{name}"].tolist() for name in ("strides", "num_grids", "scale_ranges")
-    )
-    levels = tuple(
-        Level(pyramid, stride, grid, tuple(bounds))
-        for pyramid, stride, grid, bounds in zip((2, 3, 4, 5, 6), *parameters, strict=True)
-    )
-    return small_config(levels=levels, canvas_size=tuple(arrays["params_image_hw"].tolist()))
 
 
 @pytest.mark.parametrize("image", goldens.cases("targets_solov2", "gt_labels"))
@@ -103,7 +85,7 @@ def test_losses_and_gradients(batch: str) -> None:
     empty = Objects(images[0].masks[:0], images[0].boxes[:0], images[0].labels[:0])
     filled = {"both": 2, "one_empty": 1, "all_empty": 0}[batch]
     head, _ = solov2_head()
-    criterion = Criterion(config_of(arrays), binary_mask_targets)
+    criterion = Criterion(replace(config_of(arrays), mask_targets="binary"))
     losses = criterion(run(head), [*images[:filled], *[empty] * (2 - filled)])
 
     expected = f"solov2/{batch}"
@@ -136,7 +118,7 @@ def test_dice_loss() -> None:
     arrays = goldens.load("losses")
     probabilities = torch.tensor(arrays["dice/logits"]).sigmoid()
     np.testing.assert_allclose(
-        MASK_LOSS_WEIGHT * dice_loss(probabilities, torch.tensor(arrays["dice/target"])),
+        MASK_LOSS_WEIGHTS["dice"] * dice_loss(probabilities, torch.tensor(arrays["dice/target"])),
         arrays["dice/none_w3"],
         rtol=tolerances.LOSS_ENTRY,
         atol=tolerances.LOSS_FLOOR,

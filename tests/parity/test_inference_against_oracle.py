@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from model.config import Level, ModelConfig, NmsKernel
 from model.matrix_nms import matrix_nms, points_nms
 from model.postprocess import find_instances
-from model.solov2_head import HeadOutputs
+from model.solov2_head import SOLOv2Outputs
 from tests import tolerances
 from tests.reference import matrix_nms as oracle_nms
 from tests.reference import postprocess
@@ -71,7 +71,7 @@ def test_empty_masks_suppress_nothing() -> None:
 
 
 def oracle_instances(
-    outputs: HeadOutputs, image: int, thresholds: postprocess.Thresholds, kernel: NmsKernel
+    outputs: SOLOv2Outputs, image: int, thresholds: postprocess.Thresholds, kernel: NmsKernel
 ) -> postprocess.Found:
     entering = postprocess.candidates(
         [level[image].numpy() for level in outputs.category_logits],
@@ -84,7 +84,7 @@ def oracle_instances(
 
 
 def assert_instances(
-    outputs: HeadOutputs,
+    outputs: SOLOv2Outputs,
     config: ModelConfig,
     category_thresholds: list[float],
 ) -> int:
@@ -142,7 +142,7 @@ def test_an_image_has_the_same_instances_in_any_batch() -> None:
     outputs, config = random_inputs.outputs(np.random.default_rng(6), images=4), small_config()
     together = find_instances(outputs, config)
     for image in range(4):
-        alone = HeadOutputs(
+        alone = SOLOv2Outputs(
             [level[image : image + 1] for level in outputs.category_logits],
             [level[image : image + 1] for level in outputs.kernels],
             outputs.mask_features[image : image + 1],
@@ -160,7 +160,7 @@ def test_a_pixel_at_the_threshold_is_outside() -> None:
     features[..., :4] = 3.0
     one = torch.full((1, 1, 1, 1), 3.0)
     logits = torch.tensor([3.0, -9.0, -9.0]).view(1, 3, 1, 1)
-    outputs = HeadOutputs([logits], [one], features)
+    outputs = SOLOv2Outputs([logits], [one], features)
     scores, _, masks = find_instances(outputs, config)
     assert scores[0, 0] > 0
     thresholds = postprocess.Thresholds()

@@ -27,7 +27,9 @@ many = settings(derandomize=True, deadline=None, database=None, max_examples=60)
 few = settings(many, max_examples=15)
 
 
-def oracle_targets(objects: Objects, config: ModelConfig) -> list[targets.LevelTargets]:
+def oracle_targets(
+    objects: Objects, config: ModelConfig, mask_strides: tuple[int, ...] = (4, 4, 4, 4, 4)
+) -> list[targets.LevelTargets]:
     return targets.assign(
         (objects.masks.numpy() > 0).astype(np.uint8),
         objects.boxes.numpy(),
@@ -35,7 +37,7 @@ def oracle_targets(objects: Objects, config: ModelConfig) -> list[targets.LevelT
         num_classes=config.num_classes,
         num_grids=[level.num_grid for level in config.levels],
         scale_ranges=[level.scale_range for level in config.levels],
-        mask_strides=(4,) * len(config.levels),
+        mask_strides=mask_strides,
         sigma=config.sigma,
     )
 
@@ -134,10 +136,10 @@ def test_dice_loss(seed: int, share: float) -> None:
 @pytest.mark.parametrize("soft", [False, True])
 def test_criterion(soft: bool, seed: int, counts: list[int]) -> None:
     rng = np.random.default_rng(seed)
-    config = small_config(mask_channels=8)
+    config = small_config(mask_channels=8, mask_targets="coverage" if soft else "binary")
     batch = [random_inputs.objects(rng, count, (128, 160)) for count in counts]
     outputs = random_inputs.outputs(rng, images=len(counts))
-    found = Criterion(config, mask_targets if soft else binary_mask_targets)(outputs, batch)
+    found = Criterion(config)(outputs, batch)
     assigned = [oracle_targets(objects, config) for objects in batch]
     if soft:
         assigned = [

@@ -113,20 +113,20 @@ def solov2_head(
     pyramid: Sequence[npt.NDArray[np.floating]], weights: Weights, num_grids: Sequence[int]
 ) -> HeadOutputs:
     """Runs the head on P2..P6."""
-    p2, p3, p4, p5, p6 = (feature.astype(np.float64) for feature in pyramid)
-    aligned = [
-        resize(p2, (p2.shape[2] // 2, p2.shape[3] // 2)),
-        p3,
-        p4,
-        p5,
-        resize(p6, (p5.shape[2], p5.shape[3])),
-    ]
     categories, kernels = [], []
-    for feature, grid in zip(aligned, num_grids, strict=True):
+    for feature, grid in zip(aligned(pyramid), num_grids, strict=True):
         cells = resize(with_coordinates(feature), (grid, grid))
         kernels.append(conv(tower(cells, weights, "kernel_convs"), weights, "conv_kernel"))
         categories.append(conv(tower(cells[:, :-2], weights, "cls_convs"), weights, "conv_cls"))
-    return HeadOutputs(categories, kernels, mask_branch((p2, p3, p4, p5), weights))
+    finest_four = [feature.astype(np.float64) for feature in pyramid[:4]]
+    return HeadOutputs(categories, kernels, mask_branch(finest_four, weights))
+
+
+def aligned(pyramid: Sequence[npt.NDArray[np.floating]]) -> list[Float]:
+    """P2..P6 at strides 8, 8, 16, 32 and 32, as the heads see them."""
+    p2, p3, p4, p5, p6 = (feature.astype(np.float64) for feature in pyramid)
+    halved = resize(p2, (p2.shape[2] // 2, p2.shape[3] // 2))
+    return [halved, p3, p4, p5, resize(p6, (p5.shape[2], p5.shape[3]))]
 
 
 def mask_branch(pyramid: Sequence[Float], weights: Weights) -> Float:

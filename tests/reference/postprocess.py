@@ -1,11 +1,11 @@
-"""SOLOv2 inference for one image, from raw logits to masks in its own pixels.
+"""SOLO inference for one image, from raw logits to masks in its own pixels.
 
 Source: SOLOv2 (NeurIPS 2020), sections 3.1.3 and 3.3; thresholds as in the released code.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,30 +60,53 @@ def candidates(
     strides: Sequence[int],
     thresholds: Thresholds,
 ) -> Found:
-    """What enters Matrix NMS, level by level in (cell, class) order.
+    """SOLOv2's candidates.
 
     Args:
         categories: [C, G, G] logits per level.
         kernels: [E, G, G] per level.
         mask_features: [E, h, w].
+        strides: as `entering` has it.
+        thresholds: where to cut.
+    """
+
+    def mask_of(level: int, row: int, column: int) -> Float:
+        weights = kernels[level][:, row, column].astype(np.float64)
+        return sigmoid(np.tensordot(weights, mask_features, axes=1))
+
+    size = (mask_features.shape[1], mask_features.shape[2])
+    return entering(categories, mask_of, size, strides, thresholds)
+
+
+def entering(
+    categories: Floats,
+    mask_of: Callable[[int, int, int], Float],
+    size: tuple[int, int],
+    strides: Sequence[int],
+    thresholds: Thresholds,
+) -> Found:
+    """What enters Matrix NMS, level by level in (cell, class) order.
+
+    Args:
+        categories: [C, G, G] logits per level.
+        mask_of: probabilities [h, w] at stride 4 of a cell, given level, row and column.
+        size: (h, w).
         strides: of the aligned levels; an area must be above it, in pixels of the mask.
         thresholds: where to cut.
     """
     masks, labels, scores = [], [], []
-    for logits, kernel, stride in zip(categories, kernels, strides, strict=True):
+    for level, (logits, stride) in enumerate(zip(categories, strides, strict=True)):
         probabilities = points_nms(sigmoid(logits))
         for row, column, label in np.ndindex(*logits.shape[1:], logits.shape[0]):
             score = probabilities[label, row, column]
             if not score > thresholds.category:
                 continue
-            weights = kernel[:, row, column].astype(np.float64)
-            mask = sigmoid(np.tensordot(weights, mask_features, axes=1))
+            mask = mask_of(level, row, column)
             inside = mask[mask > thresholds.mask]
             if inside.size > stride:
                 masks.append(mask)
                 labels.append(label)
                 scores.append(score * inside.mean())
-    size = mask_features.shape[1:]
     stacked = np.stack(masks) if masks else np.zeros((0, *size))
     return Found(stacked, np.array(labels, np.int64), np.array(scores, np.float64))
 

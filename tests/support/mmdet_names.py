@@ -1,4 +1,4 @@
-"""Weights of our FPN and SOLOv2 head under mmdetection's names, and back."""
+"""Weights of our FPN and heads under mmdetection's names, and back."""
 
 from __future__ import annotations
 
@@ -18,13 +18,17 @@ _RULES = (
     (r"^kernel_tower\.", "kernel_convs."),
     (r"^category\.", "conv_cls."),
     (r"^kernel\.", "conv_kernel."),
+    (r"^mask_tower\.", "mask_convs."),
+    (r"^([xy])_tower\.", r"mask_convs_\1."),
+    (r"^masks\.", "conv_mask_list."),
+    (r"^([xy])_masks\.", r"conv_mask_list_\1."),
     (r"^mask_branch\.predict\.", "mask_feature_head.conv_pred."),
     (r"\.norm\.", ".gn."),
 )
 
 
 def mmdet_name(name: str) -> str:
-    """What mmdetection calls a weight of our FPN or SOLOv2 head."""
+    """What mmdetection calls a weight of our FPN or heads."""
     for pattern, replacement in _RULES:
         name = re.sub(pattern, replacement, name)
     return re.sub(r"^mask_branch\.levels\.(\d)\.(\d)\.", _mask_branch_block, name)

@@ -6,9 +6,15 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from model.solov2_head import HeadOutputs
+from model.config import VariantName
+from model.decoupled_solo_head import DecoupledSOLOOutputs
+from model.heads import HeadOutputs
+from model.solo_head import SOLOOutputs
+from model.solov2_head import SOLOv2Outputs
 from model.targets import Objects
-from tests.support.small_network import NUM_GRIDS
+from tests.reference import network, solo_network
+from tests.reference.losses import MaskOf
+from tests.support.small_network import NUM_GRIDS, STRIDES
 
 
 def objects(rng: np.random.Generator, count: int, size: tuple[int, int]) -> Objects:
@@ -40,15 +46,47 @@ def objects(rng: np.random.Generator, count: int, size: tuple[int, int]) -> Obje
 
 def outputs(
     rng: np.random.Generator, size: tuple[int, int] = (128, 160), images: int = 2
-) -> HeadOutputs:
+) -> SOLOv2Outputs:
     """Head outputs with blobs for masks; about one pair in ten is a candidate."""
 
     def normal(*shape: int, mean: float = 0.0, spread: float = 1.0) -> torch.Tensor:
         return torch.tensor(rng.normal(mean, spread, shape), dtype=torch.float32)
 
     coarse = normal(images, 8, size[0] // 32, size[1] // 32)
-    return HeadOutputs(
+    return SOLOv2Outputs(
         [normal(images, 3, grid, grid, mean=-3, spread=1.2) for grid in NUM_GRIDS],
         [normal(images, 8, grid, grid) for grid in NUM_GRIDS],
         F.interpolate(coarse, scale_factor=8.0, mode="bilinear").relu(),
     )
+
+
+def solo_outputs(
+    rng: np.random.Generator, variant: VariantName, images: int
+) -> tuple[HeadOutputs, MaskOf]:
+    """Outputs of a SOLO or Decoupled SOLO head for 128 x 160 pixels, and the oracle's masks."""
+
+    def normal(*shape: int, mean: float = 0.0) -> torch.Tensor:
+        return torch.tensor(rng.normal(mean, 1.5, shape), dtype=torch.float32)
+
+    logits = [normal(images, 3, grid, grid, mean=-3) for grid in NUM_GRIDS]
+    places = [
+        (grid, 128 // stride, 160 // stride)
+        for grid, stride in zip(NUM_GRIDS, STRIDES, strict=True)
+    ]
+    if variant == "solo":
+        features = [normal(images, 8, height, width) for _, height, width in places]
+        weights = [normal(grid**2, 8) / 3 for grid in NUM_GRIDS]
+        biases = [normal(grid**2) for grid in NUM_GRIDS]
+        masks = [
+            np.einsum("kd,ndhw->nkhw", w.numpy(), network.double(f.numpy()))
+            + b.numpy()[:, None, None]
+            for f, w, b in zip(features, weights, biases, strict=True)
+        ]
+        raw = SOLOOutputs(logits, features, weights, biases, (32, 40))
+        return raw, solo_network.SOLOOutputs([], masks).mask
+    columns = [normal(images, grid, 2 * height, 2 * width) for grid, height, width in places]
+    rows = [normal(images, grid, 2 * height, 2 * width) for grid, height, width in places]
+    oracle = solo_network.DecoupledOutputs(
+        [], [map_.numpy() for map_ in columns], [map_.numpy() for map_ in rows]
+    )
+    return DecoupledSOLOOutputs(logits, columns, rows, (32, 40)), oracle.mask

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -56,14 +57,43 @@ def lively(config: ModelConfig, seed: int = 0) -> Segmenter:
     """
     segmenter = seeded(config, seed)
     load_imagenet(segmenter.backbone)
+    return enliven(segmenter, seed)
+
+
+def enliven(segmenter: Segmenter, seed: int = 0) -> Segmenter:
+    """Gives the head of any variant the weights that `lively` describes."""
     generator = torch.Generator().manual_seed(seed)
     for module in segmenter.head.modules():
         if isinstance(module, nn.Conv2d):
             spread = (2 / module.weight[0].numel()) ** 0.5
             nn.init.normal_(module.weight, std=spread, generator=generator)
-    category = segmenter.head.category
-    assert category.bias is not None
-    nn.init.zeros_(category.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
     with torch.no_grad():
-        category.weight.mul_(0.2)
+        segmenter.head.category.weight.mul_(0.2)
     return segmenter.eval()
+
+
+class FourConvolutions(nn.Sequential):
+    """A backbone of which a graph is traced in a second: C2..C5 by one convolution each."""
+
+    channels = (8, 16, 24, 32)
+    input_mean = 0.449
+    input_std = 0.226
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__(
+            nn.Conv2d(1, 8, 4, 4), *(nn.Conv2d(a, b, 2, 2) for a, b in pairwise(self.channels))
+        )
+        generator = torch.Generator().manual_seed(seed)
+        for parameter in self.parameters():
+            spread = parameter[0].numel() ** -0.5
+            nn.init.normal_(parameter, std=spread, generator=generator)
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """[N, 1, H, W] to C2..C5 at strides 4, 8, 16 and 32."""
+        features = []
+        for convolution in self:
+            x = torch.tanh(convolution(x)) * 2
+            features.append(x)
+        return features

@@ -11,16 +11,37 @@ import torch
 from model.backbone import build_backbone, load_imagenet
 from model.config import BackboneName
 
-DEPTHS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
+DEPTHS = {
+    "resnet18": (2, 2, 2, 2),
+    "resnet34": (3, 4, 6, 3),
+    "resnet50": (3, 4, 6, 3),
+    "resnet101": (3, 4, 23, 3),
+    "resnet50_caffe": (3, 4, 6, 3),
+    "resnet101_caffe": (3, 4, 23, 3),
+}
+BOTTLENECKS = tuple(name for name in DEPTHS if name not in ("resnet18", "resnet34"))
 # Entries of torchvision's published files, of which `fc.weight` and `fc.bias` are two.
-PUBLISHED = {"resnet18": 122, "resnet34": 218, "resnet50": 320}
+PUBLISHED = {"resnet18": 122, "resnet34": 218, "resnet50": 320, "resnet101": 626}
+# Parameters of the published classifiers, and those of the layers that a backbone leaves out.
+PARAMETERS: dict[BackboneName, tuple[int, int]] = {
+    "resnet18": (11_689_512, 512 * 1000 + 1000),
+    "resnet34": (21_797_672, 512 * 1000 + 1000),
+    "resnet50": (25_557_032, 2048 * 1000 + 1000),
+    "resnet101": (44_549_160, 2048 * 1000 + 1000),
+    "efficientnet_lite0": (4_652_008, 320 * 1280 + 2 * 1280 + 1280 * 1000 + 1000),
+    "convnext_tiny": (28_589_128, 2 * 768 + 768 * 1000 + 1000),
+}
 CHANNELS: dict[BackboneName, tuple[int, ...]] = {
     "resnet18": (64, 128, 256, 512),
     "resnet34": (64, 128, 256, 512),
     "resnet50": (256, 512, 1024, 2048),
+    "resnet101": (256, 512, 1024, 2048),
+    "resnet50_caffe": (256, 512, 1024, 2048),
+    "resnet101_caffe": (256, 512, 1024, 2048),
     "efficientnet_lite0": (24, 40, 112, 320),
+    "convnext_tiny": (96, 192, 384, 768),
 }
-resnets = pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50"])
+resnets = pytest.mark.parametrize("name", DEPTHS)
 Shape = tuple[int, ...]
 
 
@@ -39,10 +60,10 @@ def published_layout(name: str) -> dict[str, Shape]:
     width_in = 64
     for stage, depth in enumerate(DEPTHS[name], start=1):
         width = 32 * 2**stage
-        width_out = width * (4 if name == "resnet50" else 1)
+        width_out = width * (4 if name in BOTTLENECKS else 1)
         for block in range(depth):
             prefix = f"layer{stage}.{block}"
-            if name == "resnet50":
+            if name in BOTTLENECKS:
                 shapes = [(width, width_in, 1, 1), (width, width, 3, 3), (width_out, width, 1, 1)]
             else:
                 shapes = [(width, width_in, 3, 3), (width, width, 3, 3)]
@@ -61,8 +82,49 @@ def test_a_resnet_has_torchvisions_names_and_shapes(name: BackboneName) -> None:
     with torch.device("meta"):
         state = build_backbone(name, in_channels=3).state_dict()
     expected = published_layout(name)
-    assert len(expected) == PUBLISHED[name] - 2
+    assert len(expected) == PUBLISHED[name.removesuffix("_caffe")] - 2
     assert {key: tuple(value.shape) for key, value in state.items()} == expected
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_a_backbone_has_the_published_number_of_parameters(name: BackboneName) -> None:
+    with torch.device("meta"):
+        backbone = build_backbone(name, in_channels=3)
+    published, classifier = PARAMETERS[name]
+    assert sum(p.numel() for p in backbone.parameters()) == published - classifier
+
+
+def test_a_caffe_bottleneck_halves_in_its_first_convolution() -> None:
+    with torch.device("meta"):
+        plain, caffe = (
+            build_backbone(name).state_dict() for name in ("resnet50", "resnet50_caffe")
+        )
+        block = build_backbone("resnet50_caffe").get_submodule("layer2.0")
+    assert list(plain) == list(caffe)
+    strides = [getattr(block.get_submodule(f"conv{i}"), "stride", None) for i in (1, 2)]
+    assert strides == [(2, 2), (1, 1)]
+
+
+def test_convnext_has_torchvisions_names() -> None:
+    """Spot checks by the published layout: stem, a block of each kind, a reduction."""
+    with torch.device("meta"):
+        state = build_backbone("convnext_tiny", in_channels=3).state_dict()
+    shapes = {
+        "features.0.0.weight": (96, 3, 4, 4),
+        "features.0.1.weight": (96,),
+        "features.1.0.layer_scale": (96, 1, 1),
+        "features.1.0.block.0.weight": (96, 1, 7, 7),
+        "features.1.0.block.2.bias": (96,),
+        "features.1.0.block.3.weight": (384, 96),
+        "features.1.0.block.5.weight": (96, 384),
+        "features.2.0.weight": (96,),
+        "features.2.1.weight": (192, 96, 2, 2),
+        "features.5.8.block.5.bias": (384,),
+        "features.7.2.layer_scale": (768, 1, 1),
+    }
+    assert {key: tuple(state[key].shape) for key in shapes} == shapes
+    assert len(state) == 4 + 9 * 18 + 4 * 3
+    assert len({key.split(".")[1] for key in state}) == 8
 
 
 @pytest.mark.parametrize("name", list(CHANNELS))
@@ -139,7 +201,7 @@ def test_lite0_brings_its_weights_and_sees_the_same_in_grey() -> None:
 
 
 def test_a_resnet_without_weights_is_refused() -> None:
-    with pytest.raises(ValueError, match="a ResNet needs a file of torchvision weights"):
+    with pytest.raises(ValueError, match="needs a file of torchvision weights"):
         load_imagenet(build_backbone("resnet18"))
 
 

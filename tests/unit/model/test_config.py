@@ -29,12 +29,32 @@ def test_a_preset_is_a_network_for_the_given_classes(name: str) -> None:
     assert (preset.model.class_names, preset.model.category_ids) == CATEGORIES
     with torch.device("meta"):  # shapes without memory
         outputs = Segmenter(preset.model).eval()(torch.empty(1, 1, *preset.model.canvas_size))
+        masks = outputs.candidate_masks(torch.zeros(1, 3, dtype=torch.int64))
     grids = [level.num_grid for level in preset.model.levels]
     assert [logits.shape for logits in outputs.category_logits] == [(1, 2, g, g) for g in grids]
-    width = preset.model.mask_channels
-    assert [kernels.shape for kernels in outputs.kernels] == [(1, width, g, g) for g in grids]
-    height, breadth = preset.model.canvas_size
-    assert outputs.mask_features.shape == (1, width, height // 4, breadth // 4)
+    height, width = preset.model.canvas_size
+    assert masks.shape == (1, 3, height // 4, width // 4)
+
+
+# Parameters of the published networks with 80 classes, in millions.
+PUBLISHED = {
+    "solo-r50": 36.30,
+    "decoupled-solo-r50": 40.03,
+    "decoupled-solo-light-r50": 32.35,
+    "solov2-r50": 46.59,
+    "solov2-light-r50": 31.34,
+    "solov2-light-r18": 18.27,
+}
+
+
+@pytest.mark.parametrize(("name", "millions"), PUBLISHED.items())
+def test_a_preset_is_as_large_as_the_published_network(name: str, millions: float) -> None:
+    categories = tuple(f"class {i}" for i in range(80)), tuple(range(80))
+    with torch.device("meta"):
+        segmenter = Segmenter(PRESETS[name](categories).model)
+    colour = 2 * 64 * 7 * 7  # the published first convolution sees three channels
+    total = sum(parameter.numel() for parameter in segmenter.parameters()) + colour
+    assert total / 1e6 == pytest.approx(millions, abs=0.005)
 
 
 @presets

@@ -17,9 +17,9 @@ from model.coco import CocoDataset, load_coco
 from model.config import ModelConfig, Preset, TrainConfig
 from model.criterion import Criterion
 from model.engine import NonFiniteLossError, Trainer
+from model.heads import HeadOutputs
 from model.optimisation import learning_rate_factor
 from model.segmenter import Segmenter
-from model.solov2_head import HeadOutputs
 from model.targets import Objects
 from tests.support.coco_folder import disc_folder
 from tests.support.tiny import seeded, tiny_preset

@@ -17,11 +17,11 @@ from model.coco import load_coco
 from model.config import TrainConfig
 from model.criterion import Criterion
 from model.engine import Trainer
+from model.heads import HeadOutputs
 from model.optimisation import build_optimizer, learning_rate_factor
 from model.precision import in_float32
 from model.recipes import paper_recipe
 from model.run_log import RunLog
-from model.solov2_head import HeadOutputs
 from model.targets import Objects
 from tests.support.coco_folder import disc_folder
 from tests.support.tiny import seeded, tiny_config, tiny_preset
