@@ -22,6 +22,7 @@ from model.optimisation import build_optimizer, learning_rate_factor
 from model.precision import in_float32
 from model.recipes import paper_recipe
 from model.run_log import RunLog
+from model.solov2_head import SOLOv2Outputs
 from model.targets import Objects
 from tests.support.coco_folder import disc_folder
 from tests.support.tiny import seeded, tiny_config, tiny_preset
@@ -58,8 +59,8 @@ def test_sgd_has_momentum_and_no_decay_on_norms() -> None:
 
 def test_every_tensor_of_an_output_becomes_float32() -> None:
     half = torch.ones(2, dtype=torch.bfloat16)
-    found = in_float32(HeadOutputs([half], [half, half], half))
-    assert isinstance(found, HeadOutputs)
+    found = in_float32(SOLOv2Outputs([half], [half, half], half))
+    assert isinstance(found, SOLOv2Outputs)
     assert {t.dtype for t in [*found.category_logits, *found.kernels, found.mask_features]} == {
         torch.float32
     }
@@ -72,6 +73,7 @@ class Looking(Criterion):
     seen: torch.dtype | None = None
 
     def __call__(self, outputs: HeadOutputs, batch: list[Objects]) -> dict[str, Tensor]:
+        assert isinstance(outputs, SOLOv2Outputs)
         self.seen = outputs.mask_features.dtype
         self.largest = float(outputs.mask_features.detach().abs().max())
         return super().__call__(outputs, batch)
