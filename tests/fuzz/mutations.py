@@ -140,11 +140,24 @@ def operate_on_segments(data: bytes, random: Random) -> bytes:
             return data[:place] + data[min(place, other) : max(place, other)] + data[place:]
 
 
+def operate_on_entries(data: bytes, random: Random) -> bytes:
+    """Changes the tag, the type, the count or the value of an entry of a TIFF's directory."""
+    (directory,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, directory)
+    entry = directory + 2 + 12 * int(random.integers(count))
+    offset, form = ((0, "<H"), (2, "<H"), (4, "<I"), (8, "<I"), (8, "<H"))[int(random.integers(5))]
+    most = 0xFFFF if form == "<H" else 0xFFFFFFFF
+    value = struct.pack(form, int(random.choice(_EXTREMES)) & most)
+    at = entry + offset
+    return data[:at] + value + data[at + len(value) :]
+
+
 _BLIND: tuple[Mutation, ...] = (flip_bits, overwrite, truncate, rearrange, lie)
 _KNOWING: dict[str, tuple[Mutation, ...]] = {
     "dicom": (operate_on_element, operate_on_element, operate_on_element, deflate),
     "png": (operate_on_chunks, operate_on_chunks, operate_on_chunks),
     "jpeg": (operate_on_segments, operate_on_segments),
+    "tiff": (operate_on_entries, operate_on_entries, operate_on_entries),
 }
 
 
