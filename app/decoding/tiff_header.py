@@ -100,6 +100,8 @@ def _read_tags(data: bytes) -> _Tags:
         tag, kind, values = struct.unpack_from(f"{order}HHI", data, start)
         if tag not in _KNOWN or tag in tags:
             continue
+        if values == 0:
+            raise MalformedError(f"tag {tag} of the TIFF has no value")
         if values > _MAX_VALUES:
             raise MalformedError(f"tag {tag} of the TIFF has {values:,} values")
         if kind not in _FORMATS:

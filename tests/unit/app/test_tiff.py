@@ -198,6 +198,15 @@ def test_a_tag_of_many_values_is_not_unpacked(no_decoder: None) -> None:
         decode(data[:start] + b"\xff\xff\xff\xff" + data[start + 4 :], LIMITS)
 
 
+@pytest.mark.parametrize("tag", [256, 258, 273])
+def test_a_tag_without_values_is_refused(tag: int, no_decoder: None) -> None:
+    data = by_hand(GREY)
+    kind = SHORT if tag == 258 else LONG
+    start = data.index(struct.pack("<HHI", tag, kind, 1)) + 4
+    with pytest.raises(MalformedError, match=f"tag {tag} of the TIFF has no value"):
+        decode(data[:start] + bytes(4) + data[start + 4 :], LIMITS)
+
+
 def test_damage_anywhere_is_an_answer_and_never_a_crash() -> None:
     generator = np.random.default_rng(0)
     statuses = []
