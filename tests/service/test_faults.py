@@ -165,6 +165,8 @@ def test_parameters_are_documented(service: ServiceProcess) -> None:
     assert places == {
         "score_threshold": "query",
         "max_instances": "query",
+        "max_overlap": "query",
+        "format": "query",
         "frame": "query",
         "lane": "query",
         "x-request-timeout-seconds": "header",

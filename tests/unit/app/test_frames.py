@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -46,8 +47,8 @@ async def client(engine: FakeEngine | None = None) -> AsyncIterator[httpx.AsyncC
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://test") as http,
     ):
-        while (await http.get("/healthz/ready")).status_code != 200:
-            pass
+        while not app.state.service.lifecycle.ready:
+            await asyncio.sleep(0.001)
         yield http
 
 
