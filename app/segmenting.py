@@ -37,6 +37,9 @@ T = TypeVar("T")
 
 _logger = logging.getLogger(__name__)
 
+# A smaller file is hashed in less time than a second turn in the pool takes.
+_HASHED_ASIDE_BYTES = 2**20
+
 
 @dataclass(frozen=True)
 class Attempt:
@@ -159,8 +162,11 @@ class Segmenter:
             return await self._decode_and_hash(file, order, frame)
 
     async def _decode_and_hash(self, file: UploadedFile, order: Order, frame: int) -> DecodedFilm:
-        data = await self._in_pool(lambda: file.data)
         wants_film = order.query.format == "overlay"
+        if file.length < _HASHED_ASIDE_BYTES:
+            await self._in_pool(lambda: file.sha256)
+            return await self._decoder.decode(file.data, frame, wants_film)
+        data = await self._in_pool(lambda: file.data)
         decoding = self._decoder.decode(data, frame, wants_film)
         hashing = self._in_pool(lambda: file.sha256)  # beside the process that decodes
         decoded, _ = await asyncio.gather(decoding, hashing)

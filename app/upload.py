@@ -54,6 +54,11 @@ class UploadedFile:
         self._sha256: str | None = None
 
     @property
+    def length(self) -> int:
+        """Of all its bytes."""
+        return sum(map(len, self._pieces)) if self._data is None else len(self._data)
+
+    @property
     def data(self) -> bytes:
         """All its bytes."""
         if self._data is None:

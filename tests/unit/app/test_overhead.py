@@ -12,13 +12,16 @@ from types import FrameType
 from typing import Any
 
 import anyio.to_thread
+import numpy as np
 import pytest
 from fastapi import FastAPI
 
+from app.isolation.messages import FilmFacts
+from app.isolation.pool import DecodedFilm
 from app.main import create_app
 from app.settings import Settings
 from tests.support.decoders import DecoderHere
-from tests.support.engines import FakeEngine
+from tests.support.engines import CANVAS, FakeEngine
 from tests.support.films import flat, png
 
 pytestmark = pytest.mark.anyio
@@ -28,6 +31,18 @@ REQUESTS = 40
 MAX_CALLS = 900  # of Python functions; 775 were seen, a third of them asyncio's own
 
 
+class Undecoded(DecoderHere):
+    """Decoding is other processes' work, and is not counted."""
+
+    async def decode(self, data: bytes, frame: int, film: bool = False) -> DecodedFilm:
+        assert data == IMAGE
+        facts = FilmFacts(
+            height=64, width=64, spacing=None, grey="as_stored", frame=frame, frames=1,
+            kind="png", encoding="png",
+        )  # fmt: skip
+        return DecodedFilm(facts, np.full(CANVAS, 0.8, np.float32), None, 0.0)
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
@@ -35,7 +50,7 @@ def anyio_backend() -> str:
 
 @asynccontextmanager
 async def started() -> AsyncIterator[FastAPI]:
-    app = create_app(Settings(model=Path("unused")), FakeEngine(), DecoderHere())
+    app = create_app(Settings(model=Path("unused")), FakeEngine(), Undecoded())
     async with app.router.lifespan_context(app):
         while not app.state.service.lifecycle.ready:
             await asyncio.sleep(0.001)
@@ -102,4 +117,4 @@ async def test_a_request_has_two_turns_in_the_pool_and_none_in_the_framework_s_o
         assert await ask(app) == 200
         for path in ("/healthz/live", "/healthz/ready", "/metrics", "/model"):
             assert await ask(app, path, "GET") == 200
-    assert turns == ["film", "model", "film"]  # decode, run, describe
+    assert turns == ["film", "model", "film"]  # hash, run, describe

@@ -147,9 +147,9 @@ def test_the_worth_of_a_film_falls_with_what_is_missing_and_what_is_too_much(
     right, other, wrong = (square(x, y, 30) for x, y in ((0, 0), (40, 0), (0, 40)))
     found = [
         [(right, 1, 0.9), (other, 1, 0.9)],
-        [(right, 1, 0.9), (other, 1, 0.9), (wrong, 1, 0.2)],
+        [(right, 1, 0.9), (other, 1, 0.9), (wrong, 1, 0.4)],
         [(right, 1, 0.9)],
-        [(right, 1, 0.9), (other, 1, 0.9), (wrong, 1, 0.1)],  # not shown
+        [(right, 1, 0.9), (other, 1, 0.9), (wrong, 1, 0.2)],  # not shown
     ]
     worths = [assess(data, [answer(data, *each)])[1][0].worth for each in found]
     assert worths == pytest.approx([1, 2 / 3, 1 / 2, 1])
