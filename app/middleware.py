@@ -85,6 +85,7 @@ class ObservingMiddleware:
             route=route,
             status=record.status,
             error=record.error,
+            key=record.key,
             bytes=record.received_bytes,
             seconds=round(seconds, 6),
             images=record.images,
