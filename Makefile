@@ -9,7 +9,14 @@ TORCH_BRINGS := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-c
   nvidia-cufile nvidia-curand nvidia-cusolver nvidia-cusparse nvidia-cusparselt-cu13 \
   nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
 
-.PHONY: help serve test check train export bench lock clean
+# Containers: docker, or podman where there is no docker.
+ENGINE  ?= $(shell docker info >/dev/null 2>&1 && echo docker || echo podman)
+DEVICE  ?= cpu
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+COMPOSE := .venv/compose
+
+.PHONY: help serve test check train export bench image train-image test-rules test-containers lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -36,6 +43,20 @@ export: $(DEV)/.ready  ## write an ONNX file: make export ARGS="CHECKPOINT --abo
 bench: $(DEV)/.ready  ## time the service against its bare parts on this machine
 	$(DEV)/bin/python -m benchmarks.latency $(ARGS)
 
+image:  ## build the service's image; DEVICE=gpu for the one with CUDA
+	BUILDAH_ISOLATION=chroot $(ENGINE) build -t localhost/solo-xray:$(DEVICE) -f docker/app.Dockerfile \
+	  --build-arg DEVICE=$(DEVICE) --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) .
+
+train-image:  ## build the image for training and export
+	BUILDAH_ISOLATION=chroot $(ENGINE) build -t localhost/solo-xray:train -f docker/train.Dockerfile \
+	  --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) .
+
+test-rules:  ## test the alert rules with promtool
+	cd docker/prometheus && promtool check config prometheus.yml && promtool test rules rules_test.yml
+
+test-containers: $(COMPOSE)/.ready  ## build the image, run the compose stack, try what it promises
+	$(PYTHON) tests/containers/prove.py $(COMPOSE)/bin/podman-compose $(ARGS)
+
 lock: $(DEV)/.ready  ## pin every group of pyproject.toml anew
 	for group in $(GROUPS); do \
 	  $(DEV)/bin/python -m uv pip compile pyproject.toml --group $$group --quiet \
@@ -44,6 +65,12 @@ lock: $(DEV)/.ready  ## pin every group of pyproject.toml anew
 	    --no-emit-find-links --no-header --no-annotate \
 	    --output-file requirements/$$group.txt || exit 1; \
 	done
+
+# Only podman needs it, as a program of its own; it is GPL-2.0 and in nothing that is shipped.
+$(COMPOSE)/.ready: Makefile
+	$(PYTHON) -m venv --clear $(COMPOSE)
+	$(COMPOSE)/bin/python -m pip install --quiet --disable-pip-version-check podman-compose==1.6.0
+	touch $@
 
 clean:  ## remove the environments
 	rm -rf .venv
