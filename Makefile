@@ -15,8 +15,11 @@ DEVICE  ?= cpu
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 COMPOSE := .venv/compose
+SUPPLY  := .venv/supply
+# No GPL, no LGPL, nothing unknown.
+PERMISSIVE := MIT;BSD;Apache;PSF;0BSD;Zlib;CC0
 
-.PHONY: help serve test check train export bench image train-image test-rules test-containers lock clean
+.PHONY: help serve test check train export bench image train-image test-rules test-containers licences sbom audit lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -57,6 +60,17 @@ test-rules:  ## test the alert rules with promtool
 test-containers: $(COMPOSE)/.ready  ## build the image, run the compose stack, try what it promises
 	$(PYTHON) tests/containers/prove.py $(COMPOSE)/bin/podman-compose $(ARGS)
 
+licences: $(SERVE)/.ready $(SUPPLY)/.ready  ## list the licences of what serves; fails for one that is not permissive
+	$(SUPPLY)/bin/pip-licenses --python $(SERVE)/bin/python --from=mixed --partial-match --allow-only='$(PERMISSIVE)'
+
+sbom: $(SERVE)/.ready $(SUPPLY)/.ready  ## write what serves as a bill of materials: sbom.json
+	$(SUPPLY)/bin/cyclonedx-py environment $(SERVE) --output-reproducible --output-file sbom.json
+
+audit: $(SUPPLY)/.ready  ## look the pins up in public advisories; needs the internet
+	for group in serve-cpu serve-gpu; do \
+	  $(SUPPLY)/bin/pip-audit --strict --disable-pip --require-hashes -r requirements/$$group.txt || exit 1; \
+	done
+
 lock: $(DEV)/.ready  ## pin every group of pyproject.toml anew
 	for group in $(GROUPS); do \
 	  $(DEV)/bin/python -m uv pip compile pyproject.toml --group $$group --quiet \
@@ -70,6 +84,12 @@ lock: $(DEV)/.ready  ## pin every group of pyproject.toml anew
 $(COMPOSE)/.ready: Makefile
 	$(PYTHON) -m venv --clear $(COMPOSE)
 	$(COMPOSE)/bin/python -m pip install --quiet --disable-pip-version-check podman-compose==1.6.0
+	touch $@
+
+$(SUPPLY)/.ready: Makefile
+	$(PYTHON) -m venv --clear $(SUPPLY)
+	$(SUPPLY)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  pip-licenses==5.5.5 cyclonedx-bom==7.5.0 pip-audit==2.10.1
 	touch $@
 
 clean:  ## remove the environments

@@ -8,6 +8,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,10 +57,8 @@ class Client:
     ) -> tuple[int, dict[str, Any]]:
         """Sends a request; returns the status and the answer's JSON."""
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
-        try:
+        with suppress(OSError):  # a refusal may come before the film was sent: read it all the same
             connection.request("POST" if body else "GET", path, body, headers)
-        except OSError:
-            pass  # a refusal may come before the film was sent, and is to be read all the same
         response = connection.getresponse()
         text = response.read()
         answer = json.loads(text) if text.startswith(b"{") else {"detail": text[:200].decode()}
@@ -130,10 +129,8 @@ def until(condition: Callable[[], bool], what: str, seconds: float = 120.0) -> N
     """
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        try:
+        with suppress(OSError, http.client.HTTPException):
             if condition():
                 return
-        except (OSError, http.client.HTTPException):
-            pass
         time.sleep(0.25)
     raise AssertionError(f"not within {seconds:g} s: {what}")
