@@ -19,7 +19,8 @@ COPY export export
 ENV PATH=/opt/solo/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    HOME=/tmp
+    HOME=/tmp \
+    ORT_DISABLE_TELEMETRY=1
 RUN python -m compileall -q model export \
  && python -m model.train --help >/dev/null \
  && python -m export --help >/dev/null
