@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,3 +77,24 @@ def test_without_usable_keys_it_does_not_start(tiny_model: Path, tmp_path: Path)
         ended = run_to_end(model=tiny_model, keys_file=keys_file)
         assert ended.returncode == 2
         assert ended.stderr.count("\n") == 1
+
+
+def refused(service: ServiceProcess, headers: bytes, body: bytes) -> bytes:
+    """Sends all of a request before it reads a byte of the answer, as simple clients do."""
+    address = httpx.URL(service.url)
+    head = b"POST /segment HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 8000000\r\n"
+    with socket.create_connection((address.host, address.port or 80), timeout=30) as connection:
+        connection.sendall(head + headers + b"\r\n")
+        connection.sendall(body)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def test_a_refusal_is_read_by_a_client_that_is_still_sending(closed: ServiceProcess) -> None:
+    answer = refused(closed, b"", bytes(8_000_000))
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert b"problem:unauthorized" in answer
+
+
+def test_a_client_that_asks_whether_to_send_is_told_not_to(closed: ServiceProcess) -> None:
+    answer = refused(closed, b"expect: 100-continue\r\n", b"")
+    assert answer.startswith(b"HTTP/1.1 401 ")
