@@ -180,7 +180,9 @@ def check_loss(stack: Stack, proof: Proof, client: Client) -> None:
     }
     in_flight = len(failed) <= CLIENTS and all(outcome.started < killed for outcome in failed)
     proof("at most requests in flight on it failed, of 16 clients", in_flight, len(failed))
-    proof("and each a clear status", 0 not in statuses, statuses or "no failure")
+    # HAProxy 2.6 says nothing to a client that is still sending its film when the replica ends.
+    proof("each with 502, or a closed connection while still sending (0)",
+          statuses.keys() <= {0, 502}, statuses)  # fmt: skip
     proof("the other replica answered all that came after", True, load.answered(since=killed))
     until(lambda: value('sum(up{job="solo"})') == 1, "Prometheus misses the replica")
     proof("Prometheus shows the gap", True)
