@@ -9,7 +9,17 @@ TORCH_BRINGS := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-c
   nvidia-cufile nvidia-curand nvidia-cusolver nvidia-cusparse nvidia-cusparselt-cu13 \
   nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
 
-.PHONY: help serve test fuzz check train export bench peers lock clean
+# Containers: docker, or podman where there is no docker.
+ENGINE  ?= $(shell docker info >/dev/null 2>&1 && echo docker || echo podman)
+DEVICE  ?= cpu
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+COMPOSE := .venv/compose
+SUPPLY  := .venv/supply
+# No GPL, no LGPL, nothing unknown.
+PERMISSIVE := MIT;BSD;Apache;PSF;0BSD;Zlib;CC0
+
+.PHONY: help serve test fuzz check train export bench peers image train-image test-rules test-containers licences sbom audit lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -42,6 +52,31 @@ bench: $(DEV)/.ready  ## time the service against its bare parts on this machine
 peers: $(DEV)/.ready  ## compare with model servers on a simulated accelerator
 	$(DEV)/bin/python -m benchmarks.simulated $(ARGS)
 
+image:  ## build the service's image; DEVICE=gpu for the one with CUDA
+	BUILDAH_ISOLATION=chroot $(ENGINE) build -t localhost/solo-xray:$(DEVICE) -f docker/app.Dockerfile \
+	  --build-arg DEVICE=$(DEVICE) --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) .
+
+train-image:  ## build the image for training and export
+	BUILDAH_ISOLATION=chroot $(ENGINE) build -t localhost/solo-xray:train -f docker/train.Dockerfile \
+	  --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) .
+
+test-rules:  ## test the alert rules with promtool
+	cd docker/prometheus && promtool check config prometheus.yml && promtool test rules rules_test.yml
+
+test-containers: $(COMPOSE)/.ready  ## build the image, run the compose stack, try what it promises
+	$(PYTHON) tests/containers/prove.py $(COMPOSE)/bin/podman-compose $(ARGS)
+
+licences: $(SERVE)/.ready $(SUPPLY)/.ready  ## list the licences of what serves; fails for one that is not permissive
+	$(SUPPLY)/bin/pip-licenses --python $(SERVE)/bin/python --from=mixed --partial-match --allow-only='$(PERMISSIVE)'
+
+sbom: $(SERVE)/.ready $(SUPPLY)/.ready  ## write what serves as a bill of materials: sbom.json
+	$(SUPPLY)/bin/cyclonedx-py environment $(SERVE) --output-reproducible --output-file sbom.json
+
+audit: $(SUPPLY)/.ready  ## look the pins up in public advisories; needs the internet
+	for group in serve-cpu serve-gpu; do \
+	  $(SUPPLY)/bin/pip-audit --strict --disable-pip --require-hashes -r requirements/$$group.txt || exit 1; \
+	done
+
 lock: $(DEV)/.ready  ## pin every group of pyproject.toml anew
 	for group in $(GROUPS); do \
 	  $(DEV)/bin/python -m uv pip compile pyproject.toml --group $$group --quiet \
@@ -50,6 +85,18 @@ lock: $(DEV)/.ready  ## pin every group of pyproject.toml anew
 	    --no-emit-find-links --no-header --no-annotate \
 	    --output-file requirements/$$group.txt || exit 1; \
 	done
+
+# Only podman needs it, as a program of its own; it is GPL-2.0 and in nothing that is shipped.
+$(COMPOSE)/.ready: Makefile
+	$(PYTHON) -m venv --clear $(COMPOSE)
+	$(COMPOSE)/bin/python -m pip install --quiet --disable-pip-version-check podman-compose==1.6.0
+	touch $@
+
+$(SUPPLY)/.ready: Makefile
+	$(PYTHON) -m venv --clear $(SUPPLY)
+	$(SUPPLY)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  pip-licenses==5.5.5 cyclonedx-bom==7.5.0 pip-audit==2.10.1
+	touch $@
 
 clean:  ## remove the environments
 	rm -rf .venv

@@ -18,6 +18,7 @@ class ServiceError(Exception):
         kind: last part of the problem's `type`; clients may rely on it.
         title: what all errors of the kind have in common.
         retry_after_seconds: when it is worth trying again; None where it is not.
+        challenge: the WWW-Authenticate header; None where no credentials would help.
         detail: a sentence on this occurrence.
     """
 
@@ -25,6 +26,7 @@ class ServiceError(Exception):
     kind: ClassVar[str] = "internal"
     title: ClassVar[str] = "The service failed"
     retry_after_seconds: int | None = None
+    challenge: ClassVar[str | None] = None
 
     def __init__(self, detail: str, retry_after_seconds: int | None = None) -> None:
         super().__init__(detail)
@@ -70,6 +72,15 @@ class DecoderCrashedError(MalformedError):
 
     kind = "decoder-crashed"
     title = "The file broke its decoder"
+
+
+class UnauthorizedError(ServiceError):
+    """No key, or one that is not known."""
+
+    status = 401
+    kind = "unauthorized"
+    title = "A key is needed"
+    challenge = 'Bearer realm="solo-xray"'
 
 
 class BodyTooLargeError(ServiceError):

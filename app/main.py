@@ -9,10 +9,12 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
+from app.gate import KeyMiddleware
 from app.handlers import add_handlers
 from app.inference import Engine, ModelError, OnnxEngine
 from app.isolation.pool import FilmDecoder
 from app.journal import configure_logging, quieten_decoders
+from app.keys import Keys, KeysError
 from app.middleware import ObservingMiddleware
 from app.routes import PATHS, router
 from app.server import run_server
@@ -38,6 +40,7 @@ def create_app(
 
     Raises:
         ModelError: if the model cannot be served.
+        KeysError: if there is a file of keys that cannot be used.
     """
     quieten_decoders()
 
@@ -49,7 +52,13 @@ def create_app(
 
 
 def application(service: Service) -> FastAPI:
-    """Makes the application around a service."""
+    """Makes the application around a service.
+
+    Raises:
+        KeysError: if there is a file of keys that cannot be used.
+    """
+    settings = service.settings
+    keys = Keys.read(settings.keys_file) if settings.keys_file else None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -69,6 +78,9 @@ def application(service: Service) -> FastAPI:
     app.state.service = service
     app.include_router(router)
     add_handlers(app, service.metrics)
+    if keys is not None:
+        app.add_middleware(KeyMiddleware, keys=keys, metrics=service.metrics)
+    # Added last, so that it surrounds the gate too.
     app.add_middleware(ObservingMiddleware, metrics=service.metrics, routes=PATHS)
     return app
 
@@ -77,14 +89,14 @@ def main() -> int:
     """Runs the service until a signal comes.
 
     Returns:
-        The exit code: 0 after a clean stop, 2 for a setting or a model that cannot be used, 1 for
-        a model that failed while starting.
+        The exit code: 0 after a clean stop, 2 for a setting, a model or a file of keys that
+        cannot be used, 1 for a model that failed while starting.
     """
     try:
         settings = Settings.from_environment()
         configure_logging()
         app = create_app(settings)
-    except (SettingsError, ModelError) as error:
+    except (SettingsError, KeysError, ModelError) as error:
         print(f"solo-xray: {error}", file=sys.stderr)  # noqa: T201
         return 2
     fatal = run_server(app, app.state.service, settings)

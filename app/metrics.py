@@ -26,7 +26,7 @@ class Metrics:
         registry: where they live; one for each service, so that two in one process do not meet.
         engine: names the model, its classes and its batch sizes.
         routes: the paths that are told apart; everything else counts as `other`.
-        queue_limit: a help text says it.
+        queue_limit: told beside the depth of the queue, so that an alert can compare them.
     """
 
     def __init__(
@@ -63,9 +63,10 @@ class Metrics:
             self._releases.labels(reason)
         self.queue_depth = Gauge(
             "solo_queue_depth",
-            f"Images waiting for the model, those being decoded included; at most {queue_limit}",
+            "Images waiting for the model, those being decoded included",
             registry=registry,
         )
+        Gauge("solo_queue_limit", "Most images that may wait", registry=registry).set(queue_limit)
         self._rejected = Counter(
             "solo_rejected_total",
             "Images and requests without an answer, by the kind of problem",

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 import re
+from contextlib import suppress
 from time import perf_counter
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -17,6 +18,8 @@ from app.metrics import OTHER_ROUTE, Metrics
 from app.problems import problem_response
 from app.record import RECORD, RequestRecord
 
+# How long a refusal waits for the rest of a request that nobody will read.
+_REST_SECONDS = 30.0
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _logger = logging.getLogger("app.requests")
 
@@ -44,14 +47,17 @@ class ObservingMiddleware:
         record = RequestRecord(_request_id(Headers(scope=scope)))
         scope.setdefault("state", {})[RECORD] = record
 
+        body = _Body(receive, Headers(scope=scope))
+
         async def observed_receive() -> Message:
-            message = await receive()
+            message = await body.receive()
             record.received_bytes += len(message.get("body", b""))
             return message
 
         async def observed_send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
+                await body.discard_rest()
                 MutableHeaders(scope=message)["x-request-id"] = record.request_id
             await send(message)
 
@@ -67,6 +73,7 @@ class ObservingMiddleware:
             _logger.exception("a request failed unexpectedly")
             await answer(ServiceError("the service failed; the request id leads to its log"))
         except asyncio.CancelledError:  # the server's time to drain is up
+            body.awaited = False
             await answer(DrainingError("the service stopped before the request was answered"))
             raise
         finally:
@@ -85,10 +92,47 @@ class ObservingMiddleware:
             route=route,
             status=record.status,
             error=record.error,
+            key=record.key,
             bytes=record.received_bytes,
             seconds=round(seconds, 6),
             images=record.images,
         )
+
+
+class _Body:
+    """A request's body on its way in.
+
+    An answer that overtakes the body, a refusal, is lost where the connection is closed after it:
+    the client is still sending, is reset, and never reads why. So what is left is read before the
+    answer is sent, and forgotten.
+
+    Args:
+        receive: where it comes from.
+        headers: of the request.
+
+    Attributes:
+        awaited: whether there is a rest that is worth waiting for. A client that asked whether it
+            may send is told, and sends nothing.
+    """
+
+    def __init__(self, receive: Receive, headers: Headers) -> None:
+        self._receive = receive
+        self._asks_first = headers.get("expect", "").lower() == "100-continue"
+        self.awaited = "content-length" in headers or "transfer-encoding" in headers
+
+    async def receive(self) -> Message:
+        """The next part of it."""
+        self._asks_first = False
+        message = await self._receive()
+        self.awaited &= message["type"] == "http.request" and message.get("more_body", False)
+        return message
+
+    async def discard_rest(self) -> None:
+        """Reads what is left, within bounds of time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_REST_SECONDS):
+                while self.awaited and not self._asks_first:
+                    await self.receive()
 
 
 def _request_id(headers: Headers) -> str:

@@ -15,7 +15,7 @@ PROBLEM_TYPE: Final = "application/problem+json"
 def problem_response(
     error: ServiceError, request_id: str, details: ProblemDetails | None = None
 ) -> Response:
-    """An error as a response, with Retry-After where it is worth trying again.
+    """An error as a response, with Retry-After or WWW-Authenticate where one of them helps.
 
     Args:
         error: says status and headers.
@@ -26,4 +26,6 @@ def problem_response(
     headers = {}
     if error.retry_after_seconds is not None:
         headers["retry-after"] = str(error.retry_after_seconds)
+    if error.challenge is not None:
+        headers["www-authenticate"] = error.challenge
     return Response(body.model_dump_json(), error.status, headers, PROBLEM_TYPE)

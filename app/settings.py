@@ -27,6 +27,7 @@ class Settings(BaseSettings):
         host: address to listen on.
         port: TCP port to listen on.
         model: ONNX file written by `python -m export`.
+        keys_file: the keys that are accepted (`app.keys`); None lets everybody in.
         provider: what computes; `auto` takes CUDA where it really activates, else the CPU.
         max_batch: most images that share one run of the model; every size up to it is warmed.
         queue_limit: most images that may wait for the model, those being decoded included.
@@ -47,6 +48,7 @@ class Settings(BaseSettings):
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65_535)] = 8000
     model: Path = Path("model/zoo/cxr-lungs.onnx")
+    keys_file: Path | None = None
     provider: Provider = "auto"
     max_batch: Annotated[int, Field(ge=1, le=64)] = 8
     queue_limit: Annotated[int, Field(ge=1, le=10_000)] = 64

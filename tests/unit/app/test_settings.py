@@ -27,6 +27,7 @@ def test_the_environment_sets_every_field(monkeypatch: pytest.MonkeyPatch) -> No
         "HOST": "0.0.0.0",  # noqa: S104 (a setting like any other)
         "PORT": "9000",
         "MODEL": "m.onnx",
+        "KEYS_FILE": "keys",
         "PROVIDER": "cuda",
         "MAX_BATCH": "3",
         "QUEUE_LIMIT": "5",
@@ -43,7 +44,7 @@ def test_the_environment_sets_every_field(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setenv(f"SOLO_{name}", value)
     found = Settings.from_environment().model_dump()
     assert {name.upper() for name in found} == set(values)
-    assert found["model"] == Path("m.onnx")
+    assert (found["model"], found["keys_file"]) == (Path("m.onnx"), Path("keys"))
     assert (found["deadline_seconds"], found["queue_limit"]) == (0.5, 5)
 
 

@@ -1,0 +1,53 @@
+"""Lets in only who shows a key, before anything of a request is read."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.errors import UnauthorizedError
+from app.keys import Keys
+from app.metrics import Metrics
+from app.problems import problem_response
+from app.record import RECORD, RequestRecord
+
+# For probes and for Prometheus, which come from the inner network; everything else is closed, what
+# a later version adds included.
+OPEN_PATHS: Final = frozenset({"/healthz/live", "/healthz/ready", "/metrics"})
+
+
+class KeyMiddleware:
+    """Answers 401 to requests without a known bearer key (RFC 6750 section 2.1).
+
+    Args:
+        app: the application within.
+        keys: those that are accepted.
+        metrics: told of every refusal.
+    """
+
+    def __init__(self, app: ASGIApp, keys: Keys, metrics: Metrics) -> None:
+        self._app = app
+        self._keys = keys
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one request; its record learns whose key it had."""
+        if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
+            await self._app(scope, receive, send)
+            return
+        record: RequestRecord = scope["state"][RECORD]
+        scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
+        record.key = self._keys.name_of(key.strip()) if scheme.lower() == "bearer" else None
+        if record.key is not None:
+            await self._app(scope, receive, send)
+            return
+        error = UnauthorizedError(
+            "this service asks for a key, as in 'Authorization: Bearer KEY'"
+            if not scheme
+            else "the key is not known"
+        )
+        record.error = error.kind
+        self._metrics.count_rejected(error.kind)
+        await problem_response(error, record.request_id)(scope, receive, send)

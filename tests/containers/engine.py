@@ -1,0 +1,130 @@
+"""Docker or podman, whichever works here, behind the few commands that both have."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+COMMAND_SECONDS = 900
+
+
+class CannotRunError(Exception):
+    """What is missing here; nothing was tried."""
+
+
+class CommandError(AssertionError):
+    """A command that failed, with what it wrote."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A container engine.
+
+    Attributes:
+        name: `docker` or `podman`.
+        compose: the command that reads compose files.
+    """
+
+    name: str
+    compose: tuple[str, ...]
+
+    def __call__(self, *arguments: str) -> str:
+        """Runs a command of the engine; returns what it wrote to standard output."""
+        return run([self.name, *arguments])
+
+    def inspect(self, kind: str, name: str, template: str) -> str:
+        """A field of an image or a container."""
+        return self(kind, "inspect", "--format", template, name).strip()
+
+    def require(self, image: str) -> None:
+        """Takes an image that is here, or pulls it.
+
+        Raises:
+            CannotRunError: if neither works.
+        """
+        try:
+            self("image", "inspect", image)
+        except CommandError:
+            try:
+                self("pull", "--quiet", image)
+            except CommandError as error:
+                raise CannotRunError(f"{image} is not here and cannot be pulled") from error
+
+
+def find_engine(compose: str) -> Engine:
+    """The engine that answers.
+
+    Args:
+        compose: podman's compose command, which is a program of its own.
+
+    Raises:
+        CannotRunError: if there is none.
+    """
+    for name, command in (("docker", ("docker", "compose")), ("podman", (compose,))):
+        if not shutil.which(name) or not shutil.which(command[0]):
+            continue
+        try:
+            run([name, "info"])
+            run([*command, "version"])
+        except CommandError:
+            continue
+        return Engine(name, command)
+    raise CannotRunError("neither docker with compose nor podman with podman-compose works here")
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The containers of a compose project.
+
+    Attributes:
+        engine: what runs them.
+        project: its name.
+        environment: what the compose files take from the environment.
+    """
+
+    engine: Engine
+    project: str
+    environment: Mapping[str, str]
+
+    def compose(self, *arguments: str) -> str:
+        """Runs a command of compose."""
+        return run([*self.engine.compose, "-p", self.project, *arguments], self.environment)
+
+    def containers(self, service: str) -> list[str]:
+        """Names of a service's containers, running or not, in order."""
+        labels = (f"project={self.project}", f"service={service}")
+        filters = [
+            part for one in labels for part in ("--filter", f"label=com.docker.compose.{one}")
+        ]
+        return sorted(self.engine("ps", "--all", *filters, "--format", "{{.Names}}").split())
+
+    def python(self, container: str, program: str) -> dict[str, object]:
+        """What a program run within a container prints as JSON."""
+        answer = json.loads(self.engine("exec", container, "python", "-c", program))
+        assert isinstance(answer, dict)
+        return answer
+
+
+def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+    """Runs a command; returns its standard output.
+
+    Raises:
+        CommandError: if it fails.
+    """
+    done = subprocess.run(
+        command,
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=COMMAND_SECONDS,
+    )
+    if done.returncode != 0:
+        raise CommandError(f"{' '.join(command)}: {done.stderr[-2000:] or done.stdout[-2000:]}")
+    return done.stdout

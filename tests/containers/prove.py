@@ -1,0 +1,263 @@
+"""Builds the CPU image, runs the compose stack and tries what docs/operations.md promises of it.
+
+    make test-containers
+
+Needs docker with compose, or podman with podman-compose; openssl; and no Python library at all, so
+that it runs from a clean clone. With --or-skip it says what is missing and counts as passed.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import sys
+import tempfile
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from tests.containers.engine import CannotRunError, Engine, Stack, find_engine, run  # noqa: E402
+from tests.containers.load import Client, Load, until  # noqa: E402
+
+IMAGE = "localhost/solo-xray:cpu"
+FILM = (ROOT / "examples" / "chest.dcm").read_bytes()
+MOST_BYTES_OVER_BASE = 500_000_000
+CLIENTS = 16
+HTTP_PORT, TLS_PORT, PROMETHEUS_PORT = 18080, 18443, 19090
+
+_CONFINEMENT = """
+import json, os, pathlib
+def refused(path):
+    try: pathlib.Path(path, "probe").write_text("x")
+    except OSError: return True
+status = dict(l.split(":", 1) for l in open("/proc/self/status").read().splitlines())
+print(json.dumps({
+  "uid": os.getuid(), "capabilities": int(status["CapEff"], 16) | int(status["CapBnd"], 16),
+  "no_new_privileges": int(status["NoNewPrivs"]),
+  "writable": [p for p in ("/", "/solo", "/opt/solo", "/models", "/usr") if not refused(p)],
+  "tmp_bytes": os.statvfs("/tmp").f_blocks * os.statvfs("/tmp").f_frsize,
+  "tmp_files": os.listdir("/tmp"),
+  "ways_out": sum(l.split()[1] == "00000000" for l in open("/proc/net/route").readlines()[1:]),
+}))
+"""
+
+
+class Proof:
+    """Promises, each printed when it was seen to hold."""
+
+    def __init__(self) -> None:
+        self.kept = 0
+
+    def __call__(self, promise: str, holds: bool, seen: object = "") -> None:
+        """Notes a promise.
+
+        Raises:
+            AssertionError: if it does not hold.
+        """
+        shown = f" ({seen})" if seen != "" else ""
+        if not holds:
+            raise AssertionError(f"{promise}{shown}")
+        self.kept += 1
+        print(f"ok    {promise}{shown}", flush=True)
+
+
+def check_image(engine: Engine, proof: Proof, base: str) -> None:
+    """What the image is and is not."""
+    size, base_size = (int(engine.inspect("image", name, "{{.Size}}")) for name in (IMAGE, base))
+    over = size - base_size
+    proof("the image is at most 500 MB over its base", over <= MOST_BYTES_OVER_BASE,
+          f"{over / 1e6:.0f} MB")  # fmt: skip
+    labels = json.loads(engine.inspect("image", IMAGE, "{{json .Config.Labels}}"))
+    commit = run(["git", "rev-parse", "HEAD"]).strip()
+    named = labels["org.opencontainers.image.revision"]
+    proof("its label has the commit", named == commit, commit[:12])
+    version = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.M)
+    found = labels["org.opencontainers.image.version"]
+    proof("and the version", version is not None and found == version[1], found)
+    program = "import importlib.util as u; print([*filter(u.find_spec, ('torch', 'onnx', 'pip'))])"
+    found = engine("run", "--rm", "--network", "none", IMAGE, "python", "-c", program).strip()
+    proof("torch cannot be imported in it", found == "[]")
+
+
+@contextmanager
+def secrets(engine: Engine) -> Iterator[tuple[Path, str]]:
+    """A folder with a certificate and a file of keys, and the key."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+             "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
+             "subjectAltName=DNS:localhost", "-keyout", f"{folder}/private.pem",
+             "-out", f"{folder}/certificate.pem"])  # fmt: skip
+        parts = [(folder / part).read_text() for part in ("certificate.pem", "private.pem")]
+        (folder / "tls.pem").write_text("".join(parts))
+        made = engine("run", "--rm", "--network", "none", IMAGE, "sh", "-c",
+                      "python -m app.keys proof 2>&1")  # fmt: skip
+        line = next(line for line in made.splitlines() if line.startswith("proof "))
+        (folder / "keys").write_text(f"{line}\n")
+        yield folder, next(line for line in made.splitlines() if not line.startswith("proof "))
+
+
+def prometheus(expression: str) -> list[dict[str, Any]]:
+    """The series that answer a query."""
+    query = urllib.parse.urlencode({"query": expression})
+    url = f"http://localhost:{PROMETHEUS_PORT}/api/v1/query?{query}"
+    with urllib.request.urlopen(url, timeout=10) as response:
+        series: list[dict[str, Any]] = json.load(response)["data"]["result"]
+    return series
+
+
+def value(expression: str) -> float:
+    """The value of a query's only series; 0 if there is none."""
+    series = prometheus(expression)
+    return float(series[0]["value"][1]) if series else 0.0
+
+
+def check_answers(proof: Proof, client: Client) -> None:
+    """What callers get."""
+    status, answer = client.once("/segment", FILM)
+    labels = [instance["label"] for instance in answer["images"][0]["instances"]]
+    proof("a film with a key gets its masks over TLS", (status, labels) == (200, ["lung"] * 2))
+    for key, what in ((None, "no key"), ("x" * 43, "a wrong key")):
+        status, answer = Client(client.port, client.certificate, key).once("/segment", FILM)
+        proof(f"a film with {what} gets 401", status == 401, answer["detail"])
+    plain = http.client.HTTPConnection("localhost", HTTP_PORT, timeout=30)
+    status, answer = client.ask(plain, "/segment", b"film")
+    proof("plain HTTP is refused, as configured", status == 403, answer["detail"])
+    status, _ = client.once("/metrics")
+    proof("the balancer hides the replicas' metrics", status == 404)
+
+
+def check_confinement(stack: Stack, proof: Proof) -> None:
+    """What a replica may do."""
+    seen = stack.python(stack.containers("cpu")[0], _CONFINEMENT)
+    proof("a replica's user is not root", seen["uid"] == 10001, f"uid {seen['uid']}")
+    proof("it has no capabilities", seen["capabilities"] == 0)
+    proof("nor can it gain any", seen["no_new_privileges"] == 1)
+    proof("its root is read-only", seen["writable"] == [])
+    proof("its /tmp is in memory, at most 16 MiB, and empty after a film",
+          (seen["tmp_bytes"], seen["tmp_files"]) == (16 * 2**20, []))  # fmt: skip
+    proof("its network has no way out", seen["ways_out"] == 0)
+
+
+def check_metrics(proof: Proof) -> None:
+    """What Prometheus sees."""
+    answered = 'sum(solo_requests_total{route="/segment",code="200"})'
+    until(lambda: value(answered) >= 1, "Prometheus counts the film")
+    proof("Prometheus has the solo_ metrics of both replicas", value("count(solo_ready)") == 2)
+    proof("and the balancer's", value('up{job="balancer"}') == 1)
+    url = f"http://localhost:{PROMETHEUS_PORT}/api/v1/rules"
+    with urllib.request.urlopen(url, timeout=10) as response:
+        groups = json.load(response)["data"]["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    proof("its rules are loaded and sound", all(r["health"] != "err" for r in rules), len(rules))
+
+
+def check_loss(stack: Stack, proof: Proof, client: Client) -> None:
+    """A replica is killed while clients wait for it."""
+    load = Load(client, FILM)
+    load.start(CLIENTS)
+    try:
+        until(lambda: load.answered() >= CLIENTS, "the clients are answered")
+        victim = stack.containers("cpu")[0]
+        # Failures of requests sent until the engine has done it are failures in flight.
+        stack.engine("kill", victim)
+        killed = time.monotonic()
+        until(lambda: load.answered(since=killed) >= CLIENTS, "the other replica answers")
+    finally:
+        load.stop()
+    failed = [outcome for outcome in load.outcomes if outcome.status != 200]
+    statuses = {
+        status: sum(o.status == status for o in failed) for status in {o.status for o in failed}
+    }
+    in_flight = len(failed) <= CLIENTS and all(outcome.started < killed for outcome in failed)
+    proof("at most requests in flight on it failed, of 16 clients", in_flight, len(failed))
+    # HAProxy 2.6 says nothing to a client that is still sending its film when the replica ends.
+    proof("each with 502, or a closed connection while still sending (0)",
+          statuses.keys() <= {0, 502}, statuses)  # fmt: skip
+    proof("the other replica answered all that came after", True, load.answered(since=killed))
+    until(lambda: value('sum(up{job="solo"})') == 1, "Prometheus misses the replica")
+    proof("Prometheus shows the gap", True)
+    stack.engine("start", victim)
+    until(lambda: value("sum(solo_ready)") == 2, "the replica is back")
+    proof("started again, it takes part again", True)
+
+
+def check_end(stack: Stack, proof: Proof) -> None:
+    """Replicas end well when they are told to."""
+    for name in stack.containers("cpu"):
+        stack.engine("stop", "--time", "30", name)
+    codes = [
+        stack.engine.inspect("container", n, "{{.State.ExitCode}}") for n in stack.containers("cpu")
+    ]
+    proof("told to stop, replicas end with exit code 0", set(codes) == {"0"})
+
+
+def prove(engine: Engine, proof: Proof) -> None:
+    """Tries everything, and takes down what it started."""
+    images = dict(re.findall(r"^(\w+_IMAGE)=(\S+)$", (ROOT / ".env").read_text(), re.M))
+    for image in ("PYTHON_IMAGE", "HAPROXY_IMAGE", "PROMETHEUS_IMAGE"):
+        engine.require(images[image])
+    # podman would keep a copy of everything for each step; docker does not know the variable.
+    run(["make", "image", f"ENGINE={engine.name}"], {"BUILDAH_LAYERS": "false"})
+    check_image(engine, proof, images["PYTHON_IMAGE"])
+    for name, command in (
+        ("HAPROXY_IMAGE", "haproxy -v"),
+        ("PROMETHEUS_IMAGE", "prometheus --version"),
+    ):
+        shell = ("--network", "none", "--entrypoint", "sh", images[name], "-c")
+        said = engine("run", "--rm", *shell, f"{command} 2>&1")
+        print(f"      {images[name]} is {said.splitlines()[0]}", flush=True)
+    with secrets(engine) as (folder, key):
+        stack = Stack(engine, "solo-xray-proof", {
+            "COMPOSE_FILE": "docker-compose.yml:docker-compose.secure.yml",
+            "COMPOSE_PROFILES": "cpu", "REPLICAS": "2", "CPUS": "0.5",
+            "ADDRESS": "127.0.0.1", "TLS_ADDRESS": "127.0.0.1", "HTTP_PORT": str(HTTP_PORT),
+            "HTTPS_PORT": str(TLS_PORT), "PROMETHEUS_PORT": str(PROMETHEUS_PORT),
+            "KEYS_FILE": f"{folder}/keys", "TLS_FILE": f"{folder}/tls.pem",
+        })  # fmt: skip
+        client = Client(TLS_PORT, folder / "certificate.pem", key)
+        steps: list[Callable[[], None]] = [
+            lambda: check_answers(proof, client),
+            lambda: check_confinement(stack, proof),
+            lambda: check_metrics(proof),
+            lambda: check_loss(stack, proof, client),
+            lambda: check_end(stack, proof),
+        ]
+        try:
+            stack.compose("up", "-d", "cpu", "balancer", "prometheus")
+            until(lambda: client.once("/healthz/ready")[0] == 200, "a replica is ready")
+            until(lambda: value("sum(solo_ready)") == 2, "Prometheus sees both replicas ready")
+            proof("the stack is up", True)
+            for step in steps:
+                step()
+        finally:
+            stack.compose("down", "--volumes")
+    proof("and taken down again", stack.containers("cpu") == [])
+
+
+def main(arguments: list[str]) -> int:
+    """Command line: COMPOSE [--or-skip]; returns the exit code."""
+    proof = Proof()
+    try:
+        prove(find_engine(arguments[0]), proof)
+    except CannotRunError as reason:
+        print(f"skipped: {reason}")
+        return 0 if "--or-skip" in arguments else 1
+    except AssertionError as broken:
+        print(f"FAIL  {broken}\n{proof.kept} passed, 1 failed")
+        return 1
+    print(f"{proof.kept} passed, 0 failed")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

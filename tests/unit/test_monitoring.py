@@ -1,0 +1,129 @@
+"""What the alerts and the dashboard ask for exists, and the compose files know every setting."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from app.metrics import Metrics
+from app.routes import PATHS
+from app.settings import Settings
+from tests.support.engines import FakeEngine
+
+ROOT = Path(__file__).parents[2]
+RULES = ROOT / "docker" / "prometheus" / "rules.yml"
+DASHBOARD = json.loads((ROOT / "docker" / "grafana" / "solo-xray.json").read_text())
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+
+# Prometheus adds these; the provider is the model's, and this one is made of Python.
+FOREIGN_LABELS = {"device", "instance", "job", "provider"}
+
+
+def dashboard_expressions() -> Iterator[str]:
+    for panel in DASHBOARD["panels"]:
+        yield from (target["expr"] for target in panel["targets"])
+
+
+def served() -> dict[str, list[dict[str, str]]]:
+    """Every sample name that the service exposes, with the label sets it has from the start."""
+    registry = CollectorRegistry()
+    Metrics(registry, FakeEngine(), PATHS, 64)
+    samples: dict[str, list[dict[str, str]]] = {}
+    for family in registry.collect():
+        for sample in family.samples:
+            samples.setdefault(sample.name, []).append(sample.labels)
+    return samples
+
+
+def asked() -> list[str]:
+    """The rules, whole, and each of the dashboard's expressions."""
+    return [RULES.read_text(), *dashboard_expressions()]
+
+
+def test_every_metric_that_is_asked_for_is_served() -> None:
+    names = {name for text in asked() for name in re.findall(r"\bsolo_[a-z_]+", text)}
+    assert len(names) > 8
+    assert names <= set(served())
+
+
+def test_every_label_that_is_asked_for_is_served() -> None:
+    samples = served()
+    checked = 0
+    for text in asked():
+        for name, matchers in re.findall(r"\b(solo_[a-z_]+)\{([^}]*)\}", text):
+            for label, value in re.findall(r'(\w+)="([^"]*)"', matchers):
+                if label not in FOREIGN_LABELS:
+                    assert any(found.get(label) == value for found in samples[name]), (name, value)
+                    checked += 1
+    assert checked > 10
+
+
+def test_the_dashboard_needs_no_edits() -> None:
+    """It names the data source that is provisioned, and nothing that is to be filled in."""
+    provisioned = ROOT / "docker" / "grafana" / "provisioning" / "datasources" / "prometheus.yml"
+    assert "uid: prometheus\n" in provisioned.read_text()
+    panels: list[dict[str, Any]] = DASHBOARD["panels"]
+    for panel in panels:
+        assert panel["datasource"] == {"type": "prometheus", "uid": "prometheus"}
+        assert panel["targets"]
+    assert "__inputs" not in DASHBOARD
+    assert len({panel["id"] for panel in panels}) == len(panels)
+
+
+def test_panels_do_not_overlap() -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in DASHBOARD["panels"]:
+        place = panel["gridPos"]
+        cells = {
+            (row, column)
+            for row in range(place["y"], place["y"] + place["h"])
+            for column in range(place["x"], place["x"] + place["w"])
+        }
+        assert place["x"] + place["w"] <= 24
+        assert not cells & taken
+        taken |= cells
+
+
+def test_promtool_reads_the_dashboard_and_the_rules(tmp_path: Path) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed")
+    expressions = [text.replace("$__rate_interval", "1m") for text in dashboard_expressions()]
+    rules = [{"record": f"panel:{n}", "expr": text} for n, text in enumerate(expressions)]
+    panels = tmp_path / "panels.yml"
+    panels.write_text(json.dumps({"groups": [{"name": "panels", "rules": rules}]}))
+    for arguments in (
+        ["check", "rules", str(panels)],
+        ["test", "rules", str(RULES.with_name("rules_test.yml"))],
+    ):
+        done = subprocess.run([promtool, *arguments], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_has_a_test_and_says_what_to_do() -> None:
+    alerts = set(re.findall(r"- alert: (\w+)", RULES.read_text()))
+    assert len(alerts) > 8
+    tested = set(re.findall(r"alertname: (\w+)", RULES.with_name("rules_test.yml").read_text()))
+    assert alerts == tested
+    assert alerts == set(re.findall(r"^\| `(Solo\w+)` \|", OPERATIONS, re.M))
+
+
+def test_the_compose_files_hand_on_every_setting() -> None:
+    files = [ROOT / "docker-compose.yml", ROOT / "docker-compose.secure.yml"]
+    named = {name for file in files for name in re.findall(r"(SOLO_[A-Z_]+):", file.read_text())}
+    settings = {f"SOLO_{name.upper()}" for name in Settings.model_fields}
+    assert settings - {"SOLO_PORT"} == named
+
+
+def test_operations_has_every_setting_with_its_default() -> None:
+    for name, field in Settings.model_fields.items():
+        default = "none" if field.default is None else field.default
+        assert f"| `SOLO_{name.upper()}` | `{default}` |" in OPERATIONS
