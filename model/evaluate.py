@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -61,16 +62,25 @@ def predict(segmenter: Segmenter, data: CocoDataset) -> Iterator[Prediction]:
         yield record, instances, letterbox.restore(instances, config.mask_threshold)
 
 
-def cross_validate(segmenters: list[Segmenter], data: CocoDataset) -> Iterator[Prediction]:
-    """The instances in each film, by the network that was trained without its patient.
+def cross_validate(
+    segmenters: list[Segmenter], data: CocoDataset, folds: int
+) -> tuple[CocoDataset, Iterator[Prediction]]:
+    """The films of the first folds, each answered by the network trained without its patient.
 
     Args:
-        segmenters: one for each fold, in order; the k-th was trained with `--fold k`.
+        segmenters: the k-th was trained with `--fold k --folds folds`; the last ones may be absent.
         data: all films.
+        folds: how many the patients were dealt out to.
+
+    Raises:
+        ValueError: if there are more networks than folds, or `split_by_patient` refuses.
     """
-    for fold, segmenter in enumerate(segmenters):
-        _, held_out = split_by_patient(data, fold, len(segmenters))
-        yield from predict(segmenter, held_out)
+    if len(segmenters) > folds:
+        raise ValueError(f"there are {len(segmenters)} networks for {folds} folds")
+    held_out = [split_by_patient(data, fold, folds)[1] for fold in range(len(segmenters))]
+    films = data.subset(tuple(record for part in held_out for record in part.images))
+    predictions = map(predict, segmenters, held_out)
+    return films, chain.from_iterable(predictions)
 
 
 def measure(
@@ -112,12 +122,15 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     if arguments.report:
         refuse_to_overwrite(arguments.report)
     data = load_coco(arguments.data)
-    if arguments.fold is not None:
-        _, data = split_by_patient(data, arguments.fold, arguments.folds)
     segmenters = [load_segmenter(path).to(arguments.device) for path in arguments.checkpoints]
-    predictions = (
-        predict(segmenters[0], data) if len(segmenters) == 1 else cross_validate(segmenters, data)
-    )
+    if len(segmenters) == 1:
+        if arguments.fold is not None:
+            _, data = split_by_patient(data, arguments.fold, arguments.folds)
+        predictions = predict(segmenters[0], data)
+    elif arguments.fold is not None:
+        raise ValueError("--fold is for one checkpoint: several answer for a fold each, in order")
+    else:
+        data, predictions = cross_validate(segmenters, data, arguments.folds)
     quality, films = assess(data, predictions, arguments.score_threshold)
     if arguments.report:
         write_report(arguments.report, data, quality, films, arguments.worst)
@@ -136,8 +149,8 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         nargs="+",
         metavar="CHECKPOINT",
-        help="several are the folds of a cross-validation, in order: each answers for the "
-        "patients that it has not seen, and all answers are measured together",
+        help="several are the first of --folds folds, in order: each answers for the patients "
+        "that it has not seen, and all answers are measured together",
     )
     add("--data", type=Path, required=True, help="a COCO data set")
     add("--fold", type=int, help="only the films that training held out")

@@ -235,11 +235,12 @@ def test_a_network_answers_for_every_film(tmp_path: Path) -> None:
         assert len(instances) > 0
 
 
+@pytest.mark.parametrize("networks", [2, 3])
 def test_each_film_is_answered_by_the_network_that_has_not_seen_its_patient(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    networks: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = load(tmp_path, {"segmentation": ring(5, 5)}, images=7)
-    segmenters = [lively(tiny_config()) for _ in range(3)]
+    segmenters = [lively(tiny_config()) for _ in range(networks)]
     asked: dict[int, list[str]] = {}
 
     def record_films(segmenter: Segmenter, films: CocoDataset) -> Iterator[Prediction]:
@@ -247,11 +248,19 @@ def test_each_film_is_answered_by_the_network_that_has_not_seen_its_patient(
         return iter(())
 
     monkeypatch.setattr(evaluate, "predict", record_films)
-    assert not list(cross_validate(segmenters, data))
-    held_out = [split_by_patient(data, fold, 3)[1] for fold in range(3)]
+    films, predictions = cross_validate(segmenters, data, 3)
+    assert not list(predictions)
+    held_out = [split_by_patient(data, fold, 3)[1] for fold in range(networks)]
     assert asked == {
-        fold: [record.patient for record in films.images] for fold, films in enumerate(held_out)
+        fold: [record.patient for record in part.images] for fold, part in enumerate(held_out)
     }
-    assert sorted(name for names in asked.values() for name in names) == sorted(
-        record.patient for record in data.images
-    )
+    answered = sorted(name for names in asked.values() for name in names)
+    assert sorted(record.patient for record in films.images) == answered
+    if networks == 3:
+        assert answered == sorted(record.patient for record in data.images)
+
+
+def test_there_are_no_more_networks_than_folds(tmp_path: Path) -> None:
+    data = load(tmp_path, {"segmentation": ring(5, 5)}, images=3)
+    with pytest.raises(ValueError, match="3 networks for 2 folds"):
+        cross_validate([lively(tiny_config()) for _ in range(3)], data, 2)
