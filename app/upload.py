@@ -43,28 +43,27 @@ class UploadedFile:
     should be the thread that decodes, and not the event loop.
 
     Args:
-        pieces: its bytes as they came; the list is emptied when they are joined.
+        pieces: its bytes as they came; never changed, since two threads may join them at once.
         refusal: why it is not to be decoded, or None.
     """
 
     def __init__(self, pieces: list[bytes], refusal: ServiceError | None = None) -> None:
         self.refusal = refusal
         self._pieces = pieces
-        self._data: bytes | None = None
         self._sha256: str | None = None
 
     @property
     def length(self) -> int:
         """Of all its bytes."""
-        return sum(map(len, self._pieces)) if self._data is None else len(self._data)
+        return sum(map(len, self._pieces))
 
     @property
     def data(self) -> bytes:
         """All its bytes."""
-        if self._data is None:
-            self._data = b"".join(self._pieces)
-            self._pieces.clear()
-        return self._data
+        pieces = self._pieces
+        if len(pieces) != 1:
+            pieces = self._pieces = [b"".join(pieces)]
+        return pieces[0]
 
     @property
     def sha256(self) -> str:

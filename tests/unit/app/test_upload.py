@@ -13,7 +13,7 @@ from app.errors import (
     ServiceError,
     UnsupportedMediaTypeError,
 )
-from app.upload import MAX_PARTS, Upload, read_upload
+from app.upload import MAX_PARTS, Upload, UploadedFile, read_upload
 
 pytestmark = pytest.mark.anyio
 
@@ -161,3 +161,13 @@ async def test_a_file_name_is_in_no_error() -> None:
     with pytest.raises(ServiceError) as caught:
         await read(part(b"x", filename="Planted.dcm"), FORM)
     assert "Planted" not in caught.value.detail
+
+
+async def test_joining_leaves_the_pieces_to_a_thread_that_joins_them_too() -> None:
+    pieces = [b"ab", b"", b"c"]
+    file = UploadedFile(pieces)
+    assert file.length == 3
+    assert file.data == b"abc"
+    assert file.length == 3
+    assert pieces == [b"ab", b"", b"c"]
+    assert UploadedFile([]).data == b""
