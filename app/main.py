@@ -9,13 +9,14 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from app.gate import KeyMiddleware
-from app.handlers import add_handlers
-from app.inference import Engine, ModelError, OnnxEngine
+from app.edge.gate import KeyMiddleware
+from app.edge.handlers import add_handlers
+from app.edge.observing import ObservingMiddleware
+from app.inference.engine import Engine, ModelError
+from app.inference.onnx_engine import OnnxEngine
 from app.isolation.pool import FilmDecoder
 from app.journal import configure_logging, quieten_decoders
 from app.keys import Keys, KeysError
-from app.middleware import ObservingMiddleware
 from app.routes import PATHS, router
 from app.server import run_server
 from app.service import Service

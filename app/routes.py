@@ -12,13 +12,14 @@ from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from app.edge.parameters import PARAMETERS, read_deadline_seconds, read_query
+from app.edge.problems import PROBLEM_TYPE, problem_response
+from app.edge.record import RequestRecord, record_of
+from app.edge.upload import FILE_TYPES, MULTIPART, Upload, read_upload
 from app.errors import ClientGoneError, ServiceError, error_classes
 from app.forms.answer import picture, rewritten
 from app.forms.choice import PICTURES, PNG, Form, check_one_picture, chosen_form
 from app.frames import FrameChoice, segment_frames
-from app.parameters import PARAMETERS, read_deadline_seconds, read_query
-from app.problems import PROBLEM_TYPE, problem_response
-from app.record import RequestRecord, record_of
 from app.schemas import (
     FailedRequest,
     Health,
@@ -31,7 +32,6 @@ from app.schemas import (
 )
 from app.segmenting import Attempt, Order, one_model
 from app.service import Service, service_of
-from app.upload import FILE_TYPES, MULTIPART, Upload, read_upload
 
 T = TypeVar("T")
 

@@ -6,11 +6,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.batching.lanes import Lane
 from app.decoding.radiograph import GreyRecipe
 from app.decoding.spacing import SpacingSource
 from app.errors import ServiceError
 from app.forms.choice import Form
-from app.lanes import Lane
 from model.contract.manifest import RESEARCH_USE_ONLY, Manifest
 
 

@@ -17,17 +17,17 @@ from typing import ParamSpec, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from app.batching import Batcher
+from app.batching.batcher import Batcher
+from app.batching.flights import Outcome
+from app.edge.upload import UploadedFile
 from app.errors import DeadlineError, ModelFailedError, ServiceError
-from app.flights import Outcome
+from app.inference.served_model import ServedModel
 from app.isolation.messages import FilmFacts
 from app.isolation.pool import DecodedFilm, FilmDecoder
 from app.masks import encode
 from app.metrics import Metrics
 from app.schemas import ImageAnswer, Instance, Segmentation, SegmentQuery, Spacing, Timings
-from app.served_model import ServedModel
 from app.suppression import suppress
-from app.upload import UploadedFile
 from model.contract.instances import Instances
 from model.contract.manifest import Manifest
 from model.contract.preprocess import Letterbox

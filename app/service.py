@@ -13,16 +13,16 @@ import cv2
 from prometheus_client import CollectorRegistry
 from starlette.requests import Request
 
-from app.batching import Batcher
-from app.cores import usable_cores
+from app.batching.batcher import Batcher
+from app.batching.replacement import Replacement
 from app.decoding.radiograph import Limits
-from app.inference import Engine
+from app.inference.cores import usable_cores
+from app.inference.engine import Engine
+from app.inference.served_model import ServedModel
 from app.isolation.pool import DecoderPool, FilmDecoder
 from app.lifecycle import Lifecycle
 from app.metrics import Metrics
-from app.replacement import Replacement
 from app.segmenting import Segmenter
-from app.served_model import ServedModel
 from app.settings import Settings
 
 

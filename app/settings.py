@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.cores import usable_cores
+from app.inference.cores import usable_cores
 
 PREFIX = "SOLO_"
 

@@ -28,7 +28,7 @@ import cv2
 import numpy as np
 import pydicom
 
-from app.cores import usable_cores
+from app.inference.cores import usable_cores
 from benchmarks.bare_parts import bare_parts, medians, open_session
 from benchmarks.multiply_adds import count_multiply_adds, peak_multiply_adds_per_second
 

@@ -9,7 +9,7 @@ import httpx
 import numpy as np
 import pytest
 
-from app.cores import usable_cores
+from app.inference.cores import usable_cores
 from model.contract.manifest import RESEARCH_USE_ONLY
 from tests.support.decoders import is_running, workers_of
 from tests.support.engines import manifest, write_tiny_model

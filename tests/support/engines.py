@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from app.golden import golden_canvas
+from app.inference.golden import golden_canvas
 from model.contract.instances import Instances
 from model.contract.manifest import INPUT_NAME, Manifest
 

@@ -6,11 +6,11 @@ from contextlib import ExitStack
 import pytest
 from prometheus_client import CollectorRegistry
 
-from app.admission import Admission
+from app.batching.admission import Admission
+from app.batching.lanes import Lane, Lanes
 from app.errors import QueueFullError, TooBusyError
-from app.lanes import Lane, Lanes
+from app.inference.run_times import RunTimes
 from app.metrics import Metrics
-from app.pacing import RunTimes
 from tests.support.engines import FakeEngine
 
 TIMES = RunTimes({1: 1.0, 4: 2.0})

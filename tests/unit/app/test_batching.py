@@ -10,13 +10,13 @@ import numpy.typing as npt
 import pytest
 from prometheus_client import CollectorRegistry
 
-from app.batching import Batcher
+from app.batching.batcher import Batcher
+from app.batching.flights import Outcome
+from app.batching.lanes import Lane
 from app.errors import DrainingError, ModelFailedError, QueueFullError, ServiceError
-from app.flights import Outcome
-from app.lanes import Lane
+from app.inference.served_model import ServedModel
 from app.lifecycle import Lifecycle
 from app.metrics import Metrics
-from app.served_model import ServedModel
 from tests.support.engines import CANVAS, FakeEngine, expected_scores
 
 pytestmark = pytest.mark.anyio

@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from app.golden import OTHER_MODEL, Golden, golden_canvas, run_golden
-from app.inference import InferenceError, check_outputs
+from app.inference.checks import check_outputs
+from app.inference.engine import InferenceError
+from app.inference.golden import OTHER_MODEL, Golden, golden_canvas, run_golden
 from model.contract.instances import Instances
 from tests.support.engines import FakeEngine
 

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.cores import usable_cores
-from app.inference import InferenceError, ModelError, OnnxEngine, closed_batch_sizes
+from app.inference.cores import usable_cores
+from app.inference.engine import InferenceError, ModelError
+from app.inference.onnx_engine import OnnxEngine, closed_batch_sizes
 from tests.support.engines import CANVAS, expected_scores, manifest, write_tiny_model
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from app.batching import Batcher
+from app.batching.batcher import Batcher
+from app.batching.patience import Patience
+from app.inference.served_model import ServedModel
 from app.lifecycle import Lifecycle
 from app.metrics import Metrics
-from app.pacing import Patience
-from app.served_model import ServedModel
 from tests.support.engines import CANVAS, FakeEngine
 from tests.support.virtual_time import VirtualThreads, run_virtually
 

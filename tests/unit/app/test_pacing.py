@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.pacing import MAX_WAIT_SECONDS, Patience, RunTimes
+from app.batching.patience import MAX_WAIT_SECONDS, Patience
+from app.inference.run_times import RunTimes
 
 GPU = {1: 0.012, 2: 0.014, 4: 0.018, 8: 0.026}
 CPU = {1: 0.015, 2: 0.030, 4: 0.060, 8: 0.120}

@@ -13,14 +13,14 @@ import numpy.typing as npt
 import pytest
 from prometheus_client import CollectorRegistry
 
-from app.batching import Batcher
+from app.batching.batcher import Batcher
+from app.batching.flights import Outcome
+from app.batching.replacement import Replacement
 from app.errors import DrainingError, ModelFailedError, ServiceError
-from app.flights import Outcome
-from app.inference import DeviceMemoryError, Engine, InferenceError, ProviderChangedError
+from app.inference.engine import DeviceMemoryError, Engine, InferenceError, ProviderChangedError
+from app.inference.served_model import ServedModel
 from app.lifecycle import Lifecycle
 from app.metrics import Metrics
-from app.replacement import Replacement
-from app.served_model import ServedModel
 from tests.support.engines import CANVAS, FakeEngine, expected_scores, manifest
 
 pytestmark = pytest.mark.anyio

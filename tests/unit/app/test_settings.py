@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cores import usable_cores
+from app.inference.cores import usable_cores
 from app.settings import Settings, SettingsError
 
 

@@ -6,6 +6,7 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
+from app.edge.upload import MAX_PARTS, Upload, UploadedFile, read_upload
 from app.errors import (
     BodyTooLargeError,
     EmptyError,
@@ -13,7 +14,6 @@ from app.errors import (
     ServiceError,
     UnsupportedMediaTypeError,
 )
-from app.upload import MAX_PARTS, Upload, UploadedFile, read_upload
 
 pytestmark = pytest.mark.anyio
 

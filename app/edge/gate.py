@@ -7,11 +7,11 @@ from typing import Final
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.edge.problems import problem_response
+from app.edge.record import RECORD, RequestRecord
 from app.errors import UnauthorizedError
 from app.keys import Keys
 from app.metrics import Metrics
-from app.problems import problem_response
-from app.record import RECORD, RequestRecord
 
 # For probes and for Prometheus, which come from the inner network; everything else is closed, what
 # a later version adds included.

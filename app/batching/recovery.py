@@ -7,11 +7,11 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 
-from app.inference import DeviceMemoryError, ProviderChangedError
+from app.inference.engine import DeviceMemoryError, ProviderChangedError
+from app.inference.served_model import ServedModel
 from app.journal import write
 from app.lifecycle import Lifecycle
 from app.metrics import Metrics
-from app.served_model import ServedModel
 
 _MAX_SESSIONS_IN_A_ROW = 3
 _PROBATION_RUNS = 1000

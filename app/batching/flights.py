@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from app.admission import Place
-from app.served_model import Canvas, ServedModel
+from app.batching.admission import Place
+from app.inference.served_model import Canvas, ServedModel
 from model.contract.instances import Instances
 
 

@@ -10,9 +10,9 @@ from time import perf_counter
 import numpy as np
 import numpy.typing as npt
 
-from app.golden import Golden, run_golden
-from app.inference import Engine
-from app.pacing import RunTimes
+from app.inference.engine import Engine
+from app.inference.golden import Golden, run_golden
+from app.inference.run_times import RunTimes
 from model.contract.instances import Instances
 
 Canvas = npt.NDArray[np.float32]

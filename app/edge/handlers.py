@@ -10,11 +10,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from app.edge.parameters import describe_faults
+from app.edge.problems import problem_response
+from app.edge.record import record_of
 from app.errors import ClientGoneError, InvalidParameterError, ServiceError, problem_type
 from app.metrics import Metrics
-from app.parameters import describe_faults
-from app.problems import problem_response
-from app.record import record_of
 from app.schemas import ProblemDetails
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from app.batching.lanes import BULK_TURN, Lane
 from app.errors import QueueFullError, TooBusyError
-from app.lanes import BULK_TURN, Lane
+from app.inference.run_times import RunTimes
 from app.metrics import Metrics
-from app.pacing import RunTimes
 
 _LONGEST_RETRY_AFTER_SECONDS = 600
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from app.inference import Engine, InferenceError
+from app.inference.engine import Engine, InferenceError
 from model.contract.instances import Instances
 
 _LUNGS = ((0.5, 0.3), (0.5, 0.7))  # (row, column) of the centres, of the canvas

@@ -1,8 +1,8 @@
 """Gathers images of many requests into batches for one model.
 
 A batch leaves when the model is idle, or is stacked behind the running one once it is full. How
-large it is and whether an idle model waits for company, `app/pacing.py` decides. Whatever happens,
-each future is resolved, and one bad image fails alone.
+large it is, the model's measured run times decide; whether an idle model waits for company,
+`patience.py`. Whatever happens, each future is resolved, and one bad image fails alone.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from time import perf_counter
 
-from app.admission import Admission, Place
+from app.batching.admission import Admission, Place
+from app.batching.flights import Attempt, Flight, Outcome, Waiting
+from app.batching.lanes import Lanes
+from app.batching.patience import Patience
+from app.batching.recovery import Recovery
 from app.errors import DrainingError, ModelFailedError, ServiceError
-from app.flights import Attempt, Flight, Outcome, Waiting
-from app.inference import DeviceMemoryError
-from app.lanes import Lanes
+from app.inference.engine import DeviceMemoryError
+from app.inference.served_model import Canvas, ServedModel
 from app.lifecycle import Lifecycle
 from app.metrics import Metrics, Release
-from app.pacing import Patience
-from app.recovery import Recovery
-from app.served_model import Canvas, ServedModel
 
 CANARY_SECONDS = 30.0
 _BATCHES_AHEAD = 2  # one runs, the next one is stacked

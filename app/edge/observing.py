@@ -12,11 +12,11 @@ from time import perf_counter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.edge.problems import problem_response
+from app.edge.record import RECORD, RequestRecord
 from app.errors import ClientGoneError, DrainingError, ServiceError
 from app.journal import write
 from app.metrics import OTHER_ROUTE, Metrics
-from app.problems import problem_response
-from app.record import RECORD, RequestRecord
 
 # How long a refusal waits for the rest of a request that nobody will read.
 _REST_SECONDS = 30.0

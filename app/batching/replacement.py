@@ -7,12 +7,12 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from app.batching import Batcher
-from app.golden import OTHER_MODEL
-from app.inference import Engine, ModelError
+from app.batching.batcher import Batcher
+from app.inference.engine import Engine, ModelError
+from app.inference.golden import OTHER_MODEL
+from app.inference.served_model import ServedModel
 from app.journal import FIELDS_ATTRIBUTE, write
 from app.metrics import Metrics
-from app.served_model import ServedModel
 
 _logger = logging.getLogger(__name__)
 

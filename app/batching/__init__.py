@@ -1,0 +1,1 @@
+"""Images wait here, and leave for the model in batches."""
