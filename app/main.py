@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.routing import Route
 
 from app.edge.gate import KeyMiddleware
 from app.edge.handlers import add_handlers
@@ -17,7 +18,7 @@ from app.inference.onnx_engine import OnnxEngine
 from app.isolation.pool import FilmDecoder
 from app.journal import configure_logging, quieten_decoders
 from app.keys import Keys, KeysError
-from app.routes import PATHS, router
+from app.routes import PATHS, router, segment
 from app.server import run_server
 from app.service import Service
 from app.settings import Settings, SettingsError
@@ -77,6 +78,9 @@ def application(service: Service) -> FastAPI:
         swagger_ui_parameters={"validatorUrl": None},
     )
     app.state.service = service
+    # FastAPI describes this operation, but Starlette leads to it: between FastAPI's router and a
+    # function lie a hundred calls for dependencies that it does not have.
+    app.router.routes.insert(0, Route("/segment", segment, methods=["POST"]))
     app.include_router(router)
     add_handlers(app, service.metrics)
     if keys is not None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
 from time import perf_counter
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from fastapi import APIRouter
 from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from app.edge.parameters import PARAMETERS, read_deadline_seconds, read_query
+from app.edge.departure import unless_client_leaves
+from app.edge.parameters import PARAMETERS, read_deadline_seconds, read_headers, read_query
 from app.edge.problems import PROBLEM_TYPE, problem_response
 from app.edge.record import RequestRecord, record_of
 from app.edge.upload import FILE_TYPES, MULTIPART, Upload, read_upload
@@ -32,8 +32,6 @@ from app.schemas import (
 )
 from app.segmenting import Attempt, Order, one_model
 from app.service import Service, service_of
-
-T = TypeVar("T")
 
 router = APIRouter()
 
@@ -77,19 +75,18 @@ async def segment(request: Request) -> Response:
     """
     # As FastAPI's dependencies these would be called in another thread each.
     service, record = service_of(request), record_of(request)
-    query = read_query(request)
-    form = chosen_form(query.format, request.headers.get("accept", "*/*"))
-    query = query.model_copy(update={"format": form})
-    seconds = read_deadline_seconds(request, service.settings.deadline_seconds)
+    query, headers = read_query(request), read_headers(request)
+    form = chosen_form(query.format, headers.get("accept", "*/*"))
+    seconds = read_deadline_seconds(headers, service.settings.deadline_seconds)
     with service.lifecycle.admission():
         service.batcher.admission.check(query.lane, seconds)
         started = perf_counter()
-        upload = await read_upload(request, service.settings.max_body_bytes)
+        upload = await read_upload(request.stream(), headers, service.settings.max_body_bytes)
         service.metrics.observe_stage("receive", perf_counter() - started)
         check_one_picture(form, len(upload.files), one_frame=FrameChoice.of(query).is_one)
         deadline = asyncio.get_running_loop().time() + seconds
-        order = Order(query, service.batcher.model, deadline)
-        attempts = await _unless_client_leaves(request, _segment_all(service, upload, order))
+        order = Order(query, form == "overlay", service.batcher.model, deadline)
+        attempts = await unless_client_leaves(request, _segment_all(service, upload, order))
         record.images.extend(map(_facts, attempts))
         if form == "rle":  # written in less time than a turn in the pool takes
             return _respond(service, record, upload, attempts, form)
@@ -145,26 +142,6 @@ async def _segment_all(service: Service, upload: Upload, order: Order) -> list[A
         *(segment_frames(segmenter, index, file, order) for index, file in enumerate(upload.files))
     )
     return one_model([attempt for frames in attempts for attempt in frames])
-
-
-async def _unless_client_leaves(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Cancels the work when nobody is left to answer, so that it takes no place in a batch."""
-    task = asyncio.create_task(work)
-    departure = asyncio.create_task(_departure(request))
-    departure.add_done_callback(lambda _: task.cancel())
-    try:
-        return await task
-    except asyncio.CancelledError:
-        if departure.done() and not departure.cancelled():
-            raise ClientGoneError("the client left before its answer was ready") from None
-        raise
-    finally:
-        departure.cancel()
-
-
-async def _departure(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def _respond(

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import perf_counter
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -32,13 +32,12 @@ from model.contract.instances import Instances
 from model.contract.manifest import Manifest
 from model.contract.preprocess import Letterbox
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 _logger = logging.getLogger(__name__)
 
-# A smaller file is hashed in less time than a second turn in the pool takes.
-_HASHED_ASIDE_BYTES = 2**20
+# A smaller file is hashed in the 0.1 ms that a turn in the pool takes.
+_HASHED_ASIDE_BYTES = 2**18
 
 
 @dataclass(frozen=True)
@@ -70,11 +69,13 @@ class Order:
 
     Attributes:
         query: its parameters.
+        wants_film: whether the answer shows the film's pixels.
         model: the one that serves when the request comes; all its images are for this one.
         deadline: event loop time by which the answer must be there.
     """
 
     query: SegmentQuery
+    wants_film: bool
     model: ServedModel
     deadline: float
 
@@ -136,13 +137,10 @@ class Segmenter:
             async with asyncio.timeout_at(order.deadline):
                 with self._batcher.admission.place(order.query.lane, seconds_left) as place:
                     decoded = await self._decode(file, order, frame)
-                    outcome = await self._batcher.infer(decoded.canvas, place, order.model)
-                manifest = outcome.model.engine.manifest
-                size = decoded.facts.height, decoded.facts.width
-                letterbox = Letterbox.fit(size, manifest.canvas_size)
-                instances, seconds = await self._in_pool(
-                    self._describe, outcome.instances, letterbox, order.query, manifest
-                )
+                    answer = self._batcher.submit(decoded.canvas, place, order.model)
+                    sha256 = file.sha256  # while the model runs; a large file has it by now
+                    outcome = await answer
+                instances, seconds = await self._describe(outcome, decoded.facts, order.query)
         except TimeoutError:
             raise DeadlineError("the image was not answered before the deadline") from None
         timings = Timings(
@@ -152,8 +150,8 @@ class Segmenter:
             postprocess_seconds=seconds,
         )
         self._observe(decoded.seconds, outcome, seconds, instances)
-        answer = _answer(index, file.sha256, decoded.facts, instances, timings)
-        return Attempt(index, frame, file, answer, decoded.facts, decoded.film, outcome.model)
+        image = _answer(index, sha256, decoded.facts, instances, timings)
+        return Attempt(index, frame, file, image, decoded.facts, decoded.film, outcome.model)
 
     async def _decode(self, file: UploadedFile, order: Order, frame: int) -> DecodedFilm:
         if order.query.lane == "interactive":
@@ -162,30 +160,32 @@ class Segmenter:
             return await self._decode_and_hash(file, order, frame)
 
     async def _decode_and_hash(self, file: UploadedFile, order: Order, frame: int) -> DecodedFilm:
-        wants_film = order.query.format == "overlay"
         if file.length < _HASHED_ASIDE_BYTES:
-            await self._in_pool(lambda: file.sha256)
-            return await self._decoder.decode(file.data, frame, wants_film)
+            return await self._decoder.decode(file.data, frame, order.wants_film)
         data = await self._in_pool(lambda: file.data)
-        decoding = self._decoder.decode(data, frame, wants_film)
+        decoding = self._decoder.decode(data, frame, order.wants_film)
         hashing = self._in_pool(lambda: file.sha256)  # beside the process that decodes
         decoded, _ = await asyncio.gather(decoding, hashing)
         return decoded
 
-    async def _in_pool(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, lambda: work(*args, **kwargs))
+    async def _in_pool(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
-    def _describe(
-        self,
-        instances: Instances,
-        letterbox: Letterbox,
-        query: SegmentQuery,
-        manifest: Manifest,
+    async def _describe(
+        self, outcome: Outcome, film: FilmFacts, query: SegmentQuery
     ) -> tuple[list[Instance], float]:
-        started = perf_counter()
-        described = describe(instances, letterbox, query, manifest)
-        return described, perf_counter() - started
+        """The instances at native size, and the seconds that took."""
+        manifest = outcome.model.engine.manifest
+        if (outcome.instances.scores < _threshold(query, manifest)).all():
+            return [], 0.0  # spares a turn in the pool
+
+        def work() -> tuple[list[Instance], float]:
+            started = perf_counter()
+            letterbox = Letterbox.fit((film.height, film.width), manifest.canvas_size)
+            described = describe(outcome.instances, letterbox, query, manifest)
+            return described, perf_counter() - started
+
+        return await self._in_pool(work)
 
     def _observe(
         self, decode_seconds: float, outcome: Outcome, seconds: float, found: list[Instance]
@@ -221,10 +221,8 @@ def describe(
 
     Thresholds that the query leaves open are the model's.
     """
-    threshold, most = query.score_threshold, query.max_instances
-    chosen = instances.select(
-        manifest.score_threshold if threshold is None else threshold, len(instances)
-    )
+    most = query.max_instances
+    chosen = instances.select(_threshold(query, manifest), len(instances))
     if query.max_overlap is not None:
         chosen = suppress(chosen, query.max_overlap, manifest.mask_threshold)
     chosen = chosen.select(0, manifest.max_instances if most is None else most)
@@ -243,6 +241,10 @@ def describe(
         )
         if mask.area
     ]
+
+
+def _threshold(query: SegmentQuery, manifest: Manifest) -> float:
+    return manifest.score_threshold if query.score_threshold is None else query.score_threshold
 
 
 def _answer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from time import monotonic
 from types import FrameType
 
@@ -77,7 +78,11 @@ def run_server(app: FastAPI, service: Service, settings: Settings) -> str | None
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # nobody asks for a client's address
         timeout_graceful_shutdown=_FLUSH_SECONDS,
     )
+    # What there is by now stays: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
     DrainingServer(config, service, settings).run()
     return service.lifecycle.fatal

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from app.batching.lanes import BULK_TURN, Lane
 from app.errors import QueueFullError, TooBusyError
@@ -15,15 +13,34 @@ from app.metrics import Metrics
 _LONGEST_RETRY_AFTER_SECONDS = 600
 
 
-@dataclass
 class Place:
     """A place in the queue, held from before an image is decoded until it leaves for the model.
 
-    Holding it while decoding bounds what undecoded and decoded images take in memory.
+    Holding it while decoding bounds what undecoded and decoded images take in memory. Used as a
+    context manager, it is released at the end at the latest.
+
+    Args:
+        lane: in which the image waits.
+        taken: how many places of each lane are taken; counts itself in.
     """
 
-    lane: Lane
-    released: bool = False
+    def __init__(self, lane: Lane, taken: dict[Lane, int]) -> None:
+        self.lane = lane
+        self._taken = taken
+        self._held = True
+        taken[lane] += 1
+
+    def release(self) -> None:
+        """Frees the place; a second time changes nothing."""
+        if self._held:
+            self._held = False
+            self._taken[self.lane] -= 1
+
+    def __enter__(self) -> Place:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
 
 class Admission:
@@ -34,19 +51,19 @@ class Admission:
     Args:
         limit: number of places.
         times: what a run of the model takes now.
-        metrics: told of the queue's depth.
+        metrics: ask for the queue's depth.
     """
 
     def __init__(self, limit: int, times: Callable[[], RunTimes], metrics: Metrics) -> None:
         self._limits: dict[Lane, int] = {"interactive": limit, "bulk": max(1, limit // 2)}
         self._times = times
-        self._metrics = metrics
         self._taken: dict[Lane, int] = {"interactive": 0, "bulk": 0}
+        metrics.queue_depth.set_function(lambda: self.taken)
 
     @property
     def taken(self) -> int:
         """Places that are not free."""
-        return sum(self._taken.values())
+        return self._taken["interactive"] + self._taken["bulk"]
 
     def check(self, lane: Lane, seconds: float) -> None:
         """Refuses early, before a body is read.
@@ -59,8 +76,11 @@ class Admission:
             QueueFullError: if no place is free.
             TooBusyError: if those ahead will take longer than until the deadline.
         """
-        self._check_room("", self.taken, self._limits["interactive"])
-        self._check_room(f"{lane} ", self._taken[lane], self._limits[lane])
+        taken = self.taken
+        if taken >= self._limits["interactive"]:
+            raise self._full(f"{taken} images are waiting", self._limits["interactive"])
+        if self._taken[lane] >= self._limits[lane]:
+            raise self._full(f"{self._taken[lane]} {lane} images are waiting", self._limits[lane])
         forecast = self._times().drain_seconds(self._ahead(lane) + 1)
         if 0 < seconds < forecast:  # a deadline that has passed is told as such
             raise TooBusyError(
@@ -69,15 +89,7 @@ class Admission:
                 _retry_after(forecast - seconds),
             )
 
-    def _check_room(self, kind: str, taken: int, limit: int) -> None:
-        if taken >= limit:
-            raise QueueFullError(
-                f"{taken} {kind}images are waiting, and at most {limit} may",
-                _retry_after(self._times().drain_seconds(self.taken)),
-            )
-
-    @contextmanager
-    def place(self, lane: Lane, seconds: float) -> Iterator[Place]:
+    def place(self, lane: Lane, seconds: float) -> Place:
         """Takes a place.
 
         Args:
@@ -89,18 +101,11 @@ class Admission:
             TooBusyError: if those ahead will take longer than until the deadline.
         """
         self.check(lane, seconds)
-        place = Place(lane)
-        self._count(place, +1)
-        try:
-            yield place
-        finally:
-            self.release(place)
+        return Place(lane, self._taken)
 
-    def release(self, place: Place) -> None:
-        """Frees a place; a second time changes nothing."""
-        if not place.released:
-            place.released = True
-            self._count(place, -1)
+    def _full(self, who: str, limit: int) -> QueueFullError:
+        seconds = self._times().drain_seconds(self.taken)
+        return QueueFullError(f"{who}, and at most {limit} may", _retry_after(seconds))
 
     def _ahead(self, lane: Lane) -> int:
         """How many images will run before a newcomer to this lane."""
@@ -108,10 +113,6 @@ class Admission:
         if lane == "bulk":
             return interactive + bulk
         return interactive + min(bulk, interactive // (BULK_TURN - 1))
-
-    def _count(self, place: Place, change: int) -> None:
-        self._taken[place.lane] += change
-        self._metrics.queue_depth.set(self.taken)
 
 
 def _retry_after(seconds: float) -> int:

@@ -108,24 +108,28 @@ class Batcher:
         """
         self._recovery.adopt(model)
 
-    async def infer(self, canvas: Canvas, place: Place, model: ServedModel) -> Outcome:
-        """Waits for a model's answer; cancelling withdraws an image that has not left yet.
+    def submit(self, canvas: Canvas, place: Place, model: ServedModel) -> asyncio.Future[Outcome]:
+        """Puts an image into the queue.
 
         Args:
             canvas: float32 [H, W] in [0, 1].
             place: the image's place.
             model: the batcher's model when the request came.
 
+        Returns:
+            The model's answer; cancelling it withdraws an image that has not left yet. It fails
+            with `ModelFailedError` if the model fails on this image alone, and with
+            `DrainingError` if the service stops first.
+
         Raises:
-            ModelFailedError: if the model fails on this image alone.
-            DrainingError: if the service stops first.
+            DrainingError: if the service has stopped.
         """
         if self._stopped or self._lifecycle.fatal is not None:
             raise DrainingError("the service stopped before the model answered")
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._lanes.append(Waiting(canvas, future, place, model, self._clock()), place.lane)
         self._advance()
-        return await future
+        return future
 
     def _advance(self) -> None:
         """Lets batches leave that may; a fault in here must leave nobody waiting."""
@@ -165,7 +169,7 @@ class Batcher:
             if batch and self._lanes.peek().model is not batch[0].model:
                 break
             waiting = self._lanes.pop()
-            self.admission.release(waiting.place)
+            waiting.place.release()
             if not waiting.future.done():  # else its deadline passed or its client left
                 batch.append(waiting)
         return batch
@@ -266,7 +270,7 @@ class Batcher:
                 self.abandon()
 
     def _settle(self, waiting: Waiting, result: Outcome | ServiceError) -> None:
-        self.admission.release(waiting.place)
+        waiting.place.release()
         if waiting.future.done():
             return
         if isinstance(result, Outcome):

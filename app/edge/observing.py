@@ -6,10 +6,10 @@ import asyncio
 import logging
 import random
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from time import perf_counter
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.edge.problems import problem_response
@@ -44,10 +44,10 @@ class ObservingMiddleware:
             await self._app(scope, receive, send)
             return
         started = perf_counter()
-        record = RequestRecord(_request_id(Headers(scope=scope)))
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        record = RequestRecord(_request_id(headers))
         scope.setdefault("state", {})[RECORD] = record
-
-        body = _Body(receive, Headers(scope=scope))
+        body = _Body(receive, headers)
 
         async def observed_receive() -> Message:
             message = await body.receive()
@@ -58,7 +58,8 @@ class ObservingMiddleware:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
                 await body.discard_rest()
-                MutableHeaders(scope=message)["x-request-id"] = record.request_id
+                name_and_value = b"x-request-id", record.request_id.encode()
+                message["headers"] = [*message.get("headers", ()), name_and_value]
             await send(message)
 
         async def answer(error: ServiceError) -> None:
@@ -115,10 +116,10 @@ class _Body:
             may send is told, and sends nothing.
     """
 
-    def __init__(self, receive: Receive, headers: Headers) -> None:
+    def __init__(self, receive: Receive, headers: Mapping[bytes, bytes]) -> None:
         self._receive = receive
-        self._asks_first = headers.get("expect", "").lower() == "100-continue"
-        self.awaited = "content-length" in headers or "transfer-encoding" in headers
+        self._asks_first = headers.get(b"expect", b"").lower() == b"100-continue"
+        self.awaited = b"content-length" in headers or b"transfer-encoding" in headers
 
     async def receive(self) -> Message:
         """The next part of it."""
@@ -135,8 +136,8 @@ class _Body:
                     await self.receive()
 
 
-def _request_id(headers: Headers) -> str:
-    given = headers.get("x-request-id", "")
+def _request_id(headers: Mapping[bytes, bytes]) -> str:
+    given = headers.get(b"x-request-id", b"").decode("latin-1")
     if _ACCEPTED_ID.fullmatch(given):
         return given
     return f"{random.getrandbits(128):032x}"

@@ -31,13 +31,18 @@ def read_query(request: Request) -> SegmentQuery:
         raise InvalidParameterError(describe_faults(error.errors())) from None
 
 
-def read_deadline_seconds(request: Request, longest: float) -> float:
+def read_headers(request: Request) -> dict[str, str]:
+    """The headers by their names in lower case; of one that is repeated, the last."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers.raw}
+
+
+def read_deadline_seconds(headers: Mapping[str, str], longest: float) -> float:
     """How long an answer may take: the service's limit, or less if the client asks for it.
 
     Raises:
         InvalidParameterError: for a header that is no number above 0.
     """
-    asked = request.headers.get(_TIMEOUT_HEADER)
+    asked = headers.get(_TIMEOUT_HEADER)
     if asked is None:
         return longest
     try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +18,6 @@ from multipart import (
     PushMultipartParser,
     parse_options_header,
 )
-from starlette.requests import Request
 
 from app.errors import (
     BodyTooLargeError,
@@ -81,7 +80,9 @@ class Upload:
     in_parts: bool
 
 
-async def read_upload(request: Request, max_body_bytes: int) -> Upload:
+async def read_upload(
+    body: AsyncIterator[bytes], headers: Mapping[str, str], max_body_bytes: int
+) -> Upload:
     """Reads a request's body.
 
     The media type says whether a file is welcome. What it is, its bytes say.
@@ -91,13 +92,13 @@ async def read_upload(request: Request, max_body_bytes: int) -> Upload:
         BodyTooLargeError: beyond the byte limit.
         MalformedError: for a broken multipart body, or one without files.
     """
-    media_type, options = parse_options_header(request.headers.get("content-type", SNIFFED))
-    encoding = request.headers.get("content-encoding", "identity")
+    media_type, options = parse_options_header(headers.get("content-type", SNIFFED))
+    encoding = headers.get("content-encoding", "identity")
     if encoding != "identity":
         raise UnsupportedMediaTypeError(
             "a compressed body is not supported: send it without a Content-Encoding"
         )
-    chunks = _limited(request, max_body_bytes)
+    chunks = _limited(body, headers, max_body_bytes)
     if media_type != MULTIPART:
         check_media_type(media_type)
         return Upload([UploadedFile([chunk async for chunk in chunks])], in_parts=False)
@@ -126,12 +127,14 @@ def check_media_type(media_type: str) -> None:
         )
 
 
-async def _limited(request: Request, limit: int) -> AsyncIterator[bytes]:
-    announced = request.headers.get("content-length", "0")
+async def _limited(
+    body: AsyncIterator[bytes], headers: Mapping[str, str], limit: int
+) -> AsyncIterator[bytes]:
+    announced = headers.get("content-length", "0")
     if announced.isdecimal() and int(announced) > limit:
         raise BodyTooLargeError(f"the body has {int(announced):,} bytes; at most {limit:,} may be")
     received = 0
-    async for chunk in request.stream():
+    async for chunk in body:
         received += len(chunk)
         if received > limit:
             raise BodyTooLargeError(f"the body has more than the {limit:,} bytes that it may")

@@ -72,7 +72,7 @@ def test_an_archive_does_not_lengthen_the_wait_of_a_person() -> None:
 def test_a_place_is_free_again_once() -> None:
     queue = admission(1)
     with queue.place("interactive", 60) as place:
-        queue.release(place)
+        place.release()
         assert queue.taken == 0
     assert queue.taken == 0
 

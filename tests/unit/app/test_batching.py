@@ -44,7 +44,7 @@ class Rig:
     async def ask(self, grey: float, lane: Lane = "interactive") -> Outcome:
         with self.batcher.admission.place(lane, 60) as place:
             canvas = np.full(CANVAS, grey, np.float32)
-            return await self.batcher.infer(canvas, place, self.batcher.model)
+            return await self.batcher.submit(canvas, place, self.batcher.model)
 
     def submit(self, *greys: float) -> list[asyncio.Task[Outcome]]:
         return [asyncio.create_task(self.ask(grey)) for grey in greys]

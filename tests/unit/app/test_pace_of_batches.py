@@ -60,7 +60,7 @@ class Traffic:
             await asyncio.sleep(self._loop_is_free - asked)
             with batcher.admission.place("interactive", 60) as place:
                 canvas = np.zeros(CANVAS, np.float32)
-                await batcher.infer(canvas, place, batcher.model)
+                await batcher.submit(canvas, place, batcher.model)
             self.latencies.append(loop.time() - asked)
 
     def released(self, reason: str) -> float:

@@ -62,7 +62,7 @@ class Rig:
     async def ask(self, grey: float) -> Outcome:
         with self.batcher.admission.place("interactive", 60) as place:
             canvas = np.full(CANVAS, grey, np.float32)
-            return await self.batcher.infer(canvas, place, self.batcher.model)
+            return await self.batcher.submit(canvas, place, self.batcher.model)
 
     async def ask_all(self, *greys: float) -> list[Outcome | BaseException]:
         return await asyncio.gather(*map(self.ask, greys), return_exceptions=True)
@@ -195,7 +195,7 @@ async def test_a_successor_answers_what_comes_and_the_old_model_what_was_there()
         model = rig.batcher.model  # of a request that is being decoded
         assert await replacement(rig, new).run()
         with rig.batcher.admission.place("interactive", 60) as place:
-            begun = await rig.batcher.infer(canvas, place, model)
+            begun = await rig.batcher.submit(canvas, place, model)
         later = await rig.ask(0.5)
         assert (begun.model.engine, later.model.engine) == (old, new)
         assert (old.batches, new.batches) == ([1], [1])
