@@ -8,17 +8,17 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
-from starlette.routing import Route
 
 from app.edge.gate import KeyMiddleware
 from app.edge.handlers import add_handlers
 from app.edge.observing import ObservingMiddleware
+from app.edge.shortcut import ShortcutMiddleware
 from app.inference.engine import Engine, ModelError
 from app.inference.onnx_engine import OnnxEngine
 from app.isolation.pool import FilmDecoder
 from app.journal import configure_logging, quieten_decoders
 from app.keys import Keys, KeysError
-from app.routes import PATHS, router, segment
+from app.routes import PATHS, SEGMENT, router, segment
 from app.server import run_server
 from app.service import Service
 from app.settings import Settings, SettingsError
@@ -78,11 +78,9 @@ def application(service: Service) -> FastAPI:
         swagger_ui_parameters={"validatorUrl": None},
     )
     app.state.service = service
-    # FastAPI describes this operation, but Starlette leads to it: between FastAPI's router and a
-    # function lie a hundred calls for dependencies that it does not have.
-    app.router.routes.insert(0, Route("/segment", segment, methods=["POST"]))
     app.include_router(router)
-    add_handlers(app, service.metrics)
+    add_handlers(app)
+    app.add_middleware(ShortcutMiddleware, path=SEGMENT, endpoint=segment, metrics=service.metrics)
     if keys is not None:
         app.add_middleware(KeyMiddleware, keys=keys, metrics=service.metrics)
     # Added last, so that it surrounds the gate too.

@@ -35,6 +35,8 @@ from app.service import Service, service_of
 
 router = APIRouter()
 
+SEGMENT: Final = "/segment"
+
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 _FORM: Final = {
     "schema": {
@@ -63,7 +65,7 @@ _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {PNG: _BINARY}}, **_PROBLEMS}
 
 
-@router.post("/segment", response_model=SegmentAnswer, responses=_ANSWERS, openapi_extra=_OPERATION)
+@router.post(SEGMENT, response_model=SegmentAnswer, responses=_ANSWERS, openapi_extra=_OPERATION)
 async def segment(request: Request) -> Response:
     """Finds and outlines every object in one or many radiographs.
 
@@ -130,7 +132,7 @@ async def metrics(request: Request) -> Response:
 
 
 PATHS: Final = frozenset(
-    {"/segment", "/healthz/live", "/healthz/ready", "/model", "/metrics", "/docs", "/openapi.json"}
+    {SEGMENT, "/healthz/live", "/healthz/ready", "/model", "/metrics", "/docs", "/openapi.json"}
 )
 
 
