@@ -1,0 +1,1 @@
+"""A night in ten minutes: mixed load, killed decoders, a stop at the end, and nothing lost."""

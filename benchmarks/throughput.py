@@ -1,0 +1,94 @@
+"""The real model on this machine: the service against a bare loop over the session.
+
+    python -m benchmarks.throughput [--model FILE] [--clients 8] [--rounds 7]
+
+Both run the same graph with the same number of threads. The bare loop feeds one canvas again and
+again, one image a run: a processor gains nothing by batches. The service gets the film of the
+example, a PNG that has the size of the model's canvas, and answers with its masks. Turn and turn
+about, so that both meet the same machine; the ratios are medians of the rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import cv2
+import numpy as np
+import onnxruntime as ort
+import uvloop
+
+from app.inference.cores import usable_cores
+from benchmarks.bare_parts import open_session
+from benchmarks.http_client import Target
+from benchmarks.load import Load, Window, measure
+from benchmarks.service_process import MODEL, ROOT, serving
+from model.contract.manifest import INPUT_NAME, Manifest
+from model.contract.preprocess import Letterbox
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.throughput")
+    parser.add_argument("--model", type=Path, default=MODEL)
+    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each turn")
+    arguments = parser.parse_args()
+    session = open_session(arguments.model, usable_cores())
+    canvas, body = _film(session)
+    rounds = []
+    with serving(arguments.model) as service:
+        target = Target.post(f"http://127.0.0.1:{service.port}/segment", body, "image/png")
+        for _ in range(arguments.rounds):
+            bare = _bare_seconds(session, canvas, arguments.seconds)
+            one = _load(target, 1, arguments.seconds)
+            many = _load(target, arguments.clients, arguments.seconds)
+            rounds.append((bare, one.percentile(50), many.throughput))
+    bare_seconds = median(bare for bare, _, _ in rounds)
+    added = median(one - bare for bare, one, _ in rounds)
+    share = median(throughput * bare for bare, _, throughput in rounds)
+    print(f"{usable_cores()} threads, medians of {arguments.rounds} rounds")
+    print(f"  bare loop          {1 / bare_seconds:7.1f} images/s {1e3 * bare_seconds:8.2f} ms")
+    print(f"  service, 1 client  {1e3 * added:+27.2f} ms")
+    print(
+        f"  service, {arguments.clients} clients {median(r[2] for r in rounds):7.1f} images/s, "
+        f"{100 * share:.0f} % of the bare loop"
+    )
+
+
+def _film(session: ort.InferenceSession) -> tuple[np.ndarray, bytes]:
+    """The example as the model sees it: a canvas, float32 [1, 1, H, W], and a PNG of it."""
+    manifest = Manifest.from_metadata(session.get_modelmeta().custom_metadata_map)
+    film = cv2.imread(str(ROOT / "examples/chest.png"), cv2.IMREAD_GRAYSCALE)
+    if film is None:
+        raise FileNotFoundError("examples/chest.png")
+    canvas = Letterbox.fit((film.shape[0], film.shape[1]), manifest.canvas_size).apply(
+        film.astype(np.uint8)
+    )
+    png = cv2.imencode(".png", np.rint(255 * canvas).astype(np.uint8))[1].tobytes()
+    return canvas[None, None], png
+
+
+def _bare_seconds(session: ort.InferenceSession, canvas: np.ndarray, seconds: float) -> float:
+    started, runs = perf_counter(), 0
+    while perf_counter() - started < seconds:
+        session.run(None, {INPUT_NAME: canvas})
+        runs += 1
+    return (perf_counter() - started) / runs
+
+
+def _load(target: Target, clients: int, seconds: float) -> Window:
+    async def generate(load: Load) -> None:
+        await load.closed(clients)
+
+    window, _ = uvloop.run(measure(target, generate, seconds, most_windows=1))
+    if set(window.statuses) != {200}:
+        raise RuntimeError(f"the service answered {dict(window.statuses)}")
+    return window
+
+
+if __name__ == "__main__":
+    main()
