@@ -14,7 +14,7 @@ from app.edge.handlers import add_handlers
 from app.edge.observing import ObservingMiddleware
 from app.edge.shortcut import ShortcutMiddleware
 from app.inference.engine import Engine, ModelError
-from app.inference.onnx_engine import OnnxEngine
+from app.inference.twin import open_engine
 from app.isolation.pool import FilmDecoder
 from app.journal import configure_logging, quieten_decoders
 from app.keys import Keys, KeysError
@@ -46,10 +46,12 @@ def create_app(
     """
     quieten_decoders()
 
-    def open_engine() -> Engine:
-        return OnnxEngine(settings.model, settings.provider, settings.max_batch)
+    def open_model() -> Engine:
+        return open_engine(
+            settings.model, settings.provider, settings.max_batch, settings.precision
+        )
 
-    service = Service.build(settings, engine or open_engine(), PATHS, open_engine, decoder)
+    service = Service.build(settings, engine or open_model(), PATHS, open_model, decoder)
     return application(service)
 
 

@@ -51,13 +51,17 @@ def export(
     onnx.helper.set_model_props(graph, manifest.to_metadata())
     graph.producer_name = "solo-xray"
     graph.doc_string = manifest.intended_use
-    onnx.checker.check_model(graph)
-    model = graph.SerializeToString()
-    parity = compare(module, model, canvases)
-    partial = out.with_name(out.name + ".partial")
-    partial.write_bytes(model)
-    os.replace(partial, out)
+    parity = compare(module, graph.SerializeToString(), canvases)
+    write_model(graph, out)
     return parity
+
+
+def write_model(graph: onnx.ModelProto, out: Path) -> None:
+    """Checks a graph and writes it whole or not at all; an existing file is replaced at once."""
+    onnx.checker.check_model(graph)
+    partial = out.with_name(out.name + ".partial")
+    partial.write_bytes(graph.SerializeToString())
+    os.replace(partial, out)
 
 
 def _to_onnx(module: OnnxSegmenter) -> onnx.ModelProto:

@@ -16,6 +16,7 @@ RESEARCH_USE_ONLY = (
 )
 
 Probability = Annotated[float, Field(ge=0, le=1)]
+Precision = Literal["float32", "int8"]
 Positive = Annotated[int, Field(gt=0)]
 
 
@@ -28,6 +29,7 @@ class Manifest(BaseModel):
 
     Sizes are (height, width) in pixels. `class_names` and `category_ids` run in parallel; the
     graph's labels index them. `metrics` holds the measured quality, `metrics_on` says on what.
+    An int8 graph names the float32 file that it was made of by `float32_sha256`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,6 +55,8 @@ class Manifest(BaseModel):
     weights_sha256: str
     source_revision: str
     opset: Positive
+    precision: Precision = "float32"
+    float32_sha256: str | None = None
 
     @model_validator(mode="after")
     def _classes_run_in_parallel(self) -> Self:

@@ -1,0 +1,78 @@
+"""Which of a model's two files is served."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from app.inference import twin
+from app.inference.engine import ModelError
+from app.inference.twin import has_byte_products, open_engine
+from app.settings import Precision
+from tests.support.engines import manifest, write_tiny_model
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return write_tiny_model(tmp_path / "tiny.onnx", manifest())
+
+
+def write_twin(model: Path, float32_sha256: str | None = None) -> Path:
+    of_file = hashlib.sha256(model.read_bytes()).hexdigest()
+    document = manifest(precision="int8", float32_sha256=float32_sha256 or of_file)
+    return write_tiny_model(model.with_suffix(".int8.onnx"), document)
+
+
+@pytest.mark.parametrize(
+    ("precision", "quick", "served"),
+    [
+        ("auto", True, "int8"),
+        ("auto", False, "float32"),
+        ("int8", False, "int8"),
+        ("float32", True, "float32"),
+    ],
+)
+def test_the_twin_runs_where_it_is_asked_for_or_quick(
+    model: Path, precision: Precision, quick: bool, served: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(twin, "has_byte_products", lambda: quick)
+    int8 = write_twin(model)
+    engine = open_engine(model, "cpu", 1, precision)
+    assert engine.manifest.precision == served
+    file = int8 if served == "int8" else model
+    assert engine.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def test_a_model_without_a_twin_is_served_as_it_is(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(twin, "has_byte_products", lambda: True)
+    assert open_engine(model, "cpu", 1).manifest.precision == "float32"
+    with pytest.raises(ModelError, match=r"tiny\.int8\.onnx cannot be read"):
+        open_engine(model, "cpu", 1, "int8")
+
+
+def test_the_twin_of_another_file_is_not_served(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(twin, "has_byte_products", lambda: True)
+    write_twin(model, "0" * 64)
+    assert open_engine(model, "cpu", 1).manifest.precision == "float32"
+    with pytest.raises(ModelError, match="was made of another file"):
+        open_engine(model, "cpu", 1, "int8")
+
+
+def test_an_int8_file_can_be_named_itself(model: Path) -> None:
+    int8 = write_twin(model)
+    assert open_engine(int8, "cpu", 1, "int8").manifest.precision == "int8"
+
+
+def test_a_processor_is_known_by_its_flags(tmp_path: Path) -> None:
+    flags = tmp_path / "cpuinfo"
+    flags.write_text("flags\t\t: fpu sse4_2 avx2 avx512f avx512_vnni\n")
+    assert has_byte_products(flags)
+    flags.write_text("flags\t\t: fpu sse4_2 avx2 avx512f\n")
+    assert not has_byte_products(flags)
+    assert not has_byte_products(tmp_path / "absent")
