@@ -17,7 +17,7 @@ WORKDIR /solo
 COPY app app
 COPY model/__init__.py model/__init__.py
 COPY model/contract model/contract
-COPY model/zoo/cxr-lungs.onnx model/zoo/cxr-lungs.onnx
+COPY model/zoo/*.onnx model/zoo/
 # 0.0.0.0 is the container's own address; compose says what of it can be reached.
 ENV PATH=/opt/solo/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -3,8 +3,8 @@
 python -m export.quantize MODEL.onnx --films DIR [--fold K] --out MODEL.int8.onnx
 
 Convolutions get 7-bit weights, one scale a channel, and 8-bit activations, whose ranges are seen on
-real films (static quantisation, QDQ form). The first convolution stays in float32: it looks at the
-film itself, whose faint edges 256 steps do not hold. Sums over masks and Matrix NMS stay as well.
+real films (static quantisation, QDQ form). The first two convolutions stay in float32: they look at
+the film itself, whose faint edges 256 steps do not hold. So do sums over masks and Matrix NMS.
 
 With `--fold` the ranges come from the films that a network of that fold was trained on, and both
 models are compared on the others; without, both happens on all films.
@@ -47,6 +47,9 @@ from model.split import split_by_patient
 
 MOST_LOSS = 0.005
 _CALIBRATION_FILMS = 64
+_LEFT_IN_FLOAT = 2  # of the convolutions
+# Activations are among them so that a convolution and its clipping become one operation.
+_IN_INT8 = ("Conv", "Clip", "Relu")
 
 Canvas = npt.NDArray[np.float32]
 Figures = dict[str, Number]
@@ -57,7 +60,7 @@ class WorseError(RuntimeError):
 
 
 def quantize(model: Path, films: list[Canvas]) -> onnx.ModelProto:
-    """The model with its convolutions in int8, but for the first.
+    """The model with its convolutions in int8, but for the first two.
 
     Args:
         model: file written by `python -m export`.
@@ -68,9 +71,10 @@ def quantize(model: Path, films: list[Canvas]) -> onnx.ModelProto:
         prepared, quantised = Path(folder, "prepared.onnx"), Path(folder, "int8.onnx")
         # Folds batch normalisation into convolutions; sizes are known without symbols.
         quant_pre_process(model, prepared, skip_symbolic_shape=True)
-        convolutions = [
-            node.name for node in onnx.load(prepared).graph.node if node.op_type == "Conv"
-        ]
+        nodes = onnx.load(prepared).graph.node
+        first = [node for node in nodes if node.op_type == "Conv"][:_LEFT_IN_FLOAT]
+        outputs = {node.output[0] for node in first}
+        clipping = [node for node in nodes if node.input and node.input[0] in outputs]
         quantize_static(
             prepared,
             quantised,
@@ -80,8 +84,8 @@ def quantize(model: Path, films: list[Canvas]) -> onnx.ModelProto:
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
-            op_types_to_quantize=["Conv"],
-            nodes_to_exclude=convolutions[:1],
+            op_types_to_quantize=list(_IN_INT8),
+            nodes_to_exclude=[node.name for node in (*first, *clipping)],
             reduce_range=True,  # 7 bits: sums of 8-bit products overflow on older processors
         )
         return onnx.load(quantised)

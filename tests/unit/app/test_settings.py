@@ -29,6 +29,7 @@ def test_the_environment_sets_every_field(monkeypatch: pytest.MonkeyPatch) -> No
         "MODEL": "m.onnx",
         "KEYS_FILE": "keys",
         "PROVIDER": "cuda",
+        "PRECISION": "float32",
         "MAX_BATCH": "3",
         "QUEUE_LIMIT": "5",
         "DEADLINE_SECONDS": "0.5",
