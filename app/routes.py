@@ -81,10 +81,10 @@ async def segment(request: Request) -> Response:
     form = chosen_form(query.format, request.headers.get("accept", "*/*"))
     query = query.model_copy(update={"format": form})
     seconds = read_deadline_seconds(request, service.settings.deadline_seconds)
-    with service.lifecycle.admission():
+    with service.lifecycle.admission(), service.intake.arrival() as arrival:
         service.batcher.admission.check(query.lane, seconds)
         started = perf_counter()
-        upload = await read_upload(request, service.settings.max_body_bytes)
+        upload = await read_upload(request, arrival)
         service.metrics.observe_stage("receive", perf_counter() - started)
         check_one_picture(form, len(upload.files), one_frame=FrameChoice.of(query).is_one)
         deadline = asyncio.get_running_loop().time() + seconds

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from app.batching.batcher import Batcher
 from app.batching.replacement import Replacement
 from app.decoding.radiograph import Limits
+from app.edge.intake import Intake
 from app.inference.cores import usable_cores
 from app.inference.engine import Engine
 from app.inference.served_model import ServedModel
@@ -33,6 +34,7 @@ class Service:
     settings: Settings
     metrics: Metrics
     lifecycle: Lifecycle
+    intake: Intake
     batcher: Batcher
     segmenter: Segmenter
     replacement: Replacement
@@ -51,6 +53,8 @@ class Service:
         """Puts a service together; it runs within `running`."""
         metrics = Metrics(CollectorRegistry(), engine, routes, settings.queue_limit)
         lifecycle = Lifecycle(metrics)
+        intake = Intake(settings.max_body_bytes, settings.max_bodies_bytes, settings.client_seconds)
+        metrics.body_bytes.set_function(lambda: intake.held_bytes)
         batcher = Batcher(ServedModel(engine), settings.queue_limit, lifecycle, metrics)
         pool = ThreadPoolExecutor(max_workers=usable_cores(), thread_name_prefix="film")
         decoder = decoder or DecoderPool(
@@ -62,7 +66,9 @@ class Service:
         )
         segmenter = Segmenter(batcher, pool, decoder, settings.decode_workers, metrics)
         replacement = Replacement(open_engine, batcher, metrics)
-        return cls(settings, metrics, lifecycle, batcher, segmenter, replacement, pool, decoder)
+        return cls(
+            settings, metrics, lifecycle, intake, batcher, segmenter, replacement, pool, decoder
+        )
 
     @property
     def engine(self) -> Engine:

@@ -28,7 +28,7 @@ def add_handlers(app: FastAPI, metrics: Metrics) -> None:
 
     def answer(request: Request, error: ServiceError) -> Response:
         record = record_of(request)
-        record.error = error.kind
+        record.error, record.hangs_up = error.kind, error.hangs_up
         metrics.count_rejected(error.kind)
         return problem_response(error, record.request_id)
 

@@ -6,6 +6,7 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
+from app.edge.intake import Intake
 from app.edge.upload import MAX_PARTS, Upload, UploadedFile, read_upload
 from app.errors import (
     BodyTooLargeError,
@@ -46,7 +47,12 @@ def request(chunks: Iterable[bytes], content_type: str | None, **headers: str) -
 
 async def read(body: bytes, content_type: str | None, limit: int = 10**6, step: int = 7) -> Upload:
     chunks = [body[start : start + step] for start in range(0, len(body), step)]
-    return await read_upload(request(chunks, content_type), limit)
+    return await receive(request(chunks, content_type), limit)
+
+
+async def receive(sent: Request, limit: int) -> Upload:
+    with Intake(limit, limit, seconds=20).arrival() as arrival:
+        return await read_upload(sent, arrival)
 
 
 def part(data: bytes, *, filename: str | None = "f", content_type: str | None = None) -> bytes:
@@ -85,7 +91,7 @@ async def test_another_media_type_is_named(content_type: str) -> None:
 
 async def test_a_compressed_body_is_refused() -> None:
     with pytest.raises(UnsupportedMediaTypeError, match="compressed"):
-        await read_upload(request([b"x"], "image/png", content_encoding="gzip"), 100)
+        await receive(request([b"x"], "image/png", content_encoding="gzip"), 100)
 
 
 async def test_the_byte_limit_holds_whatever_the_header_says() -> None:
@@ -94,10 +100,10 @@ async def test_the_byte_limit_holds_whatever_the_header_says() -> None:
         await read(bytes(101), None, limit=100)
     announced = request(iter(()), None, content_length="101")
     with pytest.raises(BodyTooLargeError, match="has 101 bytes"):
-        await read_upload(announced, 100)
+        await receive(announced, 100)
     lying = request([bytes(60), bytes(60)], None, content_length="5")
     with pytest.raises(BodyTooLargeError):
-        await read_upload(lying, 100)
+        await receive(lying, 100)
 
 
 async def test_an_endless_body_is_not_read_to_its_end() -> None:
@@ -109,7 +115,7 @@ async def test_an_endless_body_is_not_read_to_its_end() -> None:
             yield bytes(50)
 
     with pytest.raises(BodyTooLargeError):
-        await read_upload(request(endless(), None), 100)
+        await receive(request(endless(), None), 100)
     assert len(read_chunks) == 3
 
 
