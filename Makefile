@@ -16,10 +16,11 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 COMPOSE := .venv/compose
 SUPPLY  := .venv/supply
+ASKER   := .venv/asker
 # No GPL, no LGPL, nothing unknown.
 PERMISSIVE := MIT;BSD;Apache;PSF;0BSD;Zlib;CC0
 
-.PHONY: help serve test fuzz check train export bench peers image train-image test-rules test-containers licences sbom audit lock clean
+.PHONY: help serve test fuzz check train export bench peers image train-image test-description test-rules test-containers licences sbom audit lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -60,6 +61,9 @@ train-image:  ## build the image for training and export
 	BUILDAH_ISOLATION=chroot $(ENGINE) build -t localhost/solo-xray:train -f docker/train.Dockerfile \
 	  --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) .
 
+test-description: $(DEV)/.ready $(ASKER)/.ready  ## ask the service what its OpenAPI description allows, and what not
+	$(DEV)/bin/python -m tests.description.run $(ASKER)/bin/schemathesis $(ARGS)
+
 test-rules:  ## test the alert rules with promtool
 	cd docker/prometheus && promtool check config prometheus.yml && promtool test rules rules_test.yml
 
@@ -96,6 +100,12 @@ $(SUPPLY)/.ready: Makefile
 	$(PYTHON) -m venv --clear $(SUPPLY)
 	$(SUPPLY)/bin/python -m pip install --quiet --disable-pip-version-check \
 	  pip-licenses==5.5.5 cyclonedx-bom==7.5.0 pip-audit==2.10.1
+	touch $@
+
+# Apart from the tests' environment: as a plugin of pytest it would load with every test.
+$(ASKER)/.ready: Makefile
+	$(PYTHON) -m venv --clear $(ASKER)
+	$(ASKER)/bin/python -m pip install --quiet --disable-pip-version-check schemathesis==4.32.5
 	touch $@
 
 clean:  ## remove the environments

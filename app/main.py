@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from fastapi_offline import FastAPIOffline
 from starlette.responses import HTMLResponse
+from starlette.staticfiles import StaticFiles
 
-from app.edge.browsers import interface_page, security_headers
+from app.edge.browsers import PAGE_FILES, interface_page, security_headers
+from app.edge.description import DescribedAPI
 from app.edge.gate import KeyMiddleware
 from app.edge.handlers import add_handlers
 from app.edge.key_rates import KeyRates
@@ -70,7 +71,7 @@ def application(service: Service) -> FastAPI:
         async with service.running():
             yield
 
-    app: FastAPI = FastAPIOffline(
+    app = DescribedAPI(
         title=_TITLE,
         version=service.engine.manifest.version,
         description=_DESCRIPTION,
@@ -80,6 +81,7 @@ def application(service: Service) -> FastAPI:
         redirect_slashes=False,
     )
     page = interface_page(_TITLE)
+    app.mount(PAGE_FILES, StaticFiles(packages=[("fastapi_offline", "static")]))
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
@@ -90,6 +92,7 @@ def application(service: Service) -> FastAPI:
     app.include_router(router)
     add_handlers(app, service.metrics)
     if keys is not None:
+        app.closed = True
         rate = settings.key_rate
         rates = KeyRates(rate, settings.key_burst) if rate is not None else None
         app.add_middleware(KeyMiddleware, keys=keys, metrics=service.metrics, rates=rates)

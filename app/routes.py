@@ -41,7 +41,8 @@ _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 _FORM: Final = {
     "schema": {
         "type": "object",
-        "properties": {"files": {"type": "array", "items": _BINARY["schema"]}},
+        "required": ["files"],
+        "properties": {"files": {"type": "array", "minItems": 1, "items": _BINARY["schema"]}},
     }
 }
 _OPERATION: Final[dict[str, Any]] = {

@@ -13,7 +13,7 @@ from typing import Final
 
 from fastapi.openapi.docs import get_swagger_ui_html
 
-_STATIC: Final = "/static-offline-docs"
+PAGE_FILES: Final = "/docs/files"
 _INLINE_SCRIPT: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
@@ -22,9 +22,9 @@ def interface_page(title: str) -> str:
     page = get_swagger_ui_html(
         openapi_url="/openapi.json",
         title=title,
-        swagger_js_url=f"{_STATIC}/swagger-ui-bundle.js",
-        swagger_css_url=f"{_STATIC}/swagger-ui.css",
-        swagger_favicon_url=f"{_STATIC}/favicon.png",
+        swagger_js_url=f"{PAGE_FILES}/swagger-ui-bundle.js",
+        swagger_css_url=f"{PAGE_FILES}/swagger-ui.css",
+        swagger_favicon_url=f"{PAGE_FILES}/favicon.png",
         # The page would otherwise ask a public service whether the schema is valid.
         swagger_ui_parameters={"validatorUrl": None},
     )

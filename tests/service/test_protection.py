@@ -30,7 +30,7 @@ POST = b"POST /segment HTTP/1.1\r\nHost: x\r\n"
 @pytest.fixture(scope="module")
 def impatient(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     output = tmp_path_factory.mktemp("impatient") / "output"
-    limits = {"max_body_bytes": 100_000, "max_bodies_bytes": 150_000}
+    limits: dict[str, Any] = {"max_body_bytes": 100_000, "max_bodies_bytes": 150_000}
     with serving(
         output, model=tiny_model, client_seconds=CLIENT_SECONDS, decode_workers=1, **limits
     ) as running:
@@ -161,7 +161,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 def test_who_does_not_take_the_answer_is_cut_off(impatient: ServiceProcess) -> None:
     """Far more is asked for than the kernel holds, and nothing of it is read."""
-    script = b"GET /static-offline-docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n"
+    script = b"GET /docs/files/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n"
     before = sockets_of(impatient)
     with connect(impatient) as connection:
         connection.sendall(script * 20)
