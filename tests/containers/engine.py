@@ -55,6 +55,29 @@ class Engine:
             except CommandError as error:
                 raise CannotRunError(f"{image} is not here and cannot be pulled") from error
 
+    def require_containers(self, image: str, requirement: str) -> None:
+        """Tries what building and serving need, so that a machine's lack is not taken for a fault.
+
+        Args:
+            image: with Python in it.
+            requirement: a package that the image's pip is to find.
+
+        Raises:
+            CannotRunError: saying what does not work here.
+        """
+        for what, arguments in (
+            ("containers do not run here", ("--network", "none", image, "true")),
+            ("ports of containers cannot be published", ("-p", "127.0.0.1::8000", image, "true")),
+            (
+                "pip finds no packages from within a container",
+                (image, "pip", "download", "--quiet", "--no-deps", "-d", "/tmp/x", requirement),
+            ),
+        ):
+            try:
+                self("run", "--rm", *arguments)
+            except (CommandError, subprocess.TimeoutExpired) as error:
+                raise CannotRunError(f"{what}: {str(error).strip().splitlines()[-1]}") from error
+
 
 def find_engine(compose: str) -> Engine:
     """The engine that answers.
@@ -65,13 +88,16 @@ def find_engine(compose: str) -> Engine:
     Raises:
         CannotRunError: if there is none.
     """
+    for name in ("git", "make", "openssl"):
+        if not shutil.which(name):
+            raise CannotRunError(f"{name} is not installed")
     for name, command in (("docker", ("docker", "compose")), ("podman", (compose,))):
         if not shutil.which(name) or not shutil.which(command[0]):
             continue
         try:
             run([name, "info"])
             run([*command, "version"])
-        except CommandError:
+        except (CommandError, subprocess.TimeoutExpired):
             continue
         return Engine(name, command)
     raise CannotRunError("neither docker with compose nor podman with podman-compose works here")
