@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 COMMAND_SECONDS = 900
 
@@ -129,7 +130,7 @@ class Stack:
         ]
         return sorted(self.engine("ps", "--all", *filters, "--format", "{{.Names}}").split())
 
-    def python(self, container: str, program: str) -> dict[str, object]:
+    def python(self, container: str, program: str) -> dict[str, Any]:
         """What a program run within a container prints as JSON."""
         answer = json.loads(self.engine("exec", container, "python", "-c", program))
         assert isinstance(answer, dict)
