@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 SERVE  := .venv/serve
 DEV    := .venv/dev
-GROUPS := serve-cpu serve-gpu train export dev
+GROUPS := serve-cpu serve-gpu tracing train export dev
 # Installed with torch, in the builds that its CPU or CUDA wheel asks for, and so not pinned here.
 TORCH_BRINGS := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas \
   nvidia-cuda-cupti nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft \
@@ -12,6 +12,7 @@ TORCH_BRINGS := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-c
 # Containers: docker, or podman where there is no docker.
 ENGINE  ?= $(shell docker info >/dev/null 2>&1 && echo docker || echo podman)
 DEVICE  ?= cpu
+TRACING ?= no
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 COMPOSE := .venv/compose
@@ -55,7 +56,7 @@ peers: $(DEV)/.ready  ## compare with model servers on a simulated accelerator
 
 image:  ## build the service's image; DEVICE=gpu for the one with CUDA
 	BUILDAH_ISOLATION=chroot $(ENGINE) build -t localhost/solo-xray:$(DEVICE) -f docker/app.Dockerfile \
-	  --build-arg DEVICE=$(DEVICE) --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) .
+	  --build-arg DEVICE=$(DEVICE) --build-arg TRACING=$(TRACING) --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) .
 
 train-image:  ## build the image for training and export
 	BUILDAH_ISOLATION=chroot $(ENGINE) build -t localhost/solo-xray:train -f docker/train.Dockerfile \

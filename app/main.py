@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 from app.edge.browsers import PAGE_FILES, interface_page, security_headers
-from app.edge.description import DescribedAPI
+from app.edge.description import SILENT, DescribedAPI
 from app.edge.gate import KeyMiddleware
 from app.edge.handlers import add_handlers
 from app.edge.key_rates import KeyRates
@@ -78,6 +78,7 @@ def application(service: Service) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        telemetry=SILENT,
         redirect_slashes=False,
     )
     page = interface_page(_TITLE)
@@ -96,6 +97,10 @@ def application(service: Service) -> FastAPI:
         rate = settings.key_rate
         rates = KeyRates(rate, settings.key_burst) if rate is not None else None
         app.add_middleware(KeyMiddleware, keys=keys, metrics=service.metrics, rates=rates)
+    if service.tracing is not None:
+        from app.tracing import TracingMiddleware
+
+        app.add_middleware(TracingMiddleware, tracing=service.tracing, routes=PATHS)
     # Added last, so that it surrounds the gate too.
     app.add_middleware(ObservingMiddleware, metrics=service.metrics, routes=PATHS)
     return app

@@ -11,8 +11,8 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from time import perf_counter
-from typing import ParamSpec, TypeVar
+from time import perf_counter, time_ns
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,9 @@ from app.suppression import suppress
 from model.contract.instances import Instances
 from model.contract.manifest import Manifest
 from model.contract.preprocess import Letterbox
+
+if TYPE_CHECKING:
+    from app.tracing import Tracing
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -88,6 +91,7 @@ class Segmenter:
         decoder: turns files into canvases.
         decoders: how many files it decodes at once.
         metrics: told of the time in each stage.
+        tracing: told of it too, or None.
     """
 
     def __init__(
@@ -97,11 +101,13 @@ class Segmenter:
         decoder: FilmDecoder,
         decoders: int,
         metrics: Metrics,
+        tracing: Tracing | None = None,
     ) -> None:
         self._batcher = batcher
         self._pool = pool
         self._decoder = decoder
         self._metrics = metrics
+        self._tracing = tracing
         # An archive leaves a decoder to those who look at a screen, where there are two.
         self._bulk_turns = asyncio.Semaphore(max(1, decoders - 1))
 
@@ -131,11 +137,13 @@ class Segmenter:
     async def _segment(self, index: int, file: UploadedFile, order: Order, frame: int) -> Attempt:
         if file.refusal is not None:
             raise file.refusal
+        began = time_ns()
         seconds_left = order.deadline - asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout_at(order.deadline):
                 with self._batcher.admission.place(order.query.lane, seconds_left) as place:
                     decoded = await self._decode(file, order, frame)
+                    decoded_at = time_ns()
                     outcome = await self._batcher.infer(decoded.canvas, place, order.model)
                 manifest = outcome.model.engine.manifest
                 size = decoded.facts.height, decoded.facts.width
@@ -152,6 +160,9 @@ class Segmenter:
             postprocess_seconds=seconds,
         )
         self._observe(decoded.seconds, outcome, seconds, instances)
+        if self._tracing is not None:
+            place_in_request = index, frame
+            self._tracing.image(place_in_request, began, decoded_at, decoded, outcome, seconds)
         answer = _answer(index, file.sha256, decoded.facts, instances, timings)
         return Attempt(index, frame, file, answer, decoded.facts, decoded.film, outcome.model)
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, HttpUrl, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -46,6 +46,7 @@ class Settings(BaseSettings):
         drain_seconds: longest time that a stopping service gives to the work at hand.
         lame_duck_seconds: for so long a stopping service says that it is not ready and still takes
             requests, since a load balancer needs a moment to notice.
+        traces_endpoint: where OpenTelemetry's traces go, by OTLP over HTTP; None makes none.
         reload_on_hangup: whether SIGHUP replaces the model by what lies at `model` then.
     """
 
@@ -70,6 +71,7 @@ class Settings(BaseSettings):
     drain_seconds: Annotated[float, Field(ge=0, le=600)] = 20.0
     lame_duck_seconds: Annotated[float, Field(ge=0, le=600)] = 0.0
     reload_on_hangup: bool = False
+    traces_endpoint: HttpUrl | None = None
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:

@@ -1,15 +1,25 @@
-"""What the OpenAPI description says beside what FastAPI reads off the routes."""
+"""The application as FastAPI makes it, but for what it tells: the description and telemetry."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 
 from app.edge.gate import OPEN_PATHS
 from app.edge.problems import PROBLEM_TYPE
 from app.errors import KeyRateError, UnauthorizedError
 
+# FastAPI's own telemetry, which a variable of the environment can switch on, sends paths, queries,
+# bodies' values and the texts of exceptions. Those of patients go nowhere; see `app.tracing`.
+SILENT: Final[TelemetryConfig] = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
 _SCHEME: Final = "key"
 
 

@@ -66,18 +66,14 @@ class Engine:
         Raises:
             CannotRunError: saying what does not work here.
         """
-        for what, arguments in (
-            ("containers do not run here", ("--network", "none", image, "true")),
-            ("ports of containers cannot be published", ("-p", "127.0.0.1::8000", image, "true")),
-            (
-                "pip finds no packages from within a container",
-                (image, "pip", "download", "--quiet", "--no-deps", "-d", "/tmp/x", requirement),
-            ),
-        ):
-            try:
-                self("run", "--rm", *arguments)
-            except (CommandError, subprocess.TimeoutExpired) as error:
-                raise CannotRunError(f"{what}: {str(error).strip().splitlines()[-1]}") from error
+        probe = ("pip", "download", "--quiet", "--no-deps", "--dest", "/tmp/probe", requirement)
+        try:
+            self("run", "--rm", "--publish", "127.0.0.1::8000", image, *probe)
+        except (CommandError, subprocess.TimeoutExpired) as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise CannotRunError(
+                f"a container cannot do what building one needs: {reason}"
+            ) from error
 
 
 def find_engine(compose: str) -> Engine:

@@ -43,6 +43,7 @@ def test_the_environment_sets_every_field(monkeypatch: pytest.MonkeyPatch) -> No
         "DRAIN_SECONDS": "0",
         "LAME_DUCK_SECONDS": "1.5",
         "RELOAD_ON_HANGUP": "true",
+        "TRACES_ENDPOINT": "http://collector:4318/v1/traces",
     }
     for name, value in values.items():
         monkeypatch.setenv(f"SOLO_{name}", value)
@@ -77,6 +78,7 @@ def test_an_unknown_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str
         ("DECODE_WORKERS", "0"),
         ("DECODE_SECONDS", "0"),
         ("DRAIN_SECONDS", "-1"),
+        ("TRACES_ENDPOINT", "collector"),
     ],
 )
 def test_a_value_out_of_bounds_is_named(
