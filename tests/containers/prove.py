@@ -42,6 +42,9 @@ HTTP_PORT, TLS_PORT, PROMETHEUS_PORT = 18080, 18443, 19090
 
 _CONFINEMENT = """
 import json, os, pathlib
+groups = pathlib.Path("/sys/fs/cgroup")
+first = (groups / "memory").is_dir()  # cgroup v1, with names of its own
+memory = groups / "memory" if first else groups
 def refused(path):
     try: pathlib.Path(path, "probe").write_text("x")
     except OSError: return True
@@ -52,9 +55,9 @@ print(json.dumps({
   "writable": [p for p in ("/", "/solo", "/opt/solo", "/models", "/usr") if not refused(p)],
   "tmp_bytes": os.statvfs("/tmp").f_blocks * os.statvfs("/tmp").f_frsize,
   "tmp_files": os.listdir("/tmp"),
-  "memory_limit": int(pathlib.Path("/sys/fs/cgroup/memory.max").read_text()),
-  "memory_bytes": sum(int(l.split()[1]) for l in open("/sys/fs/cgroup/memory.stat")
-      if l.split()[0] in ("anon", "shmem", "kernel")),
+  "memory_limit": int((memory / ("memory.limit_in_bytes" if first else "memory.max")).read_text()),
+  "memory_bytes": sum(int(l.split()[1]) for l in (memory / "memory.stat").open()
+      if l.split()[0] in ("rss" if first else "anon", "shmem")),
   "ways_out": sum(l.split()[1] == "00000000" for l in open("/proc/net/route").readlines()[1:]),
 }))
 """
