@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 COMMAND_SECONDS = 900
+FREE_BYTES = 10_000_000_000
 
 
 class CannotRunError(Exception):
@@ -55,6 +56,19 @@ class Engine:
                 self("pull", "--quiet", image)
             except CommandError as error:
                 raise CannotRunError(f"{image} is not here and cannot be pulled") from error
+
+    def require_room(self) -> None:
+        """Looks whether there is room for images and for the containers' own copies of them.
+
+        Raises:
+            CannotRunError: if there is not.
+        """
+        root = {"docker": "{{.DockerRootDir}}", "podman": "{{.Store.GraphRoot}}"}[self.name]
+        free = shutil.disk_usage(self("info", "--format", root).strip()).free
+        if free < FREE_BYTES:
+            raise CannotRunError(
+                f"{free / 1e9:.0f} GB of disk are free, but {FREE_BYTES / 1e9:.0f} are needed"
+            )
 
     def require_containers(self, image: str, requirement: str) -> None:
         """Tries what building and serving need, so that a machine's lack is not taken for a fault.
