@@ -13,7 +13,7 @@ NOISE = png(np.random.default_rng(1).integers(0, 256, (64, 64), np.uint8))
 
 
 class Problem(NamedTuple):
-    """What is expected; a Retry-After of any number is written as 0."""
+    """What is expected of a problem, and of the headers that clients act on."""
 
     status: int
     title: str
