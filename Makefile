@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 SERVE  := .venv/serve
 DEV    := .venv/dev
-GROUPS := serve-cpu serve-gpu train export dev
+GROUPS := serve-cpu serve-gpu tracing train export dev
 # Installed with torch, in the builds that its CPU or CUDA wheel asks for, and so not pinned here.
 TORCH_BRINGS := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas \
   nvidia-cuda-cupti nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft \
@@ -12,14 +12,16 @@ TORCH_BRINGS := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-c
 # Containers: docker, or podman where there is no docker.
 ENGINE  ?= $(shell docker info >/dev/null 2>&1 && echo docker || echo podman)
 DEVICE  ?= cpu
+TRACING ?= no
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 COMPOSE := .venv/compose
 SUPPLY  := .venv/supply
+ASKER   := .venv/asker
 # No GPL, no LGPL, nothing unknown.
 PERMISSIVE := MIT;BSD;Apache;PSF;0BSD;Zlib;CC0
 
-.PHONY: help serve test fuzz check train export bench peers image train-image test-rules test-containers licences sbom audit lock clean
+.PHONY: help serve test fuzz check train export bench peers image train-image test-description test-rules test-containers licences sbom audit lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -54,11 +56,14 @@ peers: $(DEV)/.ready  ## compare with model servers on a simulated accelerator
 
 image:  ## build the service's image; DEVICE=gpu for the one with CUDA
 	BUILDAH_ISOLATION=chroot $(ENGINE) build -t localhost/solo-xray:$(DEVICE) -f docker/app.Dockerfile \
-	  --build-arg DEVICE=$(DEVICE) --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) .
+	  --build-arg DEVICE=$(DEVICE) --build-arg TRACING=$(TRACING) --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) .
 
 train-image:  ## build the image for training and export
 	BUILDAH_ISOLATION=chroot $(ENGINE) build -t localhost/solo-xray:train -f docker/train.Dockerfile \
 	  --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) .
+
+test-description: $(DEV)/.ready $(ASKER)/.ready  ## ask the service what its OpenAPI description allows, and what not
+	$(DEV)/bin/python -m tests.description.run $(ASKER)/bin/schemathesis $(ARGS)
 
 test-rules:  ## test the alert rules with promtool
 	cd docker/prometheus && promtool check config prometheus.yml && promtool test rules rules_test.yml
@@ -96,6 +101,12 @@ $(SUPPLY)/.ready: Makefile
 	$(PYTHON) -m venv --clear $(SUPPLY)
 	$(SUPPLY)/bin/python -m pip install --quiet --disable-pip-version-check \
 	  pip-licenses==5.5.5 cyclonedx-bom==7.5.0 pip-audit==2.10.1
+	touch $@
+
+# Apart from the tests' environment: as a plugin of pytest it would load with every test.
+$(ASKER)/.ready: Makefile
+	$(PYTHON) -m venv --clear $(ASKER)
+	$(ASKER)/bin/python -m pip install --quiet --disable-pip-version-check schemathesis==4.32.5
 	touch $@
 
 clean:  ## remove the environments

@@ -19,6 +19,7 @@ class ServiceError(Exception):
         title: what all errors of the kind have in common.
         retry_after_seconds: when it is worth trying again; None where it is not.
         challenge: the WWW-Authenticate header; None where no credentials would help.
+        hangs_up: whether the connection ends with the answer, without the rest of the request.
         detail: a sentence on this occurrence.
     """
 
@@ -27,6 +28,7 @@ class ServiceError(Exception):
     title: ClassVar[str] = "The service failed"
     retry_after_seconds: int | None = None
     challenge: ClassVar[str | None] = None
+    hangs_up: ClassVar[bool] = False
 
     def __init__(self, detail: str, retry_after_seconds: int | None = None) -> None:
         super().__init__(detail)
@@ -81,6 +83,15 @@ class UnauthorizedError(ServiceError):
     kind = "unauthorized"
     title = "A key is needed"
     challenge = 'Bearer realm="solo-xray"'
+
+
+class TooSlowError(ServiceError):
+    """The rest of a request did not come; whoever sends it is cut off."""
+
+    status = 408
+    kind = "too-slow"
+    title = "The request came too slowly"
+    hangs_up = True
 
 
 class BodyTooLargeError(ServiceError):
@@ -153,6 +164,33 @@ class TooBusyError(ServiceError):
     kind = "too-busy"
     title = "The deadline cannot be met"
     retry_after_seconds = 1
+
+
+class BodiesFullError(ServiceError):
+    """The bodies of all requests together take as much memory as they may."""
+
+    status = 429
+    kind = "bodies-full"
+    title = "Too many requests are being received"
+    retry_after_seconds = 1
+
+
+class KeyRateError(ServiceError):
+    """A key asks more often than it may."""
+
+    status = 429
+    kind = "key-rate"
+    title = "The key asks too often"
+    retry_after_seconds = 1
+
+
+class HeadTooLargeError(ServiceError):
+    """The request line and the headers are too long."""
+
+    status = 431
+    kind = "head-too-large"
+    title = "The headers have too many bytes"
+    hangs_up = True
 
 
 class UnavailableError(ServiceError):

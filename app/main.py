@@ -7,10 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from fastapi_offline import FastAPIOffline
+from starlette.responses import HTMLResponse
+from starlette.staticfiles import StaticFiles
 
+from app.edge.browsers import PAGE_FILES, interface_page, security_headers
+from app.edge.description import SILENT, DescribedAPI
 from app.edge.gate import KeyMiddleware
 from app.edge.handlers import add_handlers
+from app.edge.key_rates import KeyRates
 from app.edge.observing import ObservingMiddleware
 from app.edge.shortcut import ShortcutMiddleware
 from app.inference.engine import Engine, ModelError
@@ -24,6 +28,7 @@ from app.service import Service
 from app.settings import Settings, SettingsError
 from model.contract.manifest import RESEARCH_USE_ONLY
 
+_TITLE = "SOLO X-ray"
 _DESCRIPTION = f"""Finds and outlines every object in a radiograph.
 
 **{RESEARCH_USE_ONLY}**
@@ -69,22 +74,37 @@ def application(service: Service) -> FastAPI:
         async with service.running():
             yield
 
-    app: FastAPI = FastAPIOffline(
-        title="SOLO X-ray",
+    app = DescribedAPI(
+        title=_TITLE,
         version=service.engine.manifest.version,
         description=_DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
+        telemetry=SILENT,
         redirect_slashes=False,
-        # The page would otherwise ask a public service whether the schema is valid.
-        swagger_ui_parameters={"validatorUrl": None},
     )
+    page = interface_page(_TITLE)
+    app.mount(PAGE_FILES, StaticFiles(packages=[("fastapi_offline", "static")]))
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(page)
+
     app.state.service = service
+    app.state.security_headers = security_headers(page)
     app.include_router(router)
     add_handlers(app)
     app.add_middleware(ShortcutMiddleware, path=SEGMENT, endpoint=segment, metrics=service.metrics)
     if keys is not None:
-        app.add_middleware(KeyMiddleware, keys=keys, metrics=service.metrics)
+        app.closed = True
+        rate = settings.key_rate
+        rates = KeyRates(rate, settings.key_burst) if rate is not None else None
+        app.add_middleware(KeyMiddleware, keys=keys, metrics=service.metrics, rates=rates)
+    if service.tracing is not None:
+        from app.tracing import TracingMiddleware
+
+        app.add_middleware(TracingMiddleware, tracing=service.tracing, routes=PATHS)
     # Added last, so that it surrounds the gate too.
     app.add_middleware(ObservingMiddleware, metrics=service.metrics, routes=PATHS)
     return app

@@ -67,6 +67,9 @@ class Metrics:
             registry=registry,
         )
         Gauge("solo_queue_limit", "Most images that may wait", registry=registry).set(queue_limit)
+        self.body_bytes = Gauge(
+            "solo_body_bytes", "Bytes of requests' bodies in memory", registry=registry
+        )
         self._rejected = Counter(
             "solo_rejected_total",
             "Images and requests without an answer, by the kind of problem",

@@ -41,7 +41,8 @@ _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 _FORM: Final = {
     "schema": {
         "type": "object",
-        "properties": {"files": {"type": "array", "items": _BINARY["schema"]}},
+        "required": ["files"],
+        "properties": {"files": {"type": "array", "minItems": 1, "items": _BINARY["schema"]}},
     }
 }
 _OPERATION: Final[dict[str, Any]] = {
@@ -80,10 +81,10 @@ async def segment(request: Request) -> Response:
     query, headers = read_query(request), read_headers(request)
     form = chosen_form(query.format, headers.get("accept", "*/*"))
     seconds = read_deadline_seconds(headers, service.settings.deadline_seconds)
-    with service.lifecycle.admission():
+    with service.lifecycle.admission(), service.intake.arrival() as arrival:
         service.batcher.admission.check(query.lane, seconds)
         started = perf_counter()
-        upload = await read_upload(request.stream(), headers, service.settings.max_body_bytes)
+        upload = await read_upload(request, headers, arrival)
         service.metrics.observe_stage("receive", perf_counter() - started)
         check_one_picture(form, len(upload.files), one_frame=FrameChoice.of(query).is_one)
         deadline = asyncio.get_running_loop().time() + seconds

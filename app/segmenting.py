@@ -11,8 +11,8 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from time import perf_counter
-from typing import TypeVar
+from time import perf_counter, time_ns
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,9 @@ from app.suppression import suppress
 from model.contract.instances import Instances
 from model.contract.manifest import Manifest
 from model.contract.preprocess import Letterbox
+
+if TYPE_CHECKING:
+    from app.tracing import Tracing
 
 T = TypeVar("T")
 
@@ -89,6 +92,7 @@ class Segmenter:
         decoder: turns files into canvases.
         decoders: how many files it decodes at once.
         metrics: told of the time in each stage.
+        tracing: told of it too, or None.
     """
 
     def __init__(
@@ -98,11 +102,13 @@ class Segmenter:
         decoder: FilmDecoder,
         decoders: int,
         metrics: Metrics,
+        tracing: Tracing | None = None,
     ) -> None:
         self._batcher = batcher
         self._pool = pool
         self._decoder = decoder
         self._metrics = metrics
+        self._tracing = tracing
         # An archive leaves a decoder to those who look at a screen, where there are two.
         self._bulk_turns = asyncio.Semaphore(max(1, decoders - 1))
 
@@ -132,11 +138,13 @@ class Segmenter:
     async def _segment(self, index: int, file: UploadedFile, order: Order, frame: int) -> Attempt:
         if file.refusal is not None:
             raise file.refusal
+        began = time_ns()
         seconds_left = order.deadline - asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout_at(order.deadline):
                 with self._batcher.admission.place(order.query.lane, seconds_left) as place:
                     decoded = await self._decode(file, order, frame)
+                    decoded_at = time_ns()
                     answer = self._batcher.submit(decoded.canvas, place, order.model)
                     sha256 = file.sha256  # while the model runs; a large file has it by now
                     outcome = await answer
@@ -150,6 +158,9 @@ class Segmenter:
             postprocess_seconds=seconds,
         )
         self._observe(decoded.seconds, outcome, seconds, instances)
+        if self._tracing is not None:
+            place_in_request = index, frame
+            self._tracing.image(place_in_request, began, decoded_at, decoded, outcome, seconds)
         image = _answer(index, sha256, decoded.facts, instances, timings)
         return Attempt(index, frame, file, image, decoded.facts, decoded.film, outcome.model)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import socket
 from time import monotonic
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
+from app.edge.connection import Connection
 from app.service import Service
 from app.settings import Settings
 
@@ -33,6 +35,13 @@ class DrainingServer(uvicorn.Server):
         self._service = service
         self._settings = settings
         self._leaves: float | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Opens the socket; the kernel cuts off who does not take an answer (RFC 5482)."""
+        await super().startup(sockets)
+        milliseconds = round(self._settings.client_seconds * 1000)
+        for listener in (listener for server in self.servers for listener in server.sockets):
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begins to drain; a second signal ends at once."""
@@ -72,13 +81,14 @@ def run_server(app: FastAPI, service: Service, settings: Settings) -> str | None
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=Connection.bounded(settings.client_seconds, service.metrics),
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,  # nobody asks for a client's address
+        headers=app.state.security_headers,
         timeout_graceful_shutdown=_FLUSH_SECONDS,
     )
     # What there is by now stays: the collector need not look at it again and again.

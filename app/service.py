@@ -8,14 +8,17 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 from prometheus_client import CollectorRegistry
+from pydantic import HttpUrl
 from starlette.requests import Request
 
 from app.batching.batcher import Batcher
 from app.batching.replacement import Replacement
 from app.decoding.radiograph import Limits
+from app.edge.intake import Intake
 from app.inference.cores import usable_cores
 from app.inference.engine import Engine
 from app.inference.served_model import ServedModel
@@ -23,7 +26,10 @@ from app.isolation.pool import DecoderPool, FilmDecoder
 from app.lifecycle import Lifecycle
 from app.metrics import Metrics
 from app.segmenting import Segmenter
-from app.settings import Settings
+from app.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from app.tracing import Tracing
 
 
 @dataclass(frozen=True)
@@ -33,11 +39,13 @@ class Service:
     settings: Settings
     metrics: Metrics
     lifecycle: Lifecycle
+    intake: Intake
     batcher: Batcher
     segmenter: Segmenter
     replacement: Replacement
     pool: ThreadPoolExecutor
     decoder: FilmDecoder
+    tracing: Tracing | None
 
     @classmethod
     def build(
@@ -48,9 +56,15 @@ class Service:
         open_engine: Callable[[], Engine],
         decoder: FilmDecoder | None = None,
     ) -> Service:
-        """Puts a service together; it runs within `running`."""
+        """Puts a service together; it runs within `running`.
+
+        Raises:
+            SettingsError: if traces are asked for without the libraries for them.
+        """
         metrics = Metrics(CollectorRegistry(), engine, routes, settings.queue_limit)
         lifecycle = Lifecycle(metrics)
+        intake = Intake(settings.max_body_bytes, settings.max_bodies_bytes, settings.client_seconds)
+        metrics.body_bytes.set_function(lambda: intake.held_bytes)
         batcher = Batcher(ServedModel(engine), settings.queue_limit, lifecycle, metrics)
         pool = ThreadPoolExecutor(max_workers=usable_cores(), thread_name_prefix="film")
         decoder = decoder or DecoderPool(
@@ -60,9 +74,13 @@ class Service:
             settings.decode_seconds,
             lifecycle.fail,
         )
-        segmenter = Segmenter(batcher, pool, decoder, settings.decode_workers, metrics)
+        tracing = _tracing(settings.traces_endpoint, engine.manifest.version)
+        segmenter = Segmenter(batcher, pool, decoder, settings.decode_workers, metrics, tracing)
         replacement = Replacement(open_engine, batcher, metrics)
-        return cls(settings, metrics, lifecycle, batcher, segmenter, replacement, pool, decoder)
+        return cls(
+            settings, metrics, lifecycle, intake, batcher, segmenter, replacement, pool, decoder,
+            tracing,
+        )  # fmt: skip
 
     @property
     def engine(self) -> Engine:
@@ -83,6 +101,8 @@ class Service:
             await self.batcher.stop()
             await self.decoder.stop()
             self.pool.shutdown(wait=False, cancel_futures=True)
+            if self.tracing is not None:
+                await self.tracing.stop()
 
     async def _start(self) -> None:
         try:
@@ -101,6 +121,18 @@ class Service:
             if self.settings.reload_on_hangup:
                 loop = asyncio.get_running_loop()
                 loop.add_signal_handler(signal.SIGHUP, self.replacement.begin)
+
+
+def _tracing(endpoint: HttpUrl | None, version: str) -> Tracing | None:
+    if endpoint is None:
+        return None
+    try:
+        from app.tracing import Tracing  # the libraries are loaded only where they are used
+    except ImportError as error:
+        raise SettingsError(
+            f"SOLO_TRACES_ENDPOINT needs the libraries of the group `tracing`: {error}"
+        ) from error
+    return Tracing(str(endpoint), version)
 
 
 def service_of(request: Request) -> Service:

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, HttpUrl, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.inference.cores import usable_cores
@@ -35,13 +36,19 @@ class Settings(BaseSettings):
         queue_limit: most images that may wait for the model, those being decoded included.
         deadline_seconds: longest time from a request's last byte to its answer; a client may
             ask for less with `X-Request-Timeout-Seconds`.
+        key_rate: requests a second that each key may send; None counts none of them.
+        key_burst: requests that a key may send at once, when it has not asked for a while.
         max_body_bytes: longest request body.
+        max_bodies_bytes: most bytes of all bodies that are in memory at once.
+        client_seconds: longest wait for a request's headers, for more of its body, and for a client
+            that does not take its answer.
         max_pixels: most pixels (rows x columns) of one image.
         decode_workers: processes that decode files, one file each at a time.
         decode_seconds: longest time for decoding one file.
         drain_seconds: longest time that a stopping service gives to the work at hand.
         lame_duck_seconds: for so long a stopping service says that it is not ready and still takes
             requests, since a load balancer needs a moment to notice.
+        traces_endpoint: where OpenTelemetry's traces go, by OTLP over HTTP; None makes none.
         reload_on_hangup: whether SIGHUP replaces the model by what lies at `model` then.
     """
 
@@ -56,13 +63,29 @@ class Settings(BaseSettings):
     max_batch: Annotated[int, Field(ge=1, le=64)] = 8
     queue_limit: Annotated[int, Field(ge=1, le=10_000)] = 64
     deadline_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
+    key_rate: Annotated[float | None, Field(gt=0, le=100_000)] = None
+    key_burst: Annotated[int, Field(ge=1, le=100_000)] = 10
     max_body_bytes: Annotated[int, Field(ge=1024, le=4 * 2**30)] = 128 * 2**20
+    max_bodies_bytes: Annotated[int, Field(ge=1024, le=2**40)] = 512 * 2**20
+    client_seconds: Annotated[float, Field(gt=0, le=600)] = 15.0
     max_pixels: Annotated[int, Field(ge=1, le=2**30)] = 50_000_000
     decode_workers: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=usable_cores)
     decode_seconds: Annotated[float, Field(gt=0, le=3600)] = 15.0
     drain_seconds: Annotated[float, Field(ge=0, le=600)] = 20.0
     lame_duck_seconds: Annotated[float, Field(ge=0, le=600)] = 0.0
     reload_on_hangup: bool = False
+    traces_endpoint: HttpUrl | None = None
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.max_bodies_bytes < self.max_body_bytes:
+            raise ValueError(
+                f"SOLO_MAX_BODIES_BYTES={self.max_bodies_bytes} is less than "
+                f"SOLO_MAX_BODY_BYTES={self.max_body_bytes}: no such body could come in"
+            )
+        if self.key_rate is not None and self.keys_file is None:
+            raise ValueError("SOLO_KEY_RATE needs SOLO_KEYS_FILE: without keys it limits nobody")
+        return self
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -82,8 +105,10 @@ class Settings(BaseSettings):
         try:
             return cls()
         except ValidationError as error:
-            faults = "; ".join(
-                f"{PREFIX}{str(fault['loc'][0]).upper()}={fault['input']}: {fault['msg']}"
-                for fault in error.errors()
-            )
-            raise SettingsError(faults) from error
+            raise SettingsError("; ".join(map(_sentence, error.errors()))) from error
+
+
+def _sentence(fault: ErrorDetails) -> str:
+    if not fault["loc"]:  # of several settings together
+        return str(fault["ctx"]["error"])
+    return f"{PREFIX}{str(fault['loc'][0]).upper()}={fault['input']}: {fault['msg']}"

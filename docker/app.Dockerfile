@@ -1,14 +1,18 @@
 # The service. `make image` builds it for the CPU; with --build-arg DEVICE=gpu it brings CUDA from
-# the same locked requirements, and needs only the driver of its host.
+# the same locked requirements, and needs only the driver of its host. TRACING=yes brings what
+# SOLO_TRACES_ENDPOINT needs.
 ARG PYTHON_IMAGE=docker.io/library/python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS libraries
 ARG DEVICE=cpu
-COPY requirements/serve-${DEVICE}.txt /requirements.txt
+ARG TRACING=no
+COPY requirements /requirements
 # pip is of no use in what runs, and one thing less to keep patched.
 RUN python -m venv /opt/solo \
  && /opt/solo/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check \
-      --require-hashes --no-deps -r /requirements.txt \
+      --require-hashes --no-deps -r /requirements/serve-${DEVICE}.txt \
+ && if [ "$TRACING" = yes ]; then /opt/solo/bin/python -m pip install --quiet --no-cache-dir \
+      --disable-pip-version-check --require-hashes --no-deps -r /requirements/tracing.txt; fi \
  && /opt/solo/bin/python -m pip uninstall --quiet --yes setuptools pip
 
 FROM ${PYTHON_IMAGE}

@@ -1,4 +1,4 @@
-"""Lets in only who shows a key, before anything of a request is read."""
+"""Lets in only who shows a key and does not ask too often, before anything of a request is read."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Final
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.edge.key_rates import KeyRates
 from app.edge.problems import problem_response
 from app.edge.record import RECORD, RequestRecord
-from app.errors import UnauthorizedError
+from app.errors import KeyRateError, ServiceError, UnauthorizedError
 from app.keys import Keys
 from app.metrics import Metrics
 
@@ -19,18 +20,22 @@ OPEN_PATHS: Final = frozenset({"/healthz/live", "/healthz/ready", "/metrics"})
 
 
 class KeyMiddleware:
-    """Answers 401 to requests without a known bearer key (RFC 6750 section 2.1).
+    """Answers 401 without a known bearer key (RFC 6750 section 2.1), 429 to one too many.
 
     Args:
         app: the application within.
         keys: those that are accepted.
         metrics: told of every refusal.
+        rates: how often each key may ask, or None.
     """
 
-    def __init__(self, app: ASGIApp, keys: Keys, metrics: Metrics) -> None:
+    def __init__(
+        self, app: ASGIApp, keys: Keys, metrics: Metrics, rates: KeyRates | None = None
+    ) -> None:
         self._app = app
         self._keys = keys
         self._metrics = metrics
+        self._rates = rates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one request; its record learns whose key it had."""
@@ -38,16 +43,26 @@ class KeyMiddleware:
             await self._app(scope, receive, send)
             return
         record: RequestRecord = scope["state"][RECORD]
-        scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
-        record.key = self._keys.name_of(key.strip()) if scheme.lower() == "bearer" else None
-        if record.key is not None:
+        error = self._refusal(Headers(scope=scope).get("authorization", ""), record)
+        if error is None:
             await self._app(scope, receive, send)
             return
-        error = UnauthorizedError(
-            "this service asks for a key, as in 'Authorization: Bearer KEY'"
-            if not scheme
-            else "the key is not known"
-        )
         record.error = error.kind
         self._metrics.count_rejected(error.kind)
         await problem_response(error, record.request_id)(scope, receive, send)
+
+    def _refusal(self, authorization: str, record: RequestRecord) -> ServiceError | None:
+        scheme, _, key = authorization.partition(" ")
+        record.key = self._keys.name_of(key.strip()) if scheme.lower() == "bearer" else None
+        if record.key is None:
+            return UnauthorizedError(
+                "this service asks for a key, as in 'Authorization: Bearer KEY'"
+                if not scheme
+                else "the key is not known"
+            )
+        try:
+            if self._rates is not None:
+                self._rates.count(record.key)
+        except KeyRateError as error:
+            return error
+        return None

@@ -57,7 +57,8 @@ class ObservingMiddleware:
         async def observed_send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
-                await body.discard_rest()
+                if not record.hangs_up:
+                    await body.discard_rest()
                 name_and_value = b"x-request-id", record.request_id.encode()
                 message["headers"] = [*message.get("headers", ()), name_and_value]
             await send(message)

@@ -23,10 +23,14 @@ def read_query(request: Request) -> SegmentQuery:
     """The query.
 
     Raises:
-        InvalidParameterError: for a value out of bounds, or a parameter that does not exist.
+        InvalidParameterError: for a value out of bounds, or a parameter that does not exist or
+            comes twice.
     """
+    given = dict(request.query_params)
+    if len(given) != len(request.query_params.multi_items()):
+        raise InvalidParameterError("a parameter is given more than once")
     try:
-        return SegmentQuery.model_validate(dict(request.query_params))
+        return SegmentQuery.model_validate(given)
     except ValidationError as error:
         raise InvalidParameterError(describe_faults(error.errors())) from None
 
@@ -72,11 +76,19 @@ def _number(value: object) -> str:
 
 
 def _documented(model: type[BaseModel], where: str) -> list[dict[str, Any]]:
-    """A model's fields as parameters of an OpenAPI operation."""
+    """A model's fields as parameters of an OpenAPI operation, which may be absent but not null."""
     return [
-        {"name": name, "in": where, "required": False, "schema": schema}
+        {"name": name, "in": where, "required": False, "schema": _without_null(schema)}
         for name, schema in model.model_json_schema()["properties"].items()
     ]
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    values = [part for part in schema.get("anyOf", []) if part != {"type": "null"}]
+    if len(values) != 1:
+        return schema
+    rest = {name: part for name, part in schema.items() if name not in ("anyOf", "default")}
+    return {**values[0], **rest}
 
 
 PARAMETERS: Final = _documented(SegmentQuery, "query") + _documented(SegmentHeaders, "header")

@@ -15,7 +15,7 @@ PROBLEM_TYPE: Final = "application/problem+json"
 def problem_response(
     error: ServiceError, request_id: str, details: ProblemDetails | None = None
 ) -> Response:
-    """An error as a response, with Retry-After or WWW-Authenticate where one of them helps.
+    """An error as a response, with the headers that the error asks for.
 
     Args:
         error: says status and headers.
@@ -28,4 +28,6 @@ def problem_response(
         headers["retry-after"] = str(error.retry_after_seconds)
     if error.challenge is not None:
         headers["www-authenticate"] = error.challenge
+    if error.hangs_up:
+        headers["connection"] = "close"
     return Response(body.model_dump_json(), error.status, headers, PROBLEM_TYPE)

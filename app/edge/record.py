@@ -18,6 +18,7 @@ class RequestRecord:
         request_id: the client's own if it is harmless, else a new one.
         status: of the answer; 0 until there is one.
         error: kind of the problem, or None.
+        hangs_up: whether the answer does not wait for the rest of the request.
         key: name of the key that was shown, or None.
         received_bytes: of the body.
         images: facts on each image, none of them on the patient.
@@ -26,6 +27,7 @@ class RequestRecord:
     request_id: str
     status: int = 0
     error: str | None = None
+    hangs_up: bool = False
     key: str | None = None
     received_bytes: int = 0
     images: list[dict[str, object]] = field(default_factory=list)

@@ -58,6 +58,6 @@ class ShortcutMiddleware:
 
     def _problem(self, request: Request, error: ServiceError) -> Response:
         record = record_of(request)
-        record.error = error.kind
+        record.error, record.hangs_up = error.kind, error.hangs_up
         self._metrics.count_rejected(error.kind)
         return problem_response(error, record.request_id)

@@ -1,7 +1,4 @@
-"""Reads the files of a request, in memory only: an upload is a patient's and never touches a disk.
-
-The byte limit holds while reading, whatever Content-Length says.
-"""
+"""Reads the files of a request in memory: an upload is a patient's and never touches a disk."""
 
 from __future__ import annotations
 
@@ -18,7 +15,9 @@ from multipart import (
     PushMultipartParser,
     parse_options_header,
 )
+from starlette.requests import Request
 
+from app.edge.intake import Arrival
 from app.errors import (
     BodyTooLargeError,
     EmptyError,
@@ -80,16 +79,21 @@ class Upload:
     in_parts: bool
 
 
-async def read_upload(
-    body: AsyncIterator[bytes], headers: Mapping[str, str], max_body_bytes: int
-) -> Upload:
+async def read_upload(request: Request, headers: Mapping[str, str], arrival: Arrival) -> Upload:
     """Reads a request's body.
 
     The media type says whether a file is welcome. What it is, its bytes say.
 
+    Args:
+        request: whose body was not read yet.
+        headers: of the request, by their names in lower case.
+        arrival: holds its limits while it comes.
+
     Raises:
         UnsupportedMediaTypeError: for another media type or a compressed body.
-        BodyTooLargeError: beyond the byte limit.
+        BodyTooLargeError: beyond the byte limit of one body.
+        BodiesFullError: beyond that of all bodies.
+        TooSlowError: for a client that falls silent.
         MalformedError: for a broken multipart body, or one without files.
     """
     media_type, options = parse_options_header(headers.get("content-type", SNIFFED))
@@ -98,12 +102,17 @@ async def read_upload(
         raise UnsupportedMediaTypeError(
             "a compressed body is not supported: send it without a Content-Encoding"
         )
-    chunks = _limited(body, headers, max_body_bytes)
     if media_type != MULTIPART:
         check_media_type(media_type)
-        return Upload([UploadedFile([chunk async for chunk in chunks])], in_parts=False)
+    arrival.announce(headers.get("content-length", ""))
+    chunks = arrival.chunks(request.receive)
     try:
-        return Upload(await _read_parts(chunks, options.get("boundary", "")), in_parts=True)
+        async with arrival.pace:
+            if media_type != MULTIPART:
+                return Upload([UploadedFile([chunk async for chunk in chunks])], in_parts=False)
+            return Upload(await _read_parts(chunks, options.get("boundary", "")), in_parts=True)
+    except TimeoutError:
+        raise arrival.too_slow() from None
     except ParserLimitReached:
         raise BodyTooLargeError(
             f"the multipart body has more than {MAX_PARTS} parts or too long a header"
@@ -125,21 +134,6 @@ def check_media_type(media_type: str) -> None:
             f"media type {name} is not supported; supported are {', '.join(FILE_TYPES)}, and "
             f"{MULTIPART} of these"
         )
-
-
-async def _limited(
-    body: AsyncIterator[bytes], headers: Mapping[str, str], limit: int
-) -> AsyncIterator[bytes]:
-    announced = headers.get("content-length", "0")
-    if announced.isdecimal() and int(announced) > limit:
-        raise BodyTooLargeError(f"the body has {int(announced):,} bytes; at most {limit:,} may be")
-    received = 0
-    async for chunk in body:
-        received += len(chunk)
-        if received > limit:
-            raise BodyTooLargeError(f"the body has more than the {limit:,} bytes that it may")
-        if chunk:
-            yield chunk
 
 
 async def _read_parts(chunks: AsyncIterator[bytes], boundary: str) -> list[UploadedFile]:

@@ -9,8 +9,10 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 COMMAND_SECONDS = 900
+FREE_BYTES = 10_000_000_000
 
 
 class CannotRunError(Exception):
@@ -55,6 +57,38 @@ class Engine:
             except CommandError as error:
                 raise CannotRunError(f"{image} is not here and cannot be pulled") from error
 
+    def require_room(self) -> None:
+        """Looks whether there is room for images and for the containers' own copies of them.
+
+        Raises:
+            CannotRunError: if there is not.
+        """
+        root = {"docker": "{{.DockerRootDir}}", "podman": "{{.Store.GraphRoot}}"}[self.name]
+        free = shutil.disk_usage(self("info", "--format", root).strip()).free
+        if free < FREE_BYTES:
+            raise CannotRunError(
+                f"{free / 1e9:.0f} GB of disk are free, but {FREE_BYTES / 1e9:.0f} are needed"
+            )
+
+    def require_containers(self, image: str, requirement: str) -> None:
+        """Tries what building and serving need, so that a machine's lack is not taken for a fault.
+
+        Args:
+            image: with Python in it.
+            requirement: a package that the image's pip is to find.
+
+        Raises:
+            CannotRunError: saying what does not work here.
+        """
+        probe = ("pip", "download", "--quiet", "--no-deps", "--dest", "/tmp/probe", requirement)
+        try:
+            self("run", "--rm", "--publish", "127.0.0.1::8000", image, *probe)
+        except (CommandError, subprocess.TimeoutExpired) as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise CannotRunError(
+                f"a container cannot do what building one needs: {reason}"
+            ) from error
+
 
 def find_engine(compose: str) -> Engine:
     """The engine that answers.
@@ -65,13 +99,16 @@ def find_engine(compose: str) -> Engine:
     Raises:
         CannotRunError: if there is none.
     """
+    for name in ("git", "make", "openssl"):
+        if not shutil.which(name):
+            raise CannotRunError(f"{name} is not installed")
     for name, command in (("docker", ("docker", "compose")), ("podman", (compose,))):
         if not shutil.which(name) or not shutil.which(command[0]):
             continue
         try:
             run([name, "info"])
             run([*command, "version"])
-        except CommandError:
+        except (CommandError, subprocess.TimeoutExpired):
             continue
         return Engine(name, command)
     raise CannotRunError("neither docker with compose nor podman with podman-compose works here")
@@ -103,7 +140,7 @@ class Stack:
         ]
         return sorted(self.engine("ps", "--all", *filters, "--format", "{{.Names}}").split())
 
-    def python(self, container: str, program: str) -> dict[str, object]:
+    def python(self, container: str, program: str) -> dict[str, Any]:
         """What a program run within a container prints as JSON."""
         answer = json.loads(self.engine("exec", container, "python", "-c", program))
         assert isinstance(answer, dict)

@@ -19,7 +19,11 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def service(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     output = tmp_path_factory.mktemp("service") / "output"
-    limits: dict[str, Any] = {"max_body_bytes": 2_000_000, "max_pixels": 1_000_000}
+    limits: dict[str, Any] = {
+        "max_body_bytes": 2_000_000,
+        "max_bodies_bytes": 3_000_000,
+        "max_pixels": 1_000_000,
+    }
     with serving(output, model=tiny_model, provider="cpu", **limits) as running:
         yield running
 

@@ -33,13 +33,18 @@ def test_the_environment_sets_every_field(monkeypatch: pytest.MonkeyPatch) -> No
         "MAX_BATCH": "3",
         "QUEUE_LIMIT": "5",
         "DEADLINE_SECONDS": "0.5",
+        "KEY_RATE": "2.5",
+        "KEY_BURST": "4",
         "MAX_BODY_BYTES": "4096",
+        "MAX_BODIES_BYTES": "8192",
+        "CLIENT_SECONDS": "3",
         "MAX_PIXELS": "100",
         "DECODE_WORKERS": "3",
         "DECODE_SECONDS": "2.5",
         "DRAIN_SECONDS": "0",
         "LAME_DUCK_SECONDS": "1.5",
         "RELOAD_ON_HANGUP": "true",
+        "TRACES_ENDPOINT": "http://collector:4318/v1/traces",
     }
     for name, value in values.items():
         monkeypatch.setenv(f"SOLO_{name}", value)
@@ -68,9 +73,13 @@ def test_an_unknown_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str
         ("DEADLINE_SECONDS", "nan"),
         ("MAX_BODY_BYTES", "1"),
         ("MAX_PIXELS", "0"),
+        ("KEY_RATE", "0"),
+        ("KEY_BURST", "0"),
+        ("CLIENT_SECONDS", "0"),
         ("DECODE_WORKERS", "0"),
         ("DECODE_SECONDS", "0"),
         ("DRAIN_SECONDS", "-1"),
+        ("TRACES_ENDPOINT", "collector"),
     ],
 )
 def test_a_value_out_of_bounds_is_named(
@@ -78,4 +87,20 @@ def test_a_value_out_of_bounds_is_named(
 ) -> None:
     monkeypatch.setenv(f"SOLO_{name}", value)
     with pytest.raises(SettingsError, match=f"SOLO_{name}={value}"):
+        Settings.from_environment()
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"MAX_BODIES_BYTES": "2048"}, r"^SOLO_MAX_BODIES_BYTES=2048 is less than SOLO_MAX_BODY"),
+        ({"KEY_RATE": "5"}, r"^SOLO_KEY_RATE needs SOLO_KEYS_FILE"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_told(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], sentence: str
+) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(f"SOLO_{name}", value)
+    with pytest.raises(SettingsError, match=sentence):
         Settings.from_environment()

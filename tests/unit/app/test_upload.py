@@ -3,7 +3,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 
 import pytest
+from starlette.requests import Request
+from starlette.types import Message
 
+from app.edge.intake import Intake
+from app.edge.parameters import read_headers
 from app.edge.upload import MAX_PARTS, Upload, UploadedFile, read_upload
 from app.errors import (
     BodyTooLargeError,
@@ -23,24 +27,33 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-async def receive(
-    chunks: Iterable[bytes], content_type: str | None, limit: int, **headers: str
-) -> Upload:
-    given = {name.replace("_", "-"): value for name, value in headers.items()}
-    if content_type is not None:
-        given["content-type"] = content_type
+def request(chunks: Iterable[bytes], content_type: str | None, **headers: str) -> Request:
+    given = {**({"content-type": content_type} if content_type is not None else {}), **headers}
 
-    async def body() -> AsyncIterator[bytes]:
+    async def messages() -> AsyncIterator[Message]:
         for chunk in chunks:
-            yield chunk
-        yield b""
+            yield {"type": "http.request", "body": chunk, "more_body": True}
+        yield {"type": "http.request", "body": b"", "more_body": False}
 
-    return await read_upload(body(), given, limit)
+    source = messages()
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "headers": [
+            (name.replace("_", "-").encode(), value.encode()) for name, value in given.items()
+        ],
+    }
+    return Request(scope, source.__anext__)
 
 
 async def read(body: bytes, content_type: str | None, limit: int = 10**6, step: int = 7) -> Upload:
     chunks = [body[start : start + step] for start in range(0, len(body), step)]
-    return await receive(chunks, content_type, limit)
+    return await receive(request(chunks, content_type), limit)
+
+
+async def receive(sent: Request, limit: int) -> Upload:
+    with Intake(limit, limit, seconds=20).arrival() as arrival:
+        return await read_upload(sent, read_headers(sent), arrival)
 
 
 def part(data: bytes, *, filename: str | None = "f", content_type: str | None = None) -> bytes:
@@ -79,17 +92,19 @@ async def test_another_media_type_is_named(content_type: str) -> None:
 
 async def test_a_compressed_body_is_refused() -> None:
     with pytest.raises(UnsupportedMediaTypeError, match="compressed"):
-        await receive([b"x"], "image/png", 100, content_encoding="gzip")
+        await receive(request([b"x"], "image/png", content_encoding="gzip"), 100)
 
 
 async def test_the_byte_limit_holds_whatever_the_header_says() -> None:
     assert (await read(bytes(100), None, limit=100)).files[0].data == bytes(100)
     with pytest.raises(BodyTooLargeError, match="more than the 100"):
         await read(bytes(101), None, limit=100)
+    announced = request(iter(()), None, content_length="101")
     with pytest.raises(BodyTooLargeError, match="has 101 bytes"):
-        await receive([], None, 100, content_length="101")
+        await receive(announced, 100)
+    lying = request([bytes(60), bytes(60)], None, content_length="5")
     with pytest.raises(BodyTooLargeError):
-        await receive([bytes(60), bytes(60)], None, 100, content_length="5")
+        await receive(lying, 100)
 
 
 async def test_an_endless_body_is_not_read_to_its_end() -> None:
@@ -101,7 +116,7 @@ async def test_an_endless_body_is_not_read_to_its_end() -> None:
             yield bytes(50)
 
     with pytest.raises(BodyTooLargeError):
-        await receive(endless(), None, 100)
+        await receive(request(endless(), None), 100)
     assert len(read_chunks) == 3
 
 

@@ -1,0 +1,175 @@
+"""Traces for OpenTelemetry: where the time of one request went, beside those of other services.
+
+Only imported where an operator asks for traces: the SDK is no part of what serves without. Ready
+middleware, FastAPI's and Starlette's own among it, tells paths, queries, addresses and exceptions.
+Spans have sizes, kinds and numbers, and nothing of a patient: no path but the routes, no query, no
+header, no file name, no text of an exception.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from time import time_ns
+
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import (
+    SERVICE_NAME,
+    SERVICE_VERSION,
+    OTELResourceDetector,
+    Resource,
+)
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.batching.flights import Outcome
+from app.edge.gate import OPEN_PATHS
+from app.edge.record import RECORD, RequestRecord
+from app.isolation.pool import DecodedFilm
+from app.metrics import OTHER_ROUTE
+
+_EXPORT_SECONDS = 2.0
+_FIRST_SERVER_ERROR = 500
+
+
+class Tracing:
+    """Spans of requests and of their images, sent by a thread of its own.
+
+    A collector that does not answer costs nobody an answer: spans are dropped.
+
+    Args:
+        endpoint: where traces go, by OTLP over HTTP.
+        version: of the model. Whatever else is to be set has OpenTelemetry's own variables,
+            `OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER`, `OTEL_EXPORTER_OTLP_HEADERS` and so on.
+    """
+
+    def __init__(self, endpoint: str, version: str) -> None:
+        named = Resource({SERVICE_NAME: "solo-xray", SERVICE_VERSION: version})
+        self._provider = TracerProvider(
+            resource=named.merge(OTELResourceDetector().detect()), shutdown_on_exit=False
+        )
+        exporter = OTLPSpanExporter(endpoint=endpoint, timeout=_EXPORT_SECONDS)
+        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        self._tracer = self._provider.get_tracer("app")
+        self._propagator = TraceContextTextMapPropagator()
+
+    @contextmanager
+    def request(
+        self, method: str, route: str, headers: Mapping[str, str], record: RequestRecord
+    ) -> Iterator[None]:
+        """A request's span, which its images' spans find as their parent.
+
+        Args:
+            method: of HTTP.
+            route: one of a closed set.
+            headers: of which `traceparent` and `tracestate` are looked at (W3C Trace Context).
+            record: what is known of the request at its end.
+        """
+        with self._tracer.start_as_current_span(
+            f"{method} {route}",
+            context=self._propagator.extract(headers),
+            kind=trace.SpanKind.SERVER,
+            record_exception=False,  # whose text may quote the file
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                yield
+            finally:
+                span.set_attributes(
+                    {
+                        "http.request.method": method,
+                        "http.route": route,
+                        "http.response.status_code": record.status,
+                        "http.request.body.size": record.received_bytes,
+                        "solo.request_id": record.request_id,
+                    }
+                )
+                if record.error is not None:
+                    span.set_attribute("error.type", record.error)
+                if record.status == 0 or record.status >= _FIRST_SERVER_ERROR:
+                    span.set_status(trace.StatusCode.ERROR)
+
+    def image(
+        self,
+        place: tuple[int, int],
+        began: int,
+        decoded_at: int,
+        decoded: DecodedFilm,
+        outcome: Outcome,
+        postprocess_seconds: float,
+    ) -> None:
+        """The spans of an image that was answered just now.
+
+        Args:
+            place: the file's in the request, and the frame's in the file.
+            began: when it was taken up, in nanoseconds of the epoch.
+            decoded_at: when it was decoded.
+            decoded: the film.
+            outcome: what the batcher gave back; it was asked at `decoded_at`.
+            postprocess_seconds: which ended just now.
+        """
+        ended = time_ns()
+        run_at = decoded_at + _nanoseconds(outcome.queue_seconds)
+        span = self._tracer.start_span("image", start_time=began)
+        facts = decoded.facts
+        span.set_attributes(
+            {
+                "solo.index": place[0],
+                "solo.frame": place[1],
+                "solo.kind": facts.kind,
+                "solo.encoding": facts.encoding,
+                "solo.height": facts.height,
+                "solo.width": facts.width,
+                "solo.provider": outcome.model.engine.provider,
+            }
+        )
+        within = trace.set_span_in_context(span)
+        for name, start, end in (
+            ("decode", decoded_at - _nanoseconds(decoded.seconds), decoded_at),
+            ("queue", decoded_at, run_at),
+            ("inference", run_at, run_at + _nanoseconds(outcome.inference_seconds)),
+            ("postprocess", ended - _nanoseconds(postprocess_seconds), ended),
+        ):
+            self._tracer.start_span(name, within, start_time=start).end(end)
+        span.end(ended)
+
+    async def stop(self) -> None:
+        """Sends what is left, within bounds of time."""
+        last = threading.Thread(target=self._provider.shutdown, name="traces", daemon=True)
+        last.start()
+        await asyncio.to_thread(last.join, _EXPORT_SECONDS)
+
+
+class TracingMiddleware:
+    """Makes a span of each request but those of probes and of Prometheus.
+
+    Args:
+        app: the application within.
+        tracing: makes the spans.
+        routes: the paths that are told apart.
+    """
+
+    def __init__(self, app: ASGIApp, tracing: Tracing, routes: frozenset[str]) -> None:
+        self._app = app
+        self._tracing = tracing
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one request."""
+        if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
+            await self._app(scope, receive, send)
+            return
+        route = scope["path"] if scope["path"] in self._routes else OTHER_ROUTE
+        record: RequestRecord = scope["state"][RECORD]
+        with self._tracing.request(scope["method"], route, Headers(scope=scope), record):
+            await self._app(scope, receive, send)
+
+
+def _nanoseconds(seconds: float) -> int:
+    return round(seconds * 1e9)
