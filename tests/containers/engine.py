@@ -84,9 +84,9 @@ class Engine:
         try:
             self("run", "--rm", "--publish", "127.0.0.1::8000", image, *probe)
         except (CommandError, subprocess.TimeoutExpired) as error:
-            reason = str(error).strip().splitlines()[-1]
+            reason = str(error).strip().splitlines()[-1].rpartition(f"{requirement}: ")[2]
             raise CannotRunError(
-                f"a container cannot do what building one needs: {reason}"
+                f"a container cannot do here what building an image needs: {reason}"
             ) from error
 
 

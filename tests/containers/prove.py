@@ -15,12 +15,10 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
@@ -34,12 +32,14 @@ from tests.containers.engine import (  # noqa: E402
     run,
 )
 from tests.containers.load import Client, Load, until  # noqa: E402
+from tests.containers.metrics import PROMETHEUS_PORT, value  # noqa: E402
+from tests.containers.plain_http import answer_when_told_to  # noqa: E402
 
 IMAGE = "localhost/solo-xray:cpu"
 FILM = (ROOT / "examples" / "chest.dcm").read_bytes()
 MOST_BYTES_OVER_BASE = 500_000_000
 CLIENTS = 16
-HTTP_PORT, TLS_PORT, PROMETHEUS_PORT = 18080, 18443, 19090
+HTTP_PORT, TLS_PORT = 18080, 18443
 
 _CONFINEMENT = """
 import json, os, pathlib
@@ -130,21 +130,6 @@ def secrets(engine: Engine) -> Iterator[tuple[Path, str]]:
         yield folder, next(line for line in made.splitlines() if not line.startswith("proof "))
 
 
-def prometheus(expression: str) -> list[dict[str, Any]]:
-    """The series that answer a query."""
-    query = urllib.parse.urlencode({"query": expression})
-    url = f"http://localhost:{PROMETHEUS_PORT}/api/v1/query?{query}"
-    with urllib.request.urlopen(url, timeout=10) as response:
-        series: list[dict[str, Any]] = json.load(response)["data"]["result"]
-    return series
-
-
-def value(expression: str) -> float:
-    """The value of a query's only series; 0 if there is none."""
-    series = prometheus(expression)
-    return float(series[0]["value"][1]) if series else 0.0
-
-
 def check_answers(proof: Proof, client: Client) -> None:
     """What callers get."""
     status, answer = client.once("/segment", FILM)
@@ -158,6 +143,19 @@ def check_answers(proof: Proof, client: Client) -> None:
     proof("plain HTTP is refused, as configured", status == 403, answer["detail"])
     status, _ = client.once("/metrics")
     proof("the balancer hides the replicas' metrics", status == 404)
+
+
+def check_plain_http(engine: Engine, proof: Proof, image: str) -> None:
+    """What else an operator can have of plain HTTP; `refuse` is asked of the stack."""
+    for mode, status, location in (
+        ("redirect", 308, "https://localhost:8443/model"),
+        ("serve", 503, None),  # it serves, and has no replica
+    ):
+        answer = answer_when_told_to(mode, engine, image)
+        found = (answer.status, answer.location)
+        proof(f"a balancer that is told to {mode} plain HTTP does", found == (status, location),
+              answer.status)  # fmt: skip
+        proof("and says to browsers what they may not do", answer.content_type_options == "nosniff")
 
 
 def check_confinement(stack: Stack, proof: Proof) -> None:
@@ -245,6 +243,7 @@ def prove(engine: Engine, proof: Proof) -> None:
         shell = ("--network", "none", "--entrypoint", "sh", images[name], "-c")
         said = engine("run", "--rm", *shell, f"{command} 2>&1")
         print(f"      {images[name]} is {said.splitlines()[0]}", flush=True)
+    check_plain_http(engine, proof, images["HAPROXY_IMAGE"])
     with secrets(engine) as (folder, key):
         stack = Stack(engine, "solo-xray-proof", {
             "COMPOSE_FILE": "docker-compose.yml:docker-compose.secure.yml",
@@ -279,7 +278,7 @@ def main(arguments: list[str]) -> int:
     try:
         prove(find_engine(arguments[0]), proof)
     except (CannotRunError, subprocess.TimeoutExpired) as reason:
-        print(f"skipped: {reason}\n{proof.kept} passed, 0 failed")
+        print(f"skipped: {reason}")
         return 0 if "--or-skip" in arguments else 1
     except AssertionError as broken:
         print(f"FAIL  {broken}\n{proof.kept} passed, 1 failed")
