@@ -25,10 +25,11 @@ from app.decoding.jpeg_stream import (
     LOSSLESS,
     read_jpeg_header,
 )
+from app.decoding.jpeg_whole import decode_whole
 from app.decoding.jpegxl_stream import read_jpegxl_header
 from app.decoding.pixel_layout import PixelLayout
 from app.decoding.transfer_syntaxes import CODINGS, Coding, JPEGXLLossless, syntax_name
-from app.errors import MalformedError
+from app.errors import MalformedError, ServiceError
 
 Samples = npt.NDArray[Any]
 _Decoder = Callable[[], Samples]
@@ -61,6 +62,8 @@ def decode_codestream(data: bytes, syntax: UID, layout: PixelLayout) -> tuple[Sa
     codestream.check(layout)
     try:
         samples = decoder()
+    except ServiceError:
+        raise
     except Exception:  # each decoder has its own, and its text is the library's
         raise MalformedError(
             f"the {codestream.process} frame cannot be decoded: its data are damaged"
@@ -106,13 +109,16 @@ def _jpeg(data: bytes, syntax: UID, layout: PixelLayout) -> tuple[Codestream, _D
     )
     if coding is Coding.JPEG_LS:
         return codestream, lambda: imagecodecs.jpegls_decode(data)
-    if layout.samples == 1:
-        return codestream, lambda: imagecodecs.jpeg8_decode(data)
-    inside = "RGB" if layout.photometric == "RGB" else "YCBCR"
-    # libjpeg takes three components for YCbCr unless a marker says otherwise; so does DICOM.
-    claimed = None if header.tells_colour and inside == "RGB" else inside
-    return codestream, lambda: imagecodecs.jpeg8_decode(
-        data, colorspace=claimed, outcolorspace=inside
+    outside: str | None = None
+    inside: str | None = None
+    if layout.samples > 1:
+        outside = "RGB" if layout.photometric == "RGB" else "YCBCR"
+        # libjpeg takes three components for YCbCr unless a marker says otherwise; so does DICOM.
+        inside = None if header.tells_colour and outside == "RGB" else outside
+    return codestream, lambda: decode_whole(
+        data,
+        header,
+        lambda whole: imagecodecs.jpeg8_decode(whole, colorspace=inside, outcolorspace=outside),
     )
 
 

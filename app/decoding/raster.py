@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from app.decoding.jpeg_stream import BASELINE, EXTENDED, PROGRESSIVE, read_jpeg_header
+from app.decoding.jpeg_whole import decode_whole
 from app.decoding.png_chunks import pixel_chunks, png_size
 from app.decoding.radiograph import FileKind, GreyRecipe, Limits, Radiograph
 from app.errors import (
@@ -44,7 +45,8 @@ def decode_jpeg(data: bytes, limits: Limits, frame: int) -> Radiograph:
             f"{header.process} with {header.precision} bits is not supported: only baseline, "
             "extended and progressive JPEG with 8 bits are"
         )
-    return _radiograph(_decode(data, "jpeg"), (header.height, header.width), "jpeg")
+    pixels = decode_whole(data, header, lambda whole: _decode(whole, "jpeg"))
+    return _radiograph(pixels, (header.height, header.width), "jpeg")
 
 
 def refuse_other_frames(frame: int) -> None:
