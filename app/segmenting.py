@@ -165,9 +165,8 @@ class Segmenter:
         wants_film = order.query.format == "overlay"
         if file.length < _HASHED_ASIDE_BYTES:
             await self._in_pool(lambda: file.sha256)
-            return await self._decoder.decode(file.data, frame, wants_film)
-        data = await self._in_pool(lambda: file.data)
-        decoding = self._decoder.decode(data, frame, wants_film)
+            return await self._decoder.decode(file.pieces, frame, wants_film)
+        decoding = self._decoder.decode(file.pieces, frame, wants_film)
         hashing = self._in_pool(lambda: file.sha256)  # beside the process that decodes
         decoded, _ = await asyncio.gather(decoding, hashing)
         return decoded

@@ -11,9 +11,9 @@ import numpy as np
 from pydicom.uid import ExplicitVRBigEndian
 
 from app.decoding.codecs import Samples, begins_codestream, decode_codestream
-from app.decoding.dicom_file import DicomFile
+from app.decoding.dicom_file import DicomFile, NativePixels
 from app.decoding.elements import value_of
-from app.decoding.encapsulation import frame_bytes
+from app.decoding.encapsulation import Encapsulated, frame_bytes
 from app.decoding.pixel_layout import PixelLayout
 from app.decoding.run_lengths import decode_segments
 from app.decoding.transfer_syntaxes import CODINGS, Coding, syntax_name
@@ -53,25 +53,25 @@ def read_frame(file: DicomFile, layout: PixelLayout, frame: int) -> Grey:
 
 
 def _native_frame(file: DicomFile, layout: PixelLayout, frame: int) -> Grey:
-    if file.encapsulated is not None:
+    if not isinstance(file.pixel_data, NativePixels):
         raise MalformedError(
             "the pixel data are encapsulated, but the transfer syntax is "
             f"{syntax_name(file.transfer_syntax)}"
         )
-    data = value_of(file.dataset, "PixelData")
-    if not isinstance(data, bytes):
+    data = file.pixel_data.value
+    if not data:
         raise TruncatedError("the pixel data are empty")
     _check_length(data, layout.frame_bytes * layout.frames, layout.frames, layout)
     big = file.transfer_syntax == ExplicitVRBigEndian
-    if big and layout.bits.allocated == 8 and file.dataset["PixelData"].VR == "OW":
+    if big and layout.bits.allocated == 8 and file.pixel_data.representation == "OW":
         # PS3.5 A.3: bytes in words are swapped with the words
-        padded = data + bytes(len(data) % 2)
-        data = np.frombuffer(padded, ">u2").astype("<u2").tobytes()
+        padded = bytes(data) + bytes(len(data) % 2)
+        data = np.frombuffer(padded, ">u2").astype("<u2").data.cast("B")
     return _as_stored(data, layout, frame * layout.frame_bytes, ">" if big else "<")
 
 
 def _encapsulated_frame(file: DicomFile, layout: PixelLayout, frame: int) -> Grey:
-    if file.encapsulated is None:
+    if not isinstance(file.pixel_data, Encapsulated):
         raise MalformedError(
             "the pixel data are not encapsulated, as the transfer syntax "
             f"{syntax_name(file.transfer_syntax)} has to be"
@@ -80,7 +80,7 @@ def _encapsulated_frame(file: DicomFile, layout: PixelLayout, frame: int) -> Gre
     # Of these each frame is one fragment, and nothing in it tells where a codestream begins.
     tellable = coding not in (Coding.RLE, Coding.ENCAPSULATED, Coding.DEFLATED)
     data = frame_bytes(
-        file.encapsulated,
+        file.pixel_data,
         layout.frames,
         frame,
         _extended_offsets(file),
@@ -148,7 +148,9 @@ _UNPACKERS: Final[dict[Coding, Callable[[bytes, PixelLayout], Grey]]] = {
 }
 
 
-def _check_length(data: bytes, expected: int, frames: int, layout: PixelLayout) -> None:
+def _check_length(
+    data: bytes | memoryview, expected: int, frames: int, layout: PixelLayout
+) -> None:
     shape = f"{frames} x {layout.rows} x {layout.columns} pixels"
     if len(data) < expected:
         raise TruncatedError(
@@ -160,7 +162,7 @@ def _check_length(data: bytes, expected: int, frames: int, layout: PixelLayout) 
         )
 
 
-def _as_stored(data: bytes, layout: PixelLayout, start: int, byte_order: str) -> Grey:
+def _as_stored(data: bytes | memoryview, layout: PixelLayout, start: int, byte_order: str) -> Grey:
     """Uncompressed cells: [H, W], or [H, W, 3] with what `_luminance` wants."""
     kind = f"{byte_order}u{layout.bits.allocated // 8}"
     cells = np.frombuffer(data, kind, layout.frame_cells, start)

@@ -8,11 +8,12 @@ process that was taken over could shrink it, and a mapping would then end the se
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,12 @@ _ROOT: Final = Path(__file__).parents[2]
 _WORKER: Final = "app.isolation.worker"
 _KEPT_BYTES: Final = 32 * 2**20
 """Shared memory that is kept for the next file: new pages cost three times what used ones do."""
+_WRITTEN_ASIDE_BYTES: Final = 2**20
+"""A smaller file is written in less time than a thread takes to begin."""
 _EXIT_SECONDS: Final = 2.0
+_TALKED_NONSENSE: Final = 1
+"""Stands for the exit code of a process that says what no decoder of ours does: a file has broken
+it, though it lives."""
 _INHERITED: Final = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "LANG", "LC_ALL")
 _TUNING: Final = {
     "OMP_NUM_THREADS": "1",
@@ -141,8 +147,13 @@ class DecoderProcess:
         """Whether it may get a file: it has not ended and is not about to."""
         return not self._doomed and self._reaping is None
 
-    async def decode(self, data: bytes, frame: int, film: bool) -> Answer:
+    async def decode(self, pieces: Sequence[bytes], frame: int, film: bool) -> Answer:
         """Has a file decoded; one at a time.
+
+        Args:
+            pieces: of the file, in order.
+            frame: which frame, from 0.
+            film: whether its pixels are wanted too.
 
         Raises:
             NotTakenError: if the process ended before it touched the file.
@@ -151,17 +162,25 @@ class DecoderProcess:
         async with self._lock:
             if not self.usable:  # its descriptors may be another's by now
                 raise NotTakenError
-            await self._in_thread(self._write, data)
-            self._send(Job(len(data), frame, film))
+            length = sum(map(len, pieces))
+            if length < _WRITTEN_ASIDE_BYTES:
+                self._write(pieces)
+            else:
+                await self._in_thread(self._write, pieces)
+            self._send(Job(length, frame, film))
             try:
                 report = await self._reply
             finally:
-                if len(data) > _KEPT_BYTES:
+                if length > _KEPT_BYTES:
                     os.ftruncate(self._upload, 0)
             if report.facts is None:
                 return Answer(report)
+            canvas = self._read_canvas()
+            if report.facts.frame != frame or not _is_canvas(canvas):
+                self.kill()
+                raise ProcessEndedError(_TALKED_NONSENSE)
             pixels = await self._in_thread(self._read_film, report.facts) if film else None
-            return Answer(report, self._read_canvas(), pixels)
+            return Answer(report, canvas, pixels)
 
     def kill(self) -> None:
         """Ends the process; `ended` follows."""
@@ -193,10 +212,13 @@ class DecoderProcess:
         finally:
             await asyncio.wait({running})
 
-    def _write(self, data: bytes) -> None:
-        view, offset = memoryview(data), 0
-        while offset < len(data):
-            offset += os.pwrite(self._upload, view[offset:], offset)
+    def _write(self, pieces: Sequence[bytes]) -> None:
+        offset = 0
+        for piece in pieces:
+            rest = memoryview(piece)
+            while rest:
+                written = os.pwrite(self._upload, rest, offset)
+                rest, offset = rest[written:], offset + written
 
     def _read_canvas(self) -> Canvas:
         canvas = np.empty(self._canvas_size, np.float32)
@@ -219,8 +241,11 @@ class DecoderProcess:
             message = b""
         try:
             report = self._checked(message) if message else None
-        except ValueError:  # no decoder of ours says such a thing
+        except ValueError:
             self.kill()
+            if not self._reply.done():
+                self._reply.set_exception(ProcessEndedError(_TALKED_NONSENSE))
+                self._reply.exception()
             report = None
         if report is None:
             self._reap()
@@ -234,9 +259,7 @@ class DecoderProcess:
     def _checked(self, message: bytes) -> Report:
         report = _report.validate_json(message)
         if report.facts is not None:
-            pixels = report.facts.height * report.facts.width
-            if not 0 < pixels <= self._output_bytes - self._canvas_bytes:
-                raise ValueError("a film of no possible size")
+            _check_facts(report.facts, self._output_bytes - self._canvas_bytes)
         return report
 
     def _reap(self) -> None:
@@ -260,6 +283,26 @@ class DecoderProcess:
             if not future.done():
                 future.set_exception(reason)
                 future.exception()  # whether anybody waits for it or not
+
+
+def _check_facts(facts: FilmFacts, max_pixels: int) -> None:
+    """Refuses what could not be answered with.
+
+    Raises:
+        ValueError: naming what is wrong.
+    """
+    if min(facts.height, facts.width) < 1 or facts.height * facts.width > max_pixels:
+        raise ValueError("a film of no possible size")
+    if not 0 <= facts.frame < facts.frames:
+        raise ValueError("a frame that is not there")
+    spacing = facts.spacing
+    if spacing and not (0 < spacing.row_mm < math.inf and 0 < spacing.column_mm < math.inf):
+        raise ValueError("pixels of no possible size")
+
+
+def _is_canvas(canvas: Canvas) -> bool:
+    """Whether all of it is in [0, 1]; NaN is not."""
+    return bool(canvas.min() >= 0 and canvas.max() <= 1)
 
 
 def _memory(resources: ExitStack) -> int:

@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -181,13 +181,13 @@ async def test_a_process_that_dies_while_a_file_is_handed_over_is_passed_over(
     write = DecoderProcess._write
     killed: list[int] = []
 
-    def kill_and_write(process: DecoderProcess, data: bytes) -> None:
+    def kill_and_write(process: DecoderProcess, pieces: Sequence[bytes]) -> None:
         if not killed:
             killed.append(process.pid)
             os.kill(process.pid, signal.SIGKILL)
             while is_running(process.pid):
                 time.sleep(0.001)
-        write(process, data)
+        write(process, pieces)
 
     monkeypatch.setattr(DecoderProcess, "_write", kill_and_write)
     assert (await asyncio.wait_for(pool.decode(GOOD, 0), 20)).facts.kind == "png"
