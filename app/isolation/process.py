@@ -23,12 +23,18 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import TypeAdapter
 
-from app.isolation.messages import MAX_MESSAGE_BYTES, FilmFacts, Job, Orders, Report, pack
+from app.isolation.messages import (
+    KEPT_BYTES,
+    MAX_MESSAGE_BYTES,
+    FilmFacts,
+    Job,
+    Orders,
+    Report,
+    pack,
+)
 
 _ROOT: Final = Path(__file__).parents[2]
 _WORKER: Final = "app.isolation.worker"
-_KEPT_BYTES: Final = 32 * 2**20
-"""Shared memory that is kept for the next file: new pages cost three times what used ones do."""
 _WRITTEN_ASIDE_BYTES: Final = 2**20
 """A smaller file is written in less time than a thread takes to begin."""
 _EXIT_SECONDS: Final = 2.0
@@ -121,6 +127,7 @@ class DecoderProcess:
                 max_pixels=max_pixels,
                 memory_bytes=memory_bytes,
             )
+            os.ftruncate(upload, KEPT_BYTES)  # no pages yet
             os.ftruncate(output, orders.output_bytes)
             with theirs:
                 self._process = _start(orders)
@@ -171,8 +178,8 @@ class DecoderProcess:
             try:
                 report = await self._reply
             finally:
-                if length > _KEPT_BYTES:
-                    os.ftruncate(self._upload, 0)
+                if length > KEPT_BYTES:
+                    os.ftruncate(self._upload, KEPT_BYTES)
             if report.facts is None:
                 return Answer(report)
             canvas = self._read_canvas()

@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import traceback
-from mmap import MAP_POPULATE, MAP_SHARED, PROT_READ, mmap
+from mmap import PROT_READ, mmap
 
 import cv2
 import numpy as np
@@ -21,6 +21,7 @@ from app.decoding.radiograph import Limits
 from app.errors import DecoderMemoryError, ServiceError
 from app.isolation.confinement import confine, end_with, silence
 from app.isolation.messages import (
+    KEPT_BYTES,
     MAX_MESSAGE_BYTES,
     FilmFacts,
     Job,
@@ -46,6 +47,7 @@ class Decoder:
 
     def __init__(self, orders: Orders) -> None:
         self._upload = orders.upload
+        self._kept = memoryview(mmap(orders.upload, KEPT_BYTES, prot=PROT_READ))
         self._canvas_size = orders.canvas_size
         self._limits = Limits(orders.max_pixels)
         # Mapped and not written to: the process may not let any file grow, this one included.
@@ -71,8 +73,9 @@ class Decoder:
 
     def _file(self, length: int) -> memoryview:
         """The file where it lies: the service writes no other there before this one's report."""
-        flags = MAP_SHARED | MAP_POPULATE  # one call for all pages, which are there already
-        return memoryview(mmap(self._upload, length, flags=flags, prot=PROT_READ))
+        if length <= KEPT_BYTES:
+            return self._kept[:length]
+        return memoryview(mmap(self._upload, length, prot=PROT_READ))
 
 
 def serve(decoder: Decoder, descriptor: int) -> None:

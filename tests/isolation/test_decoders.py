@@ -25,13 +25,14 @@ from app.errors import (
     MalformedError,
     ServiceError,
 )
+from app.isolation.messages import KEPT_BYTES
 from app.isolation.pool import DecodedFilm, DecoderPool
 from app.isolation.process import DecoderProcess
 from app.journal import JsonFormatter
 from tests.support.decoders import DecoderHere, decoders, is_running, until_stopped, workers_of
 from tests.support.dicom import dicom_file
 from tests.support.films import chest, flat, jpeg, png, png_header_only
-from tests.support.planted_worker import ABORT, BOMB, EXIT, FAULT, HANG, NOISE, SEGFAULT
+from tests.support.planted_worker import ABORT, BOMB, EXIT, FAULT, HANG, NOISE, NONSENSE, SEGFAULT
 
 pytestmark = pytest.mark.anyio
 
@@ -137,6 +138,30 @@ async def test_a_file_that_breaks_its_decoder_is_malformed(pool: DecoderPool, da
     assert (raised.value.status, raised.value.retry_after_seconds) == (400, None)
     assert (await asyncio.wait_for(waiting, 20)).facts.kind == "png"
     assert not set(before) & set(workers_of())
+
+
+async def test_a_decoder_that_talks_nonsense_is_not_believed(pool: DecoderPool) -> None:
+    for data in NONSENSE:
+        before = workers_of()
+        with pytest.raises(DecoderCrashedError):
+            await asyncio.wait_for(pool.decode(data, 0), 10)
+        await replaced(before)
+    assert (await asyncio.wait_for(pool.decode(GOOD, 0), 20)).facts.kind == "png"
+
+
+async def test_a_file_may_come_in_pieces_and_be_larger_than_what_is_kept(
+    pool: DecoderPool,
+) -> None:
+    data = dicom_file(FILM)
+    whole = await pool.decode(data, 0)
+    pieces = [data[start : start + 1000] for start in range(0, len(data), 1000)]
+    assert len(pieces) > 5
+    np.testing.assert_array_equal((await pool.decode(pieces, 0)).canvas, whole.canvas)
+    large = dicom_file(FILM, EncapsulatedDocument=bytes(KEPT_BYTES))
+    np.testing.assert_array_equal((await pool.decode(large, 0)).canvas, whole.canvas)
+    np.testing.assert_array_equal((await pool.decode(data, 0)).canvas, whole.canvas)
+    with pytest.raises(EmptyError):
+        await pool.decode([b"", b""], 0)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

@@ -127,7 +127,7 @@ async def test_a_process_is_confined() -> None:
         assert "NoNewPrivs:\t1" in status
         descriptors = Path(f"/proc/{pid}/fd").iterdir()
         held = sorted(os.readlink(path).split(":")[0].split(" ")[0] for path in descriptors)
-        assert held == ["/dev/null"] * 3 + ["/memfd"] * 3 + ["socket"]  # one for the mapping
+        assert held == ["/dev/null"] * 3 + ["/memfd"] * 4 + ["socket"]  # two for mappings
         assert os.getpgid(pid) == pid  # Ctrl-C does not reach it
 
 
