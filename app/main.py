@@ -14,6 +14,7 @@ from app.handlers import add_handlers
 from app.inference import Engine, ModelError, OnnxEngine
 from app.isolation.pool import FilmDecoder
 from app.journal import configure_logging, quieten_decoders
+from app.kept_memory import keep_memory
 from app.keys import Keys, KeysError
 from app.middleware import ObservingMiddleware
 from app.routes import PATHS, router
@@ -95,6 +96,7 @@ def main() -> int:
     try:
         settings = Settings.from_environment()
         configure_logging()
+        keep_memory()
         app = create_app(settings)
     except (SettingsError, KeysError, ModelError) as error:
         print(f"solo-xray: {error}", file=sys.stderr)  # noqa: T201
