@@ -13,7 +13,7 @@ from pydicom.uid import ExplicitVRBigEndian
 from app.decoding.codecs import Samples, begins_codestream, decode_codestream
 from app.decoding.dicom_file import DicomFile, NativePixels
 from app.decoding.elements import value_of
-from app.decoding.encapsulation import Encapsulated, frame_bytes
+from app.decoding.encapsulation import MAX_ITEMS, Encapsulated, frame_bytes
 from app.decoding.pixel_layout import PixelLayout
 from app.decoding.run_lengths import decode_segments
 from app.decoding.transfer_syntaxes import CODINGS, Coding, syntax_name
@@ -23,6 +23,8 @@ from app.errors import (
     TruncatedError,
 )
 from model.contract.grey import Grey, as_grey
+
+_OFFSETS_BYTES: Final = 8 * MAX_ITEMS
 
 
 def read_frame(file: DicomFile, layout: PixelLayout, frame: int) -> Grey:
@@ -94,7 +96,7 @@ def _encapsulated_frame(file: DicomFile, layout: PixelLayout, frame: int) -> Gre
 
 def _extended_offsets(file: DicomFile) -> tuple[int, ...]:
     """The Extended Offset Table (PS3.3 C.7.6.3.1.8), empty where absent."""
-    table = value_of(file.dataset, "ExtendedOffsetTable")
+    table = value_of(file.dataset, "ExtendedOffsetTable", _OFFSETS_BYTES)
     if not isinstance(table, bytes):
         return ()
     return tuple(np.frombuffer(table[: len(table) // 8 * 8], "<u8").tolist())

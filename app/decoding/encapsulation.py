@@ -17,7 +17,7 @@ from app.errors import MalformedError, TruncatedError
 _ITEM: Final = b"\xfe\xff\x00\xe0"
 _DELIMITER: Final = b"\xfe\xff\xdd\xe0"
 _ITEM_HEADER_BYTES: Final = 8
-_MAX_ITEMS: Final = 20_000
+MAX_ITEMS: Final = 20_000
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def read_items(data: memoryview, start: int) -> tuple[Encapsulated, int]:
     """
     offset = start
     items: list[memoryview] = []
-    while len(items) <= _MAX_ITEMS:
+    while len(items) <= MAX_ITEMS:
         if offset + _ITEM_HEADER_BYTES > len(data):
             raise TruncatedError("the encapsulated pixel data have no end: part is missing")
         tag = bytes(data[offset : offset + 4])
@@ -64,7 +64,7 @@ def read_items(data: memoryview, start: int) -> tuple[Encapsulated, int]:
         items.append(data[offset : offset + length])
         offset += length
     else:
-        raise MalformedError(f"the pixel data have more than {_MAX_ITEMS:,} fragments")
+        raise MalformedError(f"the pixel data have more than {MAX_ITEMS:,} fragments")
     if not items:
         raise MalformedError("the encapsulated pixel data have no offset table")
     table, *fragments = items

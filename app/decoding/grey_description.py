@@ -21,6 +21,7 @@ _FUNCTIONS: Final[dict[str, WindowFunction]] = {
     "LINEAR_EXACT": "LINEAR_EXACT",
     "SIGMOID": "SIGMOID",
 }
+_TABLE_BYTES: Final = 2 * 65536
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def _lookup_table(dataset: Dataset, keyword: str, signed: bool) -> LookupTable |
     item = first_item(dataset, keyword)
     if item is None:
         return None
-    descriptor, data = _descriptor(item), value_of(item, "LUTData")
+    descriptor, data = _descriptor(item), value_of(item, "LUTData", _TABLE_BYTES)
     entries = descriptor[0] & 0xFFFF or 65536
     first = descriptor[1]
     if signed and first > 0x7FFF:  # written as US into a film of signed samples
