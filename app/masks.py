@@ -1,13 +1,17 @@
 """Soft masks to COCO run-length encoding at native size, without ever making a native mask.
 
 Bilinear interpolation is linear along a column between two source rows, so the row where the mask
-crosses its threshold can be solved for, and the runs written from the crossings. The result is what
+crosses its threshold can be solved for, and the runs written from the crossings. Only cells of four
+source pixels that are not all on one side of the threshold have any. The result is what
 `Letterbox.restore` and pycocotools give, up to rounding at pixels that lie on the threshold.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +22,9 @@ from model.contract.preprocess import Letterbox
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
+Positions = npt.NDArray[np.float64]
+
+_TOGETHER: Final = 32  # masks: enough to hide what each call costs, and few megabytes
 
 
 @dataclass(frozen=True)
@@ -45,73 +52,156 @@ def encode(
         letterbox: where the image lies on the canvas.
         mask_threshold: a pixel belongs to the mask above this probability.
     """
-    return [
-        _encode_one(content, letterbox.image_size, np.float32(255 * mask_threshold))
-        for content in letterbox.content(instances.masks)
-    ]
+    soft, size = letterbox.content(instances.masks), letterbox.image_size
+    encoded: list[EncodedMask] = []
+    for start in range(0, len(soft), _TOGETHER):
+        encoded += _encode_some(
+            soft[start : start + _TOGETHER], size, np.float32(255 * mask_threshold)
+        )
+    return encoded
 
 
-def _encode_one(soft: Floats, size: tuple[int, int], threshold: np.float32) -> EncodedMask:
-    above = soft > threshold
-    rows, columns = np.flatnonzero(above.any(axis=1)), np.flatnonzero(above.any(axis=0))
-    if not len(rows):
-        return _from_runs(np.empty(0, np.int64), np.empty(0, np.int64), size)
-    # One source row and column of background around the object, where the image has one.
-    top, bottom = max(rows[0] - 1, 0), min(rows[-1] + 2, soft.shape[0])
-    left, right = max(columns[0] - 1, 0), min(columns[-1] + 2, soft.shape[1])
-    xs, profiles = _interpolate_columns(soft[top:bottom], (left, right), size[1])
-    column, rise, fall = _crossings(profiles, threshold)
-    scale = size[0] / soft.shape[0]
+def _encode_some(soft: Floats, size: tuple[int, int], threshold: np.float32) -> list[EncodedMask]:
+    count, rows, _ = soft.shape
+    columns = _Columns.of(soft.shape[2], size[1])
+    mask, x, row, position = _crossings(soft, columns, threshold)
+    order = _order((mask * size[1] + x) * np.int64(rows + 2) + row)
+    mask, x, position = mask[order[::2]], x[order[::2]], position[order]
+    scale = size[0] / rows
     # A native row is inside where its source position lies strictly past the rise ...
-    start = np.floor((rise + top + 0.5) * scale - 0.5).astype(np.int64) + 1
+    start = np.floor((position[::2] + 0.5) * scale - 0.5).astype(np.int64) + 1
     # ... and outside from the fall on. Infinite positions are runs that reach the border.
-    end = np.ceil((fall + top + 0.5) * scale - 0.5).astype(np.int64)
-    offsets = xs[column] * size[0]
-    return _from_runs(
-        offsets + np.clip(start, 0, size[0]), offsets + np.clip(end, 0, size[0]), size
-    )
+    end = np.ceil((position[1::2] + 0.5) * scale - 0.5).astype(np.int64)
+    start, end = (x * size[0] + np.clip(edge, 0, size[0]) for edge in (start, end))
+    bounds = np.searchsorted(mask, np.arange(count + 1)).tolist()
+    return [_from_runs(start[one:next_], end[one:next_], size) for one, next_ in pairwise(bounds)]
 
 
-def _interpolate_columns(
-    soft: Floats, source: tuple[int, int], width: int
-) -> tuple[Integers, Floats]:
-    """The native columns that touch the source columns, and each one's profile over source rows."""
-    scale = soft.shape[1] / width
-    first = max(0, int(np.floor((source[0] - 0.5) / scale - 0.5)))
-    last = min(width, int(np.ceil((source[1] + 0.5) / scale - 0.5)) + 1)
-    xs = np.arange(first, last)
-    position = np.clip((xs + 0.5) * scale - 0.5, 0, soft.shape[1] - 1)
-    left = np.minimum(position.astype(np.int64), max(soft.shape[1] - 2, 0))
-    weight = (position - left).astype(np.float32)[:, None]
-    by_column = np.ascontiguousarray(soft.T)
-    profiles = by_column[left]
-    profiles += (by_column[np.minimum(left + 1, soft.shape[1] - 1)] - profiles) * weight
-    return xs, profiles
+def _order(keys: Integers) -> Integers:
+    """Indices that sort distinct keys; sorting both as one number is faster than np.argsort."""
+    bits = len(keys).bit_length()
+    both = np.sort((keys << bits) | np.arange(len(keys)))
+    return np.asarray(both & ((1 << bits) - 1))
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """The native columns between each source column and the next.
+
+    Attributes:
+        right: int64 [C], the next source column; C is one less than there are, and 1 at least.
+        first: int64 [C], the first native column.
+        count: int64 [C], how many there are; none where the image is narrower than its mask.
+        weight: float32 [width], of the next source column in each native one.
+    """
+
+    right: Integers
+    first: Integers
+    count: Integers
+    weight: Floats
+
+    @classmethod
+    @lru_cache(maxsize=64)
+    def of(cls, source: int, width: int) -> _Columns:
+        """Those of so many source and native columns."""
+        scale = source / width
+        position = np.clip((np.arange(width) + 0.5) * scale - 0.5, 0, source - 1)
+        cells = np.arange(max(source - 1, 1))
+        left = np.minimum(position.astype(np.int64), cells[-1])
+        bounds = np.searchsorted(left, np.append(cells, cells[-1] + 1))
+        weight = (position - left).astype(np.float32)
+        return cls(np.minimum(cells + 1, source - 1), bounds[:-1], np.diff(bounds), weight)
 
 
 def _crossings(
-    profiles: Floats, threshold: np.float32
-) -> tuple[Integers, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Where each profile rises above the threshold and where it falls back to it.
+    soft: Floats, columns: _Columns, threshold: np.float32
+) -> tuple[Integers, Integers, Integers, Positions]:
+    """Where each native column rises above the threshold and where it falls back to it.
 
     Returns:
-        The profile's index, and the source rows of its rise and fall, of every run in order. A run
-        that is open at the profile's end has a position far outside.
+        The mask of each crossing, its native column, the source row before it, from -1, and its
+        position in source rows; far outside where a run is open at the border. Not in order.
     """
-    inside = np.zeros((len(profiles), profiles.shape[1] + 2), np.bool_)
-    np.greater(profiles, threshold, out=inside[:, 1:-1])
-    changes = inside[:, 1:] != inside[:, :-1]
-    column, after = np.nonzero(changes)
-    # Between source rows `after - 1` and `after`, where both are there.
-    before = np.clip(after - 1, 0, profiles.shape[1] - 1)
-    lower = profiles[column, before].astype(np.float64)
-    step = profiles[column, np.minimum(after, profiles.shape[1] - 1)] - lower
-    outside = (after == 0) | (after == profiles.shape[1])
+    rows = soft.shape[1]
+    stack = soft.reshape(-1, soft.shape[2])
+    above = stack > threshold
+    cells = _mixed_cells(above, columns)
+    cells[rows - 1 :: rows] = False  # between one mask and the next
+    row, cell = np.divmod(np.flatnonzero(cells), cells.shape[1])
+    x, which = _spread(cell, columns)
+    weight = columns.weight[x]
+    upper, upper_inside = _between(stack, row, cell, columns, which, weight, threshold)
+    lower, lower_inside = _between(stack, row + 1, cell, columns, which, weight, threshold)
+    found = np.flatnonzero(upper_inside != lower_inside)
+    x, row = x[found], row[which[found]]
+    before, step = upper[found].astype(np.float64), lower[found].astype(np.float64)
+    step -= before
     with np.errstate(divide="ignore", invalid="ignore"):
-        rows = before + (threshold - lower) / step
-    far = float(2 * profiles.shape[1] + 2)
-    rows = np.where(outside, np.where(after == 0, -far, far), rows)
-    return column[::2], rows[::2], rows[1::2]
+        share = np.nan_to_num((threshold - before) / step)
+    mask, row = np.divmod(row, rows)
+    parts = [(mask, x, row, row + np.clip(share, 0, 1))]
+    far = float(2 * rows + 2)
+    for border, before_it, place in ((0, -1, -far), (rows - 1, rows - 1, far)):
+        mask, x = _inside_rows(stack[border::rows], columns, threshold)
+        parts.append((mask, x, np.full(len(x), before_it), np.full(len(x), place)))
+    masks, xs, all_rows, positions = map(np.concatenate, zip(*parts, strict=True))
+    return masks, xs, all_rows, positions
+
+
+def _mixed_cells(above: npt.NDArray[np.bool_], columns: _Columns) -> npt.NDArray[np.bool_]:
+    """Which cells have source pixels on both sides of the threshold: bool [rows - 1, C]."""
+    count = len(columns.right)
+    left, right = above[:, :count], above[:, -count:]
+    across = left != right
+    mixed: npt.NDArray[np.bool_] = left[1:] != left[:-1]
+    for sides in (right[1:] != right[:-1], across[1:], across[:-1]):
+        mixed |= sides
+    return mixed
+
+
+def _spread(cell: Integers, columns: _Columns) -> tuple[Integers, Integers]:
+    """All native columns of some cells, and which of the cells each is of."""
+    count = columns.count[cell]
+    which = np.repeat(np.arange(len(cell)), count)
+    ends = np.cumsum(count)
+    x = np.arange(len(which)) + np.repeat(columns.first[cell] - (ends - count), count)
+    return x, which
+
+
+def _between(
+    stack: Floats,
+    row: Integers,
+    cell: Integers,
+    columns: _Columns,
+    which: Integers,
+    weight: Floats,
+    threshold: np.float32,
+) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Values of native columns on a source row of their cells, and whether they are inside.
+
+    Between two values of one side none is on the other, whatever rounding says: the cells that are
+    passed over count on it.
+    """
+    left, right = stack[row, cell], stack[row, columns.right[cell]]
+    value = (right - left)[which]
+    value *= weight
+    value += left[which]
+    inside = value > threshold
+    inside &= (np.maximum(left, right) > threshold)[which]
+    inside |= (np.minimum(left, right) > threshold)[which]
+    return value, inside
+
+
+def _inside_rows(
+    border: Floats, columns: _Columns, threshold: np.float32
+) -> tuple[Integers, Integers]:
+    """(mask, native column) of what is inside on one source row of each mask."""
+    touching = np.flatnonzero(border.max(axis=1) > threshold)
+    mask = np.repeat(touching, len(columns.right))
+    cell = np.tile(np.arange(len(columns.right)), len(touching))
+    x, which = _spread(cell, columns)
+    _, inside = _between(border, mask, cell, columns, which, columns.weight[x], threshold)
+    return mask[which][inside], x[inside]
 
 
 def _from_runs(start: Integers, end: Integers, size: tuple[int, int]) -> EncodedMask:
