@@ -36,6 +36,7 @@ _PREAMBLE_BYTES = 128
 _PREFIX = b"DICM"
 _VALUE_REPRESENTATION = re.compile(rb"[A-Z]{2}")
 _FIRST_GROUPS = (b"\x02\x00", b"\x08\x00")
+_BIG_ENDIAN_GROUP = b"\x00\x08"
 _META = Encoding(implicit=False, little=True)
 _META_GROUP = 0x0002
 _TRANSFER_SYNTAX = 0x00020010
@@ -78,6 +79,8 @@ def looks_like_dicom(data: memoryview) -> bool:
     head = bytes(data[: _PREAMBLE_BYTES + 4])
     if head.endswith(_PREFIX) and len(head) == _PREAMBLE_BYTES + 4:
         return True
+    if head[:2] == _BIG_ENDIAN_GROUP:
+        return head[2:3] == b"\x00" and _VALUE_REPRESENTATION.fullmatch(head[4:6]) is not None
     return head[:2] in _FIRST_GROUPS and head[3:4] == b"\x00" and len(head) >= 8
 
 
@@ -105,7 +108,7 @@ def _parse(data: memoryview) -> DicomFile:
     body = data[offset:]
     if syntax == DeflatedExplicitVRLittleEndian:
         body = memoryview(_inflate(body))
-    encoding = Encoding(syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian)
+    encoding = _encoding(syntax, body)
     walk = Walk(body, encoding)
     elements, header, offset = walk.elements(0)
     pixel_data = None
@@ -147,8 +150,22 @@ def _pixel_data(body: memoryview, header: Header) -> tuple[NativePixels | Encaps
 
 def _guess(data: memoryview, offset: int) -> UID:
     """The syntax of a data set without file meta: a VR after the tag means it is explicit."""
-    explicit = _VALUE_REPRESENTATION.fullmatch(data[offset + 4 : offset + 6])
-    return ExplicitVRLittleEndian if explicit else ImplicitVRLittleEndian
+    if not _VALUE_REPRESENTATION.fullmatch(data[offset + 4 : offset + 6]):
+        return ImplicitVRLittleEndian
+    big = data[offset : offset + 2] == _BIG_ENDIAN_GROUP
+    return ExplicitVRBigEndian if big else ExplicitVRLittleEndian
+
+
+def _encoding(syntax: UID, body: memoryview) -> Encoding:
+    """How the data set is written: explicit where it is declared implicit but cannot be.
+
+    Writers that declare the default syntax whatever they write are known. Two letters taken for a
+    length are beyond 16 KiB, and a data set begins with short elements.
+    """
+    implicit = syntax == ImplicitVRLittleEndian
+    if implicit and _VALUE_REPRESENTATION.fullmatch(body[4:6]):
+        implicit = False
+    return Encoding(implicit, syntax != ExplicitVRBigEndian)
 
 
 def _inflate(deflated: memoryview) -> bytes:

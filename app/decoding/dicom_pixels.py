@@ -137,7 +137,7 @@ def _deflated(data: bytes, layout: PixelLayout) -> Grey:
     """A frame of its own deflate stream (PS3.5 A.4.13), inflated no further than it may be."""
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        inflated = inflater.decompress(data, layout.frame_bytes + 2)
+        inflated = inflater.decompress(data, layout.frame_bytes + layout.columns + 1)
     except zlib.error:
         raise MalformedError("the deflated frame is damaged") from None
     return _uncompressed(inflated, layout)
@@ -158,7 +158,10 @@ def _check_length(
         raise TruncatedError(
             f"the pixel data have {len(data):,} bytes, but {shape} need {expected:,}"
         )
-    if len(data) > expected + expected % 2:
+    # Some writers pad further than to an even length; a smaller header than there are pixels
+    # leaves a row or more, or something other than zeros.
+    excess = bytes(data[expected : expected + layout.columns])
+    if len(data) - expected > 1 and (len(excess) == layout.columns or excess.strip(b"\0")):
         raise MalformedError(
             f"the pixel data have {len(data):,} bytes, more than the {expected:,} that {shape} need"
         )

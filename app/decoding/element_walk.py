@@ -63,7 +63,8 @@ class Header(NamedTuple):
 def read_header(data: memoryview, offset: int, encoding: Encoding) -> Header:
     """The header at an offset (PS3.5 7.1).
 
-    Where the letters are none, an explicit data set has an implicit element: some writers do that.
+    Where the letters are none, an explicit data set has an implicit element or an unknown
+    representation: there are writers of both.
 
     Raises:
         struct.error: if the data end within it.
@@ -71,8 +72,12 @@ def read_header(data: memoryview, offset: int, encoding: Encoding) -> Header:
     short, long = _FORMS[encoding.little]
     group, element, letters, length = short.unpack_from(data, offset)
     tag = group << 16 | element
-    if encoding.implicit or group == _DELIMITERS or not (letters.isalpha() and letters.isupper()):
+    if encoding.implicit or group == _DELIMITERS:
         return Header(tag, None, offset + 8, long.unpack_from(data, offset + 4)[0])
+    if not (letters.isalpha() and letters.isupper()):
+        (whole,) = long.unpack_from(data, offset + 4)
+        fits = whole == UNDEFINED_LENGTH or offset + 8 + whole <= len(data)
+        return Header(tag, None, offset + 8, whole if fits else length)
     representation = letters.decode("ascii", "replace")
     if representation in _LONG_FORM:
         return Header(tag, representation, offset + 12, long.unpack_from(data, offset + 8)[0])

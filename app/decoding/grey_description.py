@@ -126,8 +126,15 @@ def _stored_value(value: int, bits: int, signed: bool) -> int:
 
 
 def _window(dataset: Dataset) -> Window | None:
-    """The first window; several are alternatives (PS3.3 C.11.2.1.2). None if it is not usable."""
-    center, width = number(dataset, "WindowCenter"), number(dataset, "WindowWidth")
+    """The first window; several are alternatives (PS3.3 C.11.2.1.2). None if it is not usable.
+
+    It is a proposal for display: one that cannot be read, such as with a decimal comma, is no
+    reason to refuse the film.
+    """
+    try:
+        center, width = number(dataset, "WindowCenter"), number(dataset, "WindowWidth")
+    except MalformedError:
+        return None
     function = _FUNCTIONS.get(text(dataset, "VOILUTFunction"))
     if center is None or width is None or function is None:
         return None
