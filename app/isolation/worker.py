@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from app.decoding.codecs import load_decoders
 from app.decoding.decode import decode
 from app.decoding.radiograph import Limits
 from app.errors import DecoderMemoryError, ServiceError
@@ -95,6 +96,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     quieten_decoders()
     cv2.setNumThreads(1)  # films run in parallel, not the rows of one
+    load_decoders()  # what they take is no file's, and the first file does not wait for them
     decoder = Decoder(orders)
     confine(orders.memory_bytes)
     silence()

@@ -12,8 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
+from pydicom.uid import (
+    HTJ2K,
+    DeflatedExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLosslessSV1,
+    RLELossless,
+)
 
+from app.decoding.transfer_syntaxes import JPEGXLLossless
 from app.errors import (
     DeadlineError,
     DecoderCrashedError,
@@ -31,6 +38,7 @@ from app.isolation.process import DecoderProcess
 from app.journal import JsonFormatter
 from tests.support.decoders import DecoderHere, decoders, is_running, until_stopped, workers_of
 from tests.support.dicom import dicom_file
+from tests.support.encapsulated import EXACT, LOSSY, encoded_file
 from tests.support.films import chest, flat, jpeg, png, png_header_only
 from tests.support.planted_worker import ABORT, BOMB, EXIT, FAULT, HANG, NOISE, NONSENSE, SEGFAULT
 
@@ -250,15 +258,36 @@ async def test_a_bomb_gets_no_more_than_its_memory(monkeypatch: pytest.MonkeyPat
 async def test_memory_is_bounded_and_the_process_is_replaced(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(DecoderPool, "memory_bytes", 24 * 2**20)
-    bomb = dicom_file(np.zeros((3000, 3000), np.uint16), syntax=DeflatedExplicitVRLittleEndian)
+    monkeypatch.setattr(DecoderPool, "memory_bytes", 20 * 2**20)
+    film = np.zeros((3000, 3000), np.uint16)
+    film[::7] = 1000
+    encoders = {**LOSSY, **EXACT}
+    files = [
+        dicom_file(film, syntax=DeflatedExplicitVRLittleEndian),
+        png(film),
+        *(
+            encoded_file(film, syntax, encoders[syntax], BitsStored=12, HighBit=11)
+            for syntax in (JPEGLosslessSV1, JPEG2000Lossless, HTJ2K, JPEGXLLossless)
+        ),
+    ]
     async with decoders(max_pixels=10_000_000) as pool:
-        before = workers_of()
-        with pytest.raises(DecoderMemoryError) as raised:
-            await pool.decode(bomb, 0)
-        assert raised.value.status == 413
-        await replaced(before)
+        for data in files:
+            before = workers_of()
+            with pytest.raises(DecoderMemoryError) as raised:
+                await pool.decode(data, 0)
+            assert raised.value.status == 413
+            await replaced(before)
         assert (await asyncio.wait_for(pool.decode(GOOD, 0), 20)).facts.kind == "png"
+
+
+async def test_all_decoders_are_loaded_before_the_first_file(pool: DecoderPool) -> None:
+    (pid,) = workers_of()
+    mapped = Path(f"/proc/{pid}/maps").read_text()
+    for library in ("_jpeg8", "libcharls", "libopenjp2", "libjxl", "_imcd", "libtiff"):
+        assert library in mapped
+    for data in FILES.values():
+        await pool.decode(data, 0)
+    assert Path(f"/proc/{pid}/maps").read_text().count(".so") == mapped.count(".so")
 
 
 async def test_every_file_gets_its_own_answer_while_processes_die() -> None:
