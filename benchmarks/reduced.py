@@ -1,6 +1,6 @@
 """Whether masks stay the same where a film is decoded at a lower resolution, and what it saves.
 
-    PYTHONPATH=DIR python -m benchmarks.reduced FILM.dcm ...     # pip install --target DIR pillow
+    PYTHONPATH=DIR python -m benchmarks.reduced FILM ...     # pip install --target DIR pillow
 
 Encodes each film anew, decodes it in full and at every lower resolution that still covers the
 canvas, and compares the bundled model's masks: docs/adr/0012-full-resolution.md. The grid of a
@@ -27,6 +27,7 @@ import onnxruntime as ort
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 from pycocotools import mask as coco_mask
 
+from app.decoding.decode import decode, sniff
 from app.decoding.dicom_file import parse_dicom
 from app.decoding.dicom_pixels import read_frame
 from app.decoding.grey import to_grey
@@ -136,11 +137,8 @@ def main() -> None:
 def compare(film: bytes, coding: Coding, session: ort.InferenceSession) -> dict[int, Outcome]:
     """By level, for a film in which the model finds something in full."""
     manifest = Manifest.from_metadata(session.get_modelmeta().custom_metadata_map)
-    file = parse_dicom(film)
-    description = GreyDescription.of(file.dataset)
+    cells, description = _stored(film)
     bits = description.bits_stored
-    cells = read_frame(file, PixelLayout.of(file.dataset, LIMITS), 0)
-    cells = as_grey(np.ascontiguousarray(cells & np.array((1 << bits) - 1, cells.dtype)))
     letterbox = Letterbox.fit((cells.shape[0], cells.shape[1]), manifest.canvas_size)
     data = coding.encode(cells, bits)
     levels = [
@@ -162,6 +160,18 @@ def compare(film: bytes, coding: Coding, session: ort.InferenceSession) -> dict[
         level: Outcome(_worst_iou(found[0], found[level]), seconds[level] / seconds[0])
         for level in levels[1:]
     }
+
+
+def _stored(film: bytes) -> tuple[Grey, GreyDescription]:
+    """The samples of a DICOM file, or of an image of 8 bits, and what they mean."""
+    if sniff(film) != "dicom":
+        plain = GreyDescription(bits_allocated=8, bits_stored=8, high_bit=7, signed=False)
+        return decode(film, LIMITS).pixels, plain
+    file = parse_dicom(film)
+    description = GreyDescription.of(file.dataset)
+    cells = read_frame(file, PixelLayout.of(file.dataset, LIMITS), 0)
+    used = np.array((1 << description.bits_stored) - 1, cells.dtype)
+    return as_grey(np.ascontiguousarray(np.bitwise_and(cells, used))), description
 
 
 def _on_canvas(grey: Grey, letterbox: Letterbox, wavelet_level: int) -> Canvas:

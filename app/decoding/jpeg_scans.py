@@ -25,6 +25,7 @@ _RESTARTS: Final = range(0xD0, 0xD8)
 # Between scans there may be tables, a number of lines, comments and what applications add.
 _MISCELLANEOUS: Final = {_HUFFMAN_TABLES, _RESTART_INTERVAL, 0xDB, 0xDC, 0xFE, *range(0xE0, 0xF0)}
 _MAX_SCANS: Final = 200  # each passes over the whole image, and takes but a few bytes
+_MAX_SEGMENTS: Final = 10_000
 _FF: Final = 0xFF
 
 
@@ -107,7 +108,9 @@ def read_scans(data: bytes, header: JpegHeader) -> list[Scan]:
     """
     markers, state, scans = _Markers(data), _State(), list[Scan]()
     offset = _next_marker(data, 2)
-    while data[offset + 1] != _END_OF_IMAGE or not scans:
+    for _ in range(_MAX_SEGMENTS):
+        if data[offset + 1] == _END_OF_IMAGE and scans:
+            return scans
         kind, length = data[offset + 1], int.from_bytes(data[offset + 2 : offset + 4], "big")
         payload = data[offset + 4 : offset + 2 + length]
         offset += 2 + length
@@ -122,7 +125,7 @@ def read_scans(data: bytes, header: JpegHeader) -> list[Scan]:
         else:
             raise MalformedError("the JPEG's data are damaged: a marker stands where none may")
         offset = _next_marker(data, offset)
-    return scans
+    raise MalformedError(f"the JPEG has more than {_MAX_SEGMENTS:,} segments")
 
 
 def _next_marker(data: bytes, offset: int) -> int:

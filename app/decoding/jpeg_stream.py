@@ -112,7 +112,7 @@ def _header(
         (name, factors >> 4, factors & 0x0F)
         for name, factors, _ in struct.iter_unpack("3B", segment[6 : 6 + 3 * components])
     )
-    if len(sampling) != components or not all(
+    if not len(sampling) == components > 0 or not all(
         1 <= factor <= 4 for _, *factors in sampling for factor in factors
     ):
         raise MalformedError("the JPEG has a damaged frame header")

@@ -43,6 +43,8 @@ def decode_whole(data: bytes, header: JpegHeader, decode: Callable[[bytes], Samp
     """
     scans = read_scans(data, header)
     samples = decode(data)
+    if samples.shape[:2] != (header.height, header.width):
+        raise MalformedError("the JPEG holds other pixels than its header says")
     if header.marker == LOSSLESS and samples.ndim == 2:
         _check_bits(data, scans[0], bits_needed(samples, header.precision, scans[0]))
     elif _may_have_run_out(samples, header, scans) and not np.array_equal(

@@ -8,7 +8,6 @@ process that was taken over could shrink it, and a mapping would then end the se
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import socket
 import subprocess
@@ -21,8 +20,8 @@ from typing import Final, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import TypeAdapter
 
+from app.isolation.credible import is_canvas, read_report
 from app.isolation.messages import (
     KEPT_BYTES,
     MAX_MESSAGE_BYTES,
@@ -39,8 +38,7 @@ _WRITTEN_ASIDE_BYTES: Final = 2**20
 """A smaller file is written in less time than a thread takes to begin."""
 _EXIT_SECONDS: Final = 2.0
 _TALKED_NONSENSE: Final = 1
-"""Stands for the exit code of a process that says what no decoder of ours does: a file has broken
-it, though it lives."""
+"""Stands for the exit code of one that lives, but says what no decoder of ours does."""
 _INHERITED: Final = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "LANG", "LC_ALL")
 _TUNING: Final = {
     "OMP_NUM_THREADS": "1",
@@ -51,8 +49,6 @@ _TUNING: Final = {
     "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
     "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20),
 }
-_report = TypeAdapter(Report)
-
 P = ParamSpec("P")
 T = TypeVar("T")
 Canvas = npt.NDArray[np.float32]
@@ -112,6 +108,7 @@ class DecoderProcess:
         self._reply: asyncio.Future[Report] = loop.create_future()
         self._taken = False
         self._canvas_size = canvas_size
+        self._max_pixels = max_pixels
         self._canvas_bytes = 4 * canvas_size[0] * canvas_size[1]
         with ExitStack() as resources:
             upload = _memory(resources)
@@ -183,7 +180,7 @@ class DecoderProcess:
             if report.facts is None:
                 return Answer(report)
             canvas = self._read_canvas()
-            if report.facts.frame != frame or not _is_canvas(canvas):
+            if report.facts.frame != frame or not is_canvas(canvas):
                 self.kill()
                 raise ProcessEndedError(_TALKED_NONSENSE)
             pixels = await self._in_thread(self._read_film, report.facts) if film else None
@@ -247,7 +244,7 @@ class DecoderProcess:
         except OSError:
             message = b""
         try:
-            report = self._checked(message) if message else None
+            report = read_report(message, self._max_pixels) if message else None
         except ValueError:
             self.kill()
             if not self._reply.done():
@@ -262,12 +259,6 @@ class DecoderProcess:
                 self._ready.set_result(None)
         elif not self._reply.done():
             self._reply.set_result(report)
-
-    def _checked(self, message: bytes) -> Report:
-        report = _report.validate_json(message)
-        if report.facts is not None:
-            _check_facts(report.facts, self._output_bytes - self._canvas_bytes)
-        return report
 
     def _reap(self) -> None:
         if self._reaping is None:
@@ -290,26 +281,6 @@ class DecoderProcess:
             if not future.done():
                 future.set_exception(reason)
                 future.exception()  # whether anybody waits for it or not
-
-
-def _check_facts(facts: FilmFacts, max_pixels: int) -> None:
-    """Refuses what could not be answered with.
-
-    Raises:
-        ValueError: naming what is wrong.
-    """
-    if min(facts.height, facts.width) < 1 or facts.height * facts.width > max_pixels:
-        raise ValueError("a film of no possible size")
-    if not 0 <= facts.frame < facts.frames:
-        raise ValueError("a frame that is not there")
-    spacing = facts.spacing
-    if spacing and not (0 < spacing.row_mm < math.inf and 0 < spacing.column_mm < math.inf):
-        raise ValueError("pixels of no possible size")
-
-
-def _is_canvas(canvas: Canvas) -> bool:
-    """Whether all of it is in [0, 1]; NaN is not."""
-    return bool(canvas.min() >= 0 and canvas.max() <= 1)
 
 
 def _memory(resources: ExitStack) -> int:

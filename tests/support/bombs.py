@@ -157,6 +157,9 @@ def _rasters(megabytes: int) -> dict[str, bytes]:
         + grey[33:-12],
         "JPEG file of 65500 x 65500": _patched(jpeg(_GREY), b"\xff\xc0", 5, b"\xff\xdc\xff\xdc"),
         "JPEG file of 100,000 comments": b"\xff\xd8" + b"\xff\xfe\0\2" * 100_000 + jpeg(_GREY)[2:],
+        "JPEG file of 2,000,000 comments behind its scan": jpeg(_GREY)[:-2]
+        + b"\xff\xfe\0\2" * 2_000_000
+        + b"\xff\xd9",
         "TIFF of 60000 x 60000": bytes(tiff),
     }
 

@@ -214,3 +214,11 @@ def test_a_scan_of_nothing_is_refused() -> None:
         decode(data[: scan + 4] + b"\x00" + data[scan + 5 :], LIMITS)
     with pytest.raises(MalformedError, match="more than 200 scans"):
         decode(data[:-2] + data[scan:-2] * 200 + data[-2:], LIMITS)
+
+
+def test_a_frame_of_no_components_is_refused() -> None:
+    data = UPLOADS["sequential"](GREY)
+    start = data.index(b"\xff\xc0")
+    empty = data[: start + 9] + b"\0" + data[start + 10 :]
+    with pytest.raises(MalformedError, match="damaged frame header"):
+        decode(empty, LIMITS)
