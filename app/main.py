@@ -21,6 +21,7 @@ from app.inference.engine import Engine, ModelError
 from app.inference.twin import open_engine
 from app.isolation.pool import FilmDecoder
 from app.journal import configure_logging, quieten_decoders
+from app.kept_memory import keep_memory
 from app.keys import Keys, KeysError
 from app.routes import PATHS, SEGMENT, router, segment
 from app.server import run_server
@@ -120,6 +121,7 @@ def main() -> int:
     try:
         settings = Settings.from_environment()
         configure_logging()
+        keep_memory()
         app = create_app(settings)
     except (SettingsError, KeysError, ModelError) as error:
         print(f"solo-xray: {error}", file=sys.stderr)  # noqa: T201

@@ -8,16 +8,17 @@ crosses its threshold can be solved for, and the runs written from the crossings
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
+from app.crossings import Columns, Floats, Integers, crossings
 from model.contract.instances import Instances
 from model.contract.preprocess import Letterbox
 
-Floats = npt.NDArray[np.float32]
-Integers = npt.NDArray[np.int64]
+_TOGETHER: Final = 32  # masks: enough to hide what each call costs, and few megabytes
 
 
 @dataclass(frozen=True)
@@ -45,100 +46,82 @@ def encode(
         letterbox: where the image lies on the canvas.
         mask_threshold: a pixel belongs to the mask above this probability.
     """
+    soft, size = letterbox.content(instances.masks), letterbox.image_size
+    encoded: list[EncodedMask] = []
+    for start in range(0, len(soft), _TOGETHER):
+        encoded += _encode_some(
+            soft[start : start + _TOGETHER], size, np.float32(255 * mask_threshold)
+        )
+    return encoded
+
+
+def _encode_some(soft: Floats, size: tuple[int, int], threshold: np.float32) -> list[EncodedMask]:
+    count, rows, _ = soft.shape
+    columns = Columns.of(soft.shape[2], size[1])
+    mask, x, row, position = crossings(soft, columns, threshold)
+    order = _order((mask * size[1] + x) * np.int64(rows + 2) + row)
+    mask, x, position = mask[order[::2]], x[order[::2]], position[order]
+    scale = size[0] / rows
+    # A native row is inside where its source position lies strictly past the rise ...
+    start = np.floor((position[::2] + 0.5) * scale - 0.5).astype(np.int64) + 1
+    # ... and outside from the fall on. Infinite positions are runs that reach the border.
+    end = np.ceil((position[1::2] + 0.5) * scale - 0.5).astype(np.int64)
+    start, end = np.clip(start, 0, size[0]), np.clip(end, 0, size[0])
+    seen = end > start
+    return _from_runs(mask[seen], x[seen], start[seen], end[seen], count, size)
+
+
+def _order(keys: Integers) -> Integers:
+    """Indices that sort distinct keys; sorting both as one number is faster than np.argsort."""
+    bits = len(keys).bit_length()
+    both = np.sort((keys << bits) | np.arange(len(keys)))
+    return np.asarray(both & ((1 << bits) - 1))
+
+
+def _from_runs(
+    mask: Integers, x: Integers, start: Integers, end: Integers, count: int, size: tuple[int, int]
+) -> list[EncodedMask]:
+    """Encodes foreground runs: rows [start, end) of a column of a mask, in order."""
+    height, width = size
+    first, last = (np.searchsorted(mask, np.arange(count), side=side) for side in ("left", "right"))
+    found = np.flatnonzero(last > first)
+    areas, boxes = np.zeros(count, np.int64), np.zeros((count, 4), np.int64)
+    if len(found):
+        at = first[found]
+        areas[found] = np.add.reduceat(end - start, at)
+        left, top = x[at], np.minimum.reduceat(start, at)
+        right, bottom = x[last[found] - 1] + 1, np.maximum.reduceat(end, at)
+        boxes[found] = np.column_stack([left, top, right - left, bottom - top])
+    counts = _counts(mask, x * height + start, x * height + end, count, height * width)
     return [
-        _encode_one(content, letterbox.image_size, np.float32(255 * mask_threshold))
-        for content in letterbox.content(instances.masks)
+        EncodedMask(_compressed(some, size), area, (box[0], box[1], box[2], box[3]))
+        for some, area, box in zip(counts, areas.tolist(), boxes.tolist(), strict=True)
     ]
 
 
-def _encode_one(soft: Floats, size: tuple[int, int], threshold: np.float32) -> EncodedMask:
-    above = soft > threshold
-    rows, columns = np.flatnonzero(above.any(axis=1)), np.flatnonzero(above.any(axis=0))
-    if not len(rows):
-        return _from_runs(np.empty(0, np.int64), np.empty(0, np.int64), size)
-    # One source row and column of background around the object, where the image has one.
-    top, bottom = max(rows[0] - 1, 0), min(rows[-1] + 2, soft.shape[0])
-    left, right = max(columns[0] - 1, 0), min(columns[-1] + 2, soft.shape[1])
-    xs, profiles = _interpolate_columns(soft[top:bottom], (left, right), size[1])
-    column, rise, fall = _crossings(profiles, threshold)
-    scale = size[0] / soft.shape[0]
-    # A native row is inside where its source position lies strictly past the rise ...
-    start = np.floor((rise + top + 0.5) * scale - 0.5).astype(np.int64) + 1
-    # ... and outside from the fall on. Infinite positions are runs that reach the border.
-    end = np.ceil((fall + top + 0.5) * scale - 0.5).astype(np.int64)
-    offsets = xs[column] * size[0]
-    return _from_runs(
-        offsets + np.clip(start, 0, size[0]), offsets + np.clip(end, 0, size[0]), size
-    )
-
-
-def _interpolate_columns(
-    soft: Floats, source: tuple[int, int], width: int
-) -> tuple[Integers, Floats]:
-    """The native columns that touch the source columns, and each one's profile over source rows."""
-    scale = soft.shape[1] / width
-    first = max(0, int(np.floor((source[0] - 0.5) / scale - 0.5)))
-    last = min(width, int(np.ceil((source[1] + 0.5) / scale - 0.5)) + 1)
-    xs = np.arange(first, last)
-    position = np.clip((xs + 0.5) * scale - 0.5, 0, soft.shape[1] - 1)
-    left = np.minimum(position.astype(np.int64), max(soft.shape[1] - 2, 0))
-    weight = (position - left).astype(np.float32)[:, None]
-    by_column = np.ascontiguousarray(soft.T)
-    profiles = by_column[left]
-    profiles += (by_column[np.minimum(left + 1, soft.shape[1] - 1)] - profiles) * weight
-    return xs, profiles
-
-
-def _crossings(
-    profiles: Floats, threshold: np.float32
-) -> tuple[Integers, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Where each profile rises above the threshold and where it falls back to it.
-
-    Returns:
-        The profile's index, and the source rows of its rise and fall, of every run in order. A run
-        that is open at the profile's end has a position far outside.
-    """
-    inside = np.zeros((len(profiles), profiles.shape[1] + 2), np.bool_)
-    np.greater(profiles, threshold, out=inside[:, 1:-1])
-    changes = inside[:, 1:] != inside[:, :-1]
-    column, after = np.nonzero(changes)
-    # Between source rows `after - 1` and `after`, where both are there.
-    before = np.clip(after - 1, 0, profiles.shape[1] - 1)
-    lower = profiles[column, before].astype(np.float64)
-    step = profiles[column, np.minimum(after, profiles.shape[1] - 1)] - lower
-    outside = (after == 0) | (after == profiles.shape[1])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        rows = before + (threshold - lower) / step
-    far = float(2 * profiles.shape[1] + 2)
-    rows = np.where(outside, np.where(after == 0, -far, far), rows)
-    return column[::2], rows[::2], rows[1::2]
-
-
-def _from_runs(start: Integers, end: Integers, size: tuple[int, int]) -> EncodedMask:
-    """Encodes foreground runs [start, end) of column-major pixel positions, in order."""
-    height, width = size
-    start, end = start[end > start], end[end > start]
-    area = int((end - start).sum())
-    bbox = (0, 0, 0, 0)
-    if area:
-        x, top, bottom = start // height, start % height, (end - 1) % height
-        bbox = (
-            int(x[0]),
-            int(top.min()),
-            int(x[-1] - x[0] + 1),
-            int(bottom.max() - top.min() + 1),
-        )
+def _counts(
+    mask: Integers, start: Integers, end: Integers, count: int, pixels: int
+) -> list[Integers]:
+    """Lengths of background and foreground in turn, of column-major positions in each mask."""
     # A run that ends with its column and one that begins the next are one run.
-    apart = end[:-1] != start[1:]
-    start, end = (
-        start[np.append(True, apart)[: len(start)]],
-        end[np.append(apart, True)[: len(end)]],
-    )
-    edges = np.column_stack([start, end]).ravel()
-    counts = np.diff(edges, prepend=0, append=height * width)
-    if len(counts) > 1 and counts[-1] == 0:
-        counts = counts[:-1]
-    encoded = coco_mask.frPyObjects(
-        {"counts": counts.tolist(), "size": [height, width]}, height, width
-    )
-    return EncodedMask(encoded["counts"].decode("ascii"), area, bbox)
+    apart = (end[:-1] != start[1:]) | (mask[:-1] != mask[1:])
+    begins, ends = np.append(True, apart), np.append(apart, True)
+    begins, ends = begins[: len(start)], ends[: len(end)]
+    edges = np.column_stack([start[begins], end[ends]]).ravel()
+    lengths = np.diff(edges, prepend=0)
+    bounds = 2 * np.searchsorted(mask[begins], np.arange(count + 1))
+    counts = []
+    for one, following in pairwise(bounds.tolist()):
+        some = lengths[one:following]
+        rest = pixels
+        if len(some):
+            some[0] = edges[one]
+            rest -= int(edges[following - 1])
+        counts.append(np.append(some, rest) if rest else some)
+    return counts
+
+
+def _compressed(counts: Integers, size: tuple[int, int]) -> str:
+    runs = {"counts": counts.astype(np.uint32), "size": list(size)}
+    text: bytes = coco_mask.frPyObjects(runs, *size)["counts"]
+    return text.decode("ascii")

@@ -172,9 +172,8 @@ class Segmenter:
 
     async def _decode_and_hash(self, file: UploadedFile, order: Order, frame: int) -> DecodedFilm:
         if file.length < _HASHED_ASIDE_BYTES:
-            return await self._decoder.decode(file.data, frame, order.wants_film)
-        data = await self._in_pool(lambda: file.data)
-        decoding = self._decoder.decode(data, frame, order.wants_film)
+            return await self._decoder.decode(file.pieces, frame, order.wants_film)
+        decoding = self._decoder.decode(file.pieces, frame, order.wants_film)
         hashing = self._in_pool(lambda: file.sha256)  # beside the process that decodes
         decoded, _ = await asyncio.gather(decoding, hashing)
         return decoded

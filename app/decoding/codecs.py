@@ -25,14 +25,20 @@ from app.decoding.jpeg_stream import (
     LOSSLESS,
     read_jpeg_header,
 )
+from app.decoding.jpeg_whole import decode_whole
 from app.decoding.jpegxl_stream import read_jpegxl_header
 from app.decoding.pixel_layout import PixelLayout
 from app.decoding.transfer_syntaxes import CODINGS, Coding, JPEGXLLossless, syntax_name
-from app.errors import MalformedError
+from app.errors import MalformedError, ServiceError
 
 Samples = npt.NDArray[Any]
 _Decoder = Callable[[], Samples]
 
+_DECODERS: Final = (
+    "jpeg8_decode", "jpegls_decode", "jpeg2k_decode", "jpegxl_decode", "packbits_decode",
+    "tiff_decode",
+)  # fmt: skip
+_WORKING_BYTES: Final = 12  # of each sample: OpenJPEG and libjxl work in 32 bits, and twice
 _JPEG_PROCESSES: Final = {
     Coding.JPEG: (BASELINE, EXTENDED),
     Coding.JPEG_LOSSLESS: (LOSSLESS,),
@@ -61,13 +67,34 @@ def decode_codestream(data: bytes, syntax: UID, layout: PixelLayout) -> tuple[Sa
     codestream.check(layout)
     try:
         samples = decoder()
-    except Exception:  # each decoder has its own, and its text is the library's
+    except (ServiceError, MemoryError):
+        raise
+    except Exception as error:  # each decoder has its own, and its text is the library's
+        check_memory(error)
+        # Some do not say that they lacked memory: what they need of it is asked for once more.
+        np.empty((layout.rows, layout.columns, layout.samples, _WORKING_BYTES), np.uint8)
         raise MalformedError(
             f"the {codestream.process} frame cannot be decoded: its data are damaged"
         ) from None
     if samples.shape[:2] != (layout.rows, layout.columns) or samples.dtype.kind not in "ui":
         raise MalformedError(f"the {codestream.process} frame is not what its header says")
     return samples, codestream
+
+
+def load_decoders() -> None:
+    """Loads all of them, which imagecodecs does when the first file needs one."""
+    for name in _DECODERS:
+        getattr(imagecodecs, name)
+
+
+def check_memory(error: Exception) -> None:
+    """Raises a MemoryError for a library's exception that says it lacked memory.
+
+    Raises:
+        MemoryError: so that the file is not called damaged.
+    """
+    if "memory" in str(error).lower() or getattr(error, "code", None) == cv2.Error.StsNoMem:
+        raise MemoryError from None
 
 
 def begins_codestream(fragment: memoryview) -> bool:
@@ -106,13 +133,16 @@ def _jpeg(data: bytes, syntax: UID, layout: PixelLayout) -> tuple[Codestream, _D
     )
     if coding is Coding.JPEG_LS:
         return codestream, lambda: imagecodecs.jpegls_decode(data)
-    if layout.samples == 1:
-        return codestream, lambda: imagecodecs.jpeg8_decode(data)
-    inside = "RGB" if layout.photometric == "RGB" else "YCBCR"
-    # libjpeg takes three components for YCbCr unless a marker says otherwise; so does DICOM.
-    claimed = None if header.tells_colour and inside == "RGB" else inside
-    return codestream, lambda: imagecodecs.jpeg8_decode(
-        data, colorspace=claimed, outcolorspace=inside
+    outside: str | None = None
+    inside: str | None = None
+    if layout.samples > 1:
+        outside = "RGB" if layout.photometric == "RGB" else "YCBCR"
+        # libjpeg takes three components for YCbCr unless a marker says otherwise; so does DICOM.
+        inside = None if header.tells_colour and outside == "RGB" else outside
+    return codestream, lambda: decode_whole(
+        data,
+        header,
+        lambda whole: imagecodecs.jpeg8_decode(whole, colorspace=inside, outcolorspace=outside),
     )
 
 

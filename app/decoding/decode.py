@@ -13,25 +13,26 @@ from app.decoding.tiff_header import TIFF_SIGNATURES
 from app.errors import EmptyError, MalformedError
 
 
-def sniff(data: bytes) -> FileKind | None:
+def sniff(data: bytes | memoryview) -> FileKind | None:
     """The format that the first bytes announce, or None."""
-    if data.startswith(PNG_SIGNATURE):
+    head = bytes(data[:16])
+    if head.startswith(PNG_SIGNATURE):
         return "png"
-    if data.startswith(JPEG_SIGNATURE):
+    if head.startswith(JPEG_SIGNATURE):
         return "jpeg"
-    if data.startswith(TIFF_SIGNATURES):
+    if head.startswith(TIFF_SIGNATURES):
         return "tiff"
-    return "dicom" if looks_like_dicom(data) else None
+    return "dicom" if looks_like_dicom(memoryview(data)) else None
 
 
-def decode(data: bytes, limits: Limits, frame: int = 0) -> Radiograph:
+def decode(data: bytes | memoryview, limits: Limits, frame: int = 0) -> Radiograph:
     """Decodes a file.
 
     The bytes alone decide how: a declared media type opens the door, but a JPEG called PNG is
     still read as the JPEG it is, with the same result as without the declaration.
 
     Args:
-        data: the whole file.
+        data: the whole file; it does not change meanwhile.
         limits: what it may ask for.
         frame: which frame, from 0; a single image has frame 0 only.
 
@@ -48,11 +49,11 @@ def decode(data: bytes, limits: Limits, frame: int = 0) -> Radiograph:
         case "dicom":
             return decode_dicom(data, limits, frame)
         case "png":
-            return decode_png(data, limits, frame)
+            return decode_png(bytes(data), limits, frame)
         case "jpeg":
-            return decode_jpeg(data, limits, frame)
+            return decode_jpeg(bytes(data), limits, frame)
         case "tiff":
-            return decode_tiff(data, limits, frame)
+            return decode_tiff(bytes(data), limits, frame)
         case None:
             raise MalformedError(
                 f"the {len(data):,} bytes are none of DICOM, PNG, JPEG and TIFF by their signature"

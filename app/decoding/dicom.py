@@ -14,7 +14,7 @@ from app.decoding.spacing import choose_spacing
 from app.errors import NotSegmentableError
 
 
-def decode_dicom(data: bytes, limits: Limits, frame: int) -> Radiograph:
+def decode_dicom(data: bytes | memoryview, limits: Limits, frame: int) -> Radiograph:
     """Decodes one frame of a DICOM file.
 
     Raises:
@@ -23,7 +23,7 @@ def decode_dicom(data: bytes, limits: Limits, frame: int) -> Radiograph:
     file = parse_dicom(data)
     dataset = file.dataset
     check_projection(text(dataset, "SOPClassUID"), text(dataset, "Modality"))
-    if "PixelData" not in dataset and file.encapsulated is None:
+    if file.pixel_data is None:
         raise NotSegmentableError("the DICOM object has no pixel data")
     layout = PixelLayout.of(dataset, limits)
     description = GreyDescription.of(dataset)

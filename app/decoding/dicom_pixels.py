@@ -11,9 +11,9 @@ import numpy as np
 from pydicom.uid import ExplicitVRBigEndian
 
 from app.decoding.codecs import Samples, begins_codestream, decode_codestream
-from app.decoding.dicom_file import DicomFile
+from app.decoding.dicom_file import DicomFile, NativePixels
 from app.decoding.elements import value_of
-from app.decoding.encapsulation import frame_bytes
+from app.decoding.encapsulation import MAX_ITEMS, Encapsulated, frame_bytes
 from app.decoding.pixel_layout import PixelLayout
 from app.decoding.run_lengths import decode_segments
 from app.decoding.transfer_syntaxes import CODINGS, Coding, syntax_name
@@ -23,6 +23,8 @@ from app.errors import (
     TruncatedError,
 )
 from model.contract.grey import Grey, as_grey
+
+_OFFSETS_BYTES: Final = 8 * MAX_ITEMS
 
 
 def read_frame(file: DicomFile, layout: PixelLayout, frame: int) -> Grey:
@@ -53,25 +55,25 @@ def read_frame(file: DicomFile, layout: PixelLayout, frame: int) -> Grey:
 
 
 def _native_frame(file: DicomFile, layout: PixelLayout, frame: int) -> Grey:
-    if file.encapsulated is not None:
+    if not isinstance(file.pixel_data, NativePixels):
         raise MalformedError(
             "the pixel data are encapsulated, but the transfer syntax is "
             f"{syntax_name(file.transfer_syntax)}"
         )
-    data = value_of(file.dataset, "PixelData")
-    if not isinstance(data, bytes):
+    data = file.pixel_data.value
+    if not data:
         raise TruncatedError("the pixel data are empty")
     _check_length(data, layout.frame_bytes * layout.frames, layout.frames, layout)
     big = file.transfer_syntax == ExplicitVRBigEndian
-    if big and layout.bits.allocated == 8 and file.dataset["PixelData"].VR == "OW":
+    if big and layout.bits.allocated == 8 and file.pixel_data.representation == "OW":
         # PS3.5 A.3: bytes in words are swapped with the words
-        padded = data + bytes(len(data) % 2)
-        data = np.frombuffer(padded, ">u2").astype("<u2").tobytes()
+        padded = bytes(data) + bytes(len(data) % 2)
+        data = np.frombuffer(padded, ">u2").astype("<u2").data.cast("B")
     return _as_stored(data, layout, frame * layout.frame_bytes, ">" if big else "<")
 
 
 def _encapsulated_frame(file: DicomFile, layout: PixelLayout, frame: int) -> Grey:
-    if file.encapsulated is None:
+    if not isinstance(file.pixel_data, Encapsulated):
         raise MalformedError(
             "the pixel data are not encapsulated, as the transfer syntax "
             f"{syntax_name(file.transfer_syntax)} has to be"
@@ -80,7 +82,7 @@ def _encapsulated_frame(file: DicomFile, layout: PixelLayout, frame: int) -> Gre
     # Of these each frame is one fragment, and nothing in it tells where a codestream begins.
     tellable = coding not in (Coding.RLE, Coding.ENCAPSULATED, Coding.DEFLATED)
     data = frame_bytes(
-        file.encapsulated,
+        file.pixel_data,
         layout.frames,
         frame,
         _extended_offsets(file),
@@ -94,7 +96,7 @@ def _encapsulated_frame(file: DicomFile, layout: PixelLayout, frame: int) -> Gre
 
 def _extended_offsets(file: DicomFile) -> tuple[int, ...]:
     """The Extended Offset Table (PS3.3 C.7.6.3.1.8), empty where absent."""
-    table = value_of(file.dataset, "ExtendedOffsetTable")
+    table = value_of(file.dataset, "ExtendedOffsetTable", _OFFSETS_BYTES)
     if not isinstance(table, bytes):
         return ()
     return tuple(np.frombuffer(table[: len(table) // 8 * 8], "<u8").tolist())
@@ -135,7 +137,7 @@ def _deflated(data: bytes, layout: PixelLayout) -> Grey:
     """A frame of its own deflate stream (PS3.5 A.4.13), inflated no further than it may be."""
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        inflated = inflater.decompress(data, layout.frame_bytes + 2)
+        inflated = inflater.decompress(data, layout.frame_bytes + layout.columns + 1)
     except zlib.error:
         raise MalformedError("the deflated frame is damaged") from None
     return _uncompressed(inflated, layout)
@@ -148,19 +150,24 @@ _UNPACKERS: Final[dict[Coding, Callable[[bytes, PixelLayout], Grey]]] = {
 }
 
 
-def _check_length(data: bytes, expected: int, frames: int, layout: PixelLayout) -> None:
+def _check_length(
+    data: bytes | memoryview, expected: int, frames: int, layout: PixelLayout
+) -> None:
     shape = f"{frames} x {layout.rows} x {layout.columns} pixels"
     if len(data) < expected:
         raise TruncatedError(
             f"the pixel data have {len(data):,} bytes, but {shape} need {expected:,}"
         )
-    if len(data) > expected + expected % 2:
+    # Some writers pad further than to an even length; a smaller header than there are pixels
+    # leaves a row or more, or something other than zeros.
+    excess = bytes(data[expected : expected + layout.columns])
+    if len(data) - expected > 1 and (len(excess) == layout.columns or excess.strip(b"\0")):
         raise MalformedError(
             f"the pixel data have {len(data):,} bytes, more than the {expected:,} that {shape} need"
         )
 
 
-def _as_stored(data: bytes, layout: PixelLayout, start: int, byte_order: str) -> Grey:
+def _as_stored(data: bytes | memoryview, layout: PixelLayout, start: int, byte_order: str) -> Grey:
     """Uncompressed cells: [H, W], or [H, W, 3] with what `_luminance` wants."""
     kind = f"{byte_order}u{layout.bits.allocated // 8}"
     cells = np.frombuffer(data, kind, layout.frame_cells, start)

@@ -6,26 +6,41 @@ Conversion happens on access and fails in many ways. The errors name the element
 from __future__ import annotations
 
 from math import isfinite
-from typing import Any
+from typing import Any, Final
 
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
+from app.decoding.element_walk import Encoding, Walk
 from app.errors import MalformedError
 
+_MOST_BYTES: Final = 4096  # of what is not a table
 
-def value_of(dataset: Dataset, keyword: str) -> Any:  # noqa: ANN401 (depends on the element)
+
+def value_of(dataset: Dataset, keyword: str, most_bytes: int = _MOST_BYTES) -> Any:  # noqa: ANN401
     """The value, or None where the element is absent or empty.
 
+    Args:
+        dataset: what is searched.
+        keyword: the element's.
+        most_bytes: of the value; some conversions take a second for a megabyte.
+
     Raises:
-        MalformedError: if it cannot be converted.
+        MalformedError: if it cannot be converted, or is longer than that.
     """
     try:
-        value = dataset.get(keyword)
+        raw = dataset.get_item(keyword)
+        length = len(raw.value or b"") if isinstance(raw, RawDataElement) else 0
+        value = None if raw is None or length > most_bytes else dataset[keyword].value
     except MemoryError:
         raise
     except Exception:
         raise MalformedError(f"the DICOM element {keyword} cannot be read") from None
+    if length > most_bytes:
+        raise MalformedError(
+            f"the DICOM element {keyword} has {length:,} bytes; at most {most_bytes:,} are read"
+        )
     return None if value is None or value == "" or value == b"" else value
 
 
@@ -76,14 +91,21 @@ def number(dataset: Dataset, keyword: str) -> float | None:
 
 
 def first_item(dataset: Dataset, keyword: str) -> Dataset | None:
-    """The first item of a sequence, or None."""
-    value = value_of(dataset, keyword)
-    if value is None or len(value) == 0:
+    """The first item of a sequence, or None.
+
+    Raises:
+        MalformedError: if the element is none, or is damaged.
+    """
+    raw = dataset.get_item(keyword)
+    if raw is None:
         return None
-    item = value[0]
-    if not isinstance(item, Dataset):
+    if raw.VR not in ("SQ", "UN", None):
         raise MalformedError(f"the DICOM element {keyword} is not a sequence")
-    return item
+    if not isinstance(raw, RawDataElement):  # of a data set that was not read but made
+        return raw.value[0] if raw.value else None
+    # What is unknown to a writer is in implicit little endian (PS3.5 6.2.2).
+    implicit, little = raw.is_implicit_VR or raw.VR == "UN", raw.is_little_endian or raw.VR == "UN"
+    return Walk(memoryview(raw.value or b""), Encoding(implicit, little)).first_item()
 
 
 def _first(value: Any) -> Any:  # noqa: ANN401

@@ -17,7 +17,7 @@ from app.errors import MalformedError, TruncatedError
 _ITEM: Final = b"\xfe\xff\x00\xe0"
 _DELIMITER: Final = b"\xfe\xff\xdd\xe0"
 _ITEM_HEADER_BYTES: Final = 8
-_MAX_ITEMS: Final = 20_000
+MAX_ITEMS: Final = 20_000
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Encapsulated:
     fragments: tuple[memoryview, ...]
 
 
-def read_items(data: bytes, start: int) -> tuple[Encapsulated, int]:
+def read_items(data: memoryview, start: int) -> tuple[Encapsulated, int]:
     """Walks the items from the first to the sequence delimiter.
 
     Args:
@@ -47,12 +47,12 @@ def read_items(data: bytes, start: int) -> tuple[Encapsulated, int]:
         TruncatedError: if the data end before the delimiter.
         MalformedError: if something else stands where an item should.
     """
-    view, offset = memoryview(data), start
+    offset = start
     items: list[memoryview] = []
-    while len(items) <= _MAX_ITEMS:
+    while len(items) <= MAX_ITEMS:
         if offset + _ITEM_HEADER_BYTES > len(data):
             raise TruncatedError("the encapsulated pixel data have no end: part is missing")
-        tag = data[offset : offset + 4]
+        tag = bytes(data[offset : offset + 4])
         (length,) = struct.unpack_from("<I", data, offset + 4)
         offset += _ITEM_HEADER_BYTES
         if tag == _DELIMITER:
@@ -61,10 +61,10 @@ def read_items(data: bytes, start: int) -> tuple[Encapsulated, int]:
             raise MalformedError("the encapsulated pixel data are damaged: an item is missing")
         if offset + length > len(data):
             raise TruncatedError("the encapsulated pixel data end within an item")
-        items.append(view[offset : offset + length])
+        items.append(data[offset : offset + length])
         offset += length
     else:
-        raise MalformedError(f"the pixel data have more than {_MAX_ITEMS:,} fragments")
+        raise MalformedError(f"the pixel data have more than {MAX_ITEMS:,} fragments")
     if not items:
         raise MalformedError("the encapsulated pixel data have no offset table")
     table, *fragments = items

@@ -6,6 +6,8 @@ or 65536 entries, built once per image and applied in one pass before anything i
 
 from __future__ import annotations
 
+from typing import Final
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +17,7 @@ from app.decoding.radiograph import GreyRecipe
 from model.contract.grey import Grey, as_grey, histogram, percentile_range
 
 Levels = npt.NDArray[np.float64]
+_LOOKED_AT: Final = 256  # rows or columns, about
 
 
 def to_grey(cells: Grey, description: GreyDescription) -> tuple[Grey, GreyRecipe]:
@@ -99,18 +102,41 @@ def _values_of_interest(
 ) -> tuple[Levels, GreyRecipe]:
     """Grey in [0, 1] for each cell, by the file's VOI LUT or window (PS3.3 C.11.2), or without.
 
-    By the standard what is for processing has none, even if a window is left in the file.
+    By the standard what is for processing has none, even if a window is left in the file. One that
+    leaves no contrast is not believed.
     """
-    if not description.for_processing:
-        if description.voi_lut is not None:
-            table = description.voi_lut
-            return np.clip(look_up(levels, table) / table.full_scale, 0, 1), "voi_lut"
-        if description.window is not None:
-            return apply_window(levels, description.window), "window"
-        if _is_display_ready(description):
-            return levels / 255, "as_stored"
+    proposed = _proposed(levels, description)
+    if proposed is not None and _has_contrast(cells, proposed[0], padded):
+        return proposed
+    if not description.for_processing and _is_display_ready(description):
+        return levels / 255, "as_stored"
     low, high = percentile_range(levels, np.where(padded, 0, histogram(cells)))
     return np.clip((levels - low) / (high - low if high > low else 1.0), 0, 1), "percentiles"
+
+
+def _proposed(levels: Levels, description: GreyDescription) -> tuple[Levels, GreyRecipe] | None:
+    """What the file itself proposes for display; raw films have nothing to say of it."""
+    if description.for_processing:
+        return None
+    if description.voi_lut is not None:
+        table = description.voi_lut
+        return np.clip(look_up(levels, table) / table.full_scale, 0, 1), "voi_lut"
+    if description.window is not None:
+        return apply_window(levels, description.window), "window"
+    return None
+
+
+def _has_contrast(cells: Grey, grey: Levels, padded: npt.NDArray[np.bool_]) -> bool:
+    """Whether the film is more than one grey, but for 0.5 % at each end: a few pixels tell.
+
+    By the standard a window is applied as it is (PS3.3 C.11.2.1.2); it does not foresee one beside
+    all values. Such a film would be a blank, and no answer to it could be right.
+    """
+    step = 1 + min(cells.shape) // _LOOKED_AT
+    some = as_grey(np.ascontiguousarray(cells[::step, ::step]))
+    counts = np.where(padded, 0, np.bincount(some.ravel(), minlength=len(grey)))
+    low, high = percentile_range(grey, counts)
+    return high > low
 
 
 def _is_display_ready(description: GreyDescription) -> bool:

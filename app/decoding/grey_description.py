@@ -21,6 +21,7 @@ _FUNCTIONS: Final[dict[str, WindowFunction]] = {
     "LINEAR_EXACT": "LINEAR_EXACT",
     "SIGMOID": "SIGMOID",
 }
+_TABLE_BYTES: Final = 2 * 65536
 
 
 @dataclass(frozen=True)
@@ -125,8 +126,15 @@ def _stored_value(value: int, bits: int, signed: bool) -> int:
 
 
 def _window(dataset: Dataset) -> Window | None:
-    """The first window; several are alternatives (PS3.3 C.11.2.1.2). None if it is not usable."""
-    center, width = number(dataset, "WindowCenter"), number(dataset, "WindowWidth")
+    """The first window; several are alternatives (PS3.3 C.11.2.1.2). None if it is not usable.
+
+    It is a proposal for display: one that cannot be read, such as with a decimal comma, is no
+    reason to refuse the film.
+    """
+    try:
+        center, width = number(dataset, "WindowCenter"), number(dataset, "WindowWidth")
+    except MalformedError:
+        return None
     function = _FUNCTIONS.get(text(dataset, "VOILUTFunction"))
     if center is None or width is None or function is None:
         return None
@@ -138,7 +146,7 @@ def _lookup_table(dataset: Dataset, keyword: str, signed: bool) -> LookupTable |
     item = first_item(dataset, keyword)
     if item is None:
         return None
-    descriptor, data = _descriptor(item), value_of(item, "LUTData")
+    descriptor, data = _descriptor(item), value_of(item, "LUTData", _TABLE_BYTES)
     entries = descriptor[0] & 0xFFFF or 65536
     first = descriptor[1]
     if signed and first > 0x7FFF:  # written as US into a film of signed samples

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from app.errors import MalformedError, TruncatedError
 
@@ -23,6 +23,7 @@ _SIZE: Final = 0xFF51
 _CODING_STYLE: Final = 0xFF52
 _CAPABILITIES: Final = 0xFF50
 _TILE_PART: Final = 0xFF90
+_TILE_PART_LENGTHS: Final = 0xFF55
 _COMMENT: Final = 0xFF64
 _MAX_SEGMENTS: Final = 10_000
 _LEAST_TILE_PART: Final = 14  # bytes of its header
@@ -54,6 +55,14 @@ class Jpeg2000Header:
     codestream: bytes
 
 
+class _TilePart(NamedTuple):
+    """A tile-part's header: its tile, its number in it from 0, and the tile's parts or 0."""
+
+    tile: int
+    number: int
+    total: int
+
+
 def read_jpeg2000_header(data: bytes) -> Jpeg2000Header:
     """Reads the main header and follows the tile-parts.
 
@@ -74,7 +83,7 @@ def read_jpeg2000_header(data: bytes) -> Jpeg2000Header:
 
 
 def _read(data: bytes) -> Jpeg2000Header:
-    segments, offset = _main_header(data)
+    segments, offset, announced = _main_header(data)
     if _SIZE not in segments or _CODING_STYLE not in segments:
         raise MalformedError("the JPEG 2000 codestream lacks a part of its header")
     height, width, components, depth, tiles = _image(segments[_SIZE])
@@ -87,23 +96,37 @@ def _read(data: bytes) -> Jpeg2000Header:
         signed=depth > 0x7F,
         reversible=transformation == 1,
         high_throughput=_CAPABILITIES in segments,
-        codestream=data[: _follow(data, offset, tiles)] + _END,
+        codestream=data[: _follow(data, offset, tiles, announced)] + _END,
     )
 
 
-def _main_header(data: bytes) -> tuple[dict[int, bytes], int]:
-    """The first segment of each marker, and where the first tile-part begins."""
+def _main_header(data: bytes) -> tuple[dict[int, bytes], int, int]:
+    """The first segment of each marker, where the first tile-part begins, and how many follow.
+
+    Their number is that of the tile-part lengths (A.7.1), of which there may be none.
+    """
     segments: dict[int, bytes] = {}
-    offset = 2
+    offset, announced = 2, 0
     for _ in range(_MAX_SEGMENTS):
         marker, length = struct.unpack_from(">HH", data, offset)
         if marker == _TILE_PART:
-            return segments, offset
+            return segments, offset, announced
         if marker < 0xFF00:
             break
-        segments.setdefault(marker, data[offset + 4 : offset + 2 + length])
+        segment = data[offset + 4 : offset + 2 + length]
+        if marker == _TILE_PART_LENGTHS:
+            announced += _lengths_in(segment)
+        segments.setdefault(marker, segment)
         offset += 2 + length
     raise MalformedError("the JPEG 2000 codestream's header is damaged")
+
+
+def _lengths_in(segment: bytes) -> int:
+    """How many tile-parts a segment lists: the tile's number may take 0 to 2 bytes of each."""
+    if len(segment) < 2:
+        raise MalformedError("the JPEG 2000 codestream's header is damaged")
+    sizes = segment[1]
+    return (len(segment) - 2) // ((sizes >> 4 & 3) + (4 if sizes & 0x40 else 2))
 
 
 def _image(segment: bytes) -> tuple[int, int, int, int, int]:
@@ -122,21 +145,29 @@ def _image(segment: bytes) -> tuple[int, int, int, int, int]:
     return height, width, components, depths[0][0], tiles
 
 
-def _follow(data: bytes, offset: int, tiles: int) -> int:
+def _follow(data: bytes, offset: int, tiles: int, announced: int) -> int:
     """Where the last tile-part ends, if none is missing (A.4.2).
 
-    A tile's last tile-part mostly says how many it has.
+    A tile's last tile-part mostly says how many it has, and each which one it is.
     """
     parts, end = _tile_parts(data, offset)
-    found = Counter(tile for tile, _ in parts)
-    if len(found) < tiles or any(found[tile] < count for tile, count in parts):
+    found = Counter(part.tile for part in parts)
+    if any(tile >= tiles for tile in found):
+        raise MalformedError(
+            "a tile-part of the JPEG 2000 codestream is of a tile beyond its image"
+        )
+    if (
+        len(found) < tiles
+        or len(parts) < announced
+        or any(found[part.tile] < max(part.total, part.number + 1) for part in parts)
+    ):
         raise TruncatedError("the JPEG 2000 codestream lacks a tile-part: part of it is missing")
     return end
 
 
-def _tile_parts(data: bytes, offset: int) -> tuple[list[tuple[int, int]], int]:
-    """(tile, number of its tile-parts or 0) of each tile-part, and where the last one ends."""
-    parts: list[tuple[int, int]] = []
+def _tile_parts(data: bytes, offset: int) -> tuple[list[_TilePart], int]:
+    """The tile-parts in order, and where the last one ends."""
+    parts: list[_TilePart] = []
     while len(parts) < _MAX_SEGMENTS:
         marker = int.from_bytes(data[offset : offset + 2], "big")
         if marker == _END_OF_CODESTREAM:
@@ -146,8 +177,8 @@ def _tile_parts(data: bytes, offset: int) -> tuple[list[tuple[int, int]], int]:
             return parts, offset
         if marker != _TILE_PART:
             break
-        tile, length, count = struct.unpack_from(">HIxB", data, offset + 4)
-        parts.append((tile, count))
+        tile, length, number, count = struct.unpack_from(">HIBB", data, offset + 4)
+        parts.append(_TilePart(tile, number, count))
         if length == 0:  # the last one may leave its length open
             return parts, _open_end(data, offset)
         if length < _LEAST_TILE_PART:

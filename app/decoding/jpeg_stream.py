@@ -24,7 +24,6 @@ _LS_PARAMETERS: Final = 0xF8
 _LS_OVERSIZE: Final = 4  # the extension that replaces the frame header's size
 
 _MAX_SEGMENTS: Final = 10_000
-_MAX_SCANS: Final = 200
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class JpegHeader:
         components: of the frame.
         near: largest error of JPEG-LS; without meaning in the other processes.
         tells_colour: whether a JFIF or Adobe marker says what the components are.
-        scan_offset: of the first start-of-scan marker, in bytes.
+        sampling: (identifier, horizontal, vertical) of each component: its sampling factors.
     """
 
     marker: int
@@ -49,7 +48,7 @@ class JpegHeader:
     components: int
     near: int
     tells_colour: bool
-    scan_offset: int
+    sampling: tuple[tuple[int, int, int], ...]
 
     @property
     def process(self) -> str:
@@ -108,8 +107,13 @@ def _header(
     precision, height, width, components = struct.unpack_from(">BHHB", segment)
     if data.rfind(JPEG_END) < scan_offset:
         raise TruncatedError("the JPEG has no end: part of the file is missing")
-    if marker == PROGRESSIVE and data.count(bytes([0xFF, _START_OF_SCAN])) > _MAX_SCANS:
-        # Each scan passes over the whole image, and takes but a few bytes.
-        raise MalformedError(f"the progressive JPEG has more than {_MAX_SCANS} scans")
     near = scan[-3] if marker == JPEG_LS and len(scan) >= 3 else 0  # before ILV and the transform
-    return JpegHeader(marker, precision, height, width, components, near, tells_colour, scan_offset)
+    sampling = tuple(
+        (name, factors >> 4, factors & 0x0F)
+        for name, factors, _ in struct.iter_unpack("3B", segment[6 : 6 + 3 * components])
+    )
+    if not len(sampling) == components > 0 or not all(
+        1 <= factor <= 4 for _, *factors in sampling for factor in factors
+    ):
+        raise MalformedError("the JPEG has a damaged frame header")
+    return JpegHeader(marker, precision, height, width, components, near, tells_colour, sampling)

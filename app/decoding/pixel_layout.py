@@ -100,7 +100,7 @@ class PixelLayout:
         """
         rows, columns = integer(dataset, "Rows"), integer(dataset, "Columns")
         limits.check(rows, columns)
-        frames = integer(dataset, "NumberOfFrames", default=1)
+        frames = integer(dataset, "NumberOfFrames", default=1) or 1  # 0 is some writers' nothing
         photometric = text(dataset, "PhotometricInterpretation") or "MONOCHROME2"
         samples = integer(dataset, "SamplesPerPixel", default=1)
         _check_kind(photometric, samples, integer(dataset, "BitsAllocated"))

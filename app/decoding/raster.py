@@ -9,7 +9,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from app.decoding.codecs import check_memory
 from app.decoding.jpeg_stream import BASELINE, EXTENDED, PROGRESSIVE, read_jpeg_header
+from app.decoding.jpeg_whole import decode_whole
 from app.decoding.png_chunks import pixel_chunks, png_size
 from app.decoding.radiograph import FileKind, GreyRecipe, Limits, Radiograph
 from app.errors import (
@@ -44,7 +46,8 @@ def decode_jpeg(data: bytes, limits: Limits, frame: int) -> Radiograph:
             f"{header.process} with {header.precision} bits is not supported: only baseline, "
             "extended and progressive JPEG with 8 bits are"
         )
-    return _radiograph(_decode(data, "jpeg"), (header.height, header.width), "jpeg")
+    pixels = decode_whole(data, header, lambda whole: _decode(whole, "jpeg"))
+    return _radiograph(pixels, (header.height, header.width), "jpeg")
 
 
 def refuse_other_frames(frame: int) -> None:
@@ -60,7 +63,8 @@ def refuse_other_frames(frame: int) -> None:
 def _decode(data: bytes, kind: FileKind) -> Grey:
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:
+    except cv2.error as error:
+        check_memory(error)
         pixels = None
     if pixels is None:
         raise MalformedError(f"the {kind.upper()} cannot be decoded: its data are damaged")

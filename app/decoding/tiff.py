@@ -9,6 +9,7 @@ import cv2
 import imagecodecs
 import numpy as np
 
+from app.decoding.codecs import check_memory
 from app.decoding.radiograph import Limits, Radiograph
 from app.decoding.raster import grey_radiograph, refuse_other_frames
 from app.decoding.tiff_header import TiffHeader, read_tiff_header
@@ -26,7 +27,10 @@ def decode_tiff(data: bytes, limits: Limits, frame: int) -> Radiograph:
     header = read_tiff_header(data, limits)
     try:
         stored = imagecodecs.tiff_decode(data, index=0)
-    except Exception:  # its text is libtiff's
+    except MemoryError:
+        raise
+    except Exception as error:  # its text is libtiff's
+        check_memory(error)
         raise MalformedError("the TIFF cannot be decoded: its data are damaged") from None
     samples = as_grey(stored).reshape(*stored.shape[:2], -1)
     if samples.shape != (header.height, header.width, header.samples):

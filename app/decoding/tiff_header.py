@@ -1,4 +1,4 @@
-"""The first image file directory of a TIFF (TIFF 6.0, sections 2, 7, 8 and 15).
+"""The first image file directory of a TIFF (TIFF 6.0, sections 2, 7, 8 and 15) or a BigTIFF.
 
 What libtiff will be asked to decode is known and bounded before it is asked.
 """
@@ -12,7 +12,7 @@ from typing import Final
 from app.decoding.radiograph import Limits
 from app.errors import MalformedError, TruncatedError, UnsupportedEncodingError
 
-TIFF_SIGNATURES: Final = (b"II*\0", b"MM\0*")
+TIFF_SIGNATURES: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 _WIDTH: Final = 256
 _HEIGHT: Final = 257
@@ -42,7 +42,7 @@ _COMPRESSIONS: Final = {
     32773: "PackBits",
     32946: "deflate",
 }
-_FORMATS: Final = {1: "B", 3: "H", 4: "I"}  # BYTE, SHORT, LONG
+_FORMATS: Final = {1: "B", 3: "H", 4: "I", 16: "Q"}  # BYTE, SHORT, LONG, LONG8
 _MAX_SIDE_OF_TILE: Final = 65_536
 _MAX_VALUES: Final = 100_000  # of one tag; a film has as many strips as rows at most
 
@@ -91,26 +91,38 @@ def read_tiff_header(data: bytes, limits: Limits) -> TiffHeader:
 
 
 def _read_tags(data: bytes) -> _Tags:
-    """The known tags of the first directory, as integers."""
+    """The known tags of the first directory, as integers.
+
+    A BigTIFF has offsets and counts of eight bytes where a TIFF has four, or two of entries.
+    """
     order = "<" if data.startswith(b"II") else ">"
-    (offset,) = struct.unpack_from(f"{order}I", data, 4)
-    (count,) = struct.unpack_from(f"{order}H", data, offset)
+    word, number, place = ("Q", "Q", 8) if b"+" in data[2:4] else ("I", "H", 4)
+    (offset,) = struct.unpack_from(order + word, data, place)
+    offset = min(offset, len(data))
+    (count,) = struct.unpack_from(order + number, data, offset)
+    entry = struct.Struct(f"{order}HH{word}")
+    size, first = entry.size + place, offset + struct.calcsize(order + number)
     tags: _Tags = {}
-    for start in range(offset + 2, offset + 2 + 12 * count, 12):
-        tag, kind, values = struct.unpack_from(f"{order}HHI", data, start)
+    for start in range(first, first + size * count, size):
+        tag, kind, values = entry.unpack_from(data, start)
         if tag not in _KNOWN or tag in tags:
             continue
-        if values == 0:
-            raise MalformedError(f"tag {tag} of the TIFF has no value")
-        if values > _MAX_VALUES:
-            raise MalformedError(f"tag {tag} of the TIFF has {values:,} values")
-        if kind not in _FORMATS:
-            raise MalformedError(f"tag {tag} of the TIFF is not an integer")
+        _check_tag(tag, kind, values)
         layout = f"{order}{values}{_FORMATS[kind]}"
-        inline = struct.calcsize(layout) <= 4
-        at = start + 8 if inline else struct.unpack_from(f"{order}I", data, start + 8)[0]
-        tags[tag] = struct.unpack_from(layout, data, at)
+        at = start + entry.size
+        if struct.calcsize(layout) > place:
+            (at,) = struct.unpack_from(order + word, data, at)
+        tags[tag] = struct.unpack_from(layout, data, min(at, len(data)))
     return tags
+
+
+def _check_tag(tag: int, kind: int, values: int) -> None:
+    if values == 0:
+        raise MalformedError(f"tag {tag} of the TIFF has no value")
+    if values > _MAX_VALUES:
+        raise MalformedError(f"tag {tag} of the TIFF has {values:,} values")
+    if kind not in _FORMATS:
+        raise MalformedError(f"tag {tag} of the TIFF is not an integer")
 
 
 _KNOWN: Final = {

@@ -14,6 +14,9 @@ from app.decoding.radiograph import FileKind, GreyRecipe, Radiograph
 from app.decoding.spacing import PixelSpacing
 
 MAX_MESSAGE_BYTES = 2**16
+KEPT_BYTES = 32 * 2**20
+"""What the upload's memory always has: a smaller file is put where others were, since new pages
+cost three times what used ones do, and a mapping that stays costs nothing."""
 
 
 @dataclass(frozen=True)

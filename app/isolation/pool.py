@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Final, Protocol
@@ -68,11 +68,13 @@ class FilmDecoder(Protocol):
     async def stop(self) -> None:
         """Leaves nothing running."""
 
-    async def decode(self, data: bytes, frame: int, film: bool = False) -> DecodedFilm:
+    async def decode(
+        self, data: bytes | Sequence[bytes], frame: int, film: bool = False
+    ) -> DecodedFilm:
         """Decodes a file.
 
         Args:
-            data: its bytes.
+            data: its bytes, in one piece or in many.
             frame: which frame, from 0.
             film: whether its pixels are wanted too.
 
@@ -141,7 +143,9 @@ class DecoderPool:
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*map(self._close, list(self._processes)))
 
-    async def decode(self, data: bytes, frame: int, film: bool = False) -> DecodedFilm:
+    async def decode(
+        self, data: bytes | Sequence[bytes], frame: int, film: bool = False
+    ) -> DecodedFilm:
         """See `FilmDecoder`.
 
         Cancelling it leaves the process to finish the file: to start another costs more.
@@ -152,13 +156,14 @@ class DecoderPool:
             DeadlineError: if the file took too long.
             ServiceError: those of `app.decoding.decode`.
         """
-        if not data:
+        pieces = [data] if isinstance(data, bytes) else data
+        if not any(pieces):
             raise EmptyError("the file has no bytes")
         while True:
             process = await self._idle.get()
             if not process.usable:  # it died here, and its place has another by now
                 continue
-            work = asyncio.create_task(self._decode(process, data, frame, film), name="decode")
+            work = asyncio.create_task(self._decode(process, pieces, frame, film), name="decode")
             self._work.add(work)
             work.add_done_callback(self._done)
             try:
@@ -172,12 +177,12 @@ class DecoderPool:
             work.exception()  # seen, also where nobody waits any more
 
     async def _decode(
-        self, process: DecoderProcess, data: bytes, frame: int, film: bool
+        self, process: DecoderProcess, pieces: Sequence[bytes], frame: int, film: bool
     ) -> DecodedFilm:
         started = perf_counter()
         try:
             async with asyncio.timeout(self._decode_seconds):
-                answer = await process.decode(data, frame, film)
+                answer = await process.decode(pieces, frame, film)
             facts = answer.report.facts
             if facts is None or answer.canvas is None:
                 raise self._error_in(answer.report, process)

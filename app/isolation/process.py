@@ -12,7 +12,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,15 +20,25 @@ from typing import Final, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import TypeAdapter
 
-from app.isolation.messages import MAX_MESSAGE_BYTES, FilmFacts, Job, Orders, Report, pack
+from app.isolation.credible import is_canvas, read_report
+from app.isolation.messages import (
+    KEPT_BYTES,
+    MAX_MESSAGE_BYTES,
+    FilmFacts,
+    Job,
+    Orders,
+    Report,
+    pack,
+)
 
 _ROOT: Final = Path(__file__).parents[2]
 _WORKER: Final = "app.isolation.worker"
-_KEPT_BYTES: Final = 32 * 2**20
-"""Shared memory that is kept for the next file: new pages cost three times what used ones do."""
+_WRITTEN_ASIDE_BYTES: Final = 2**20
+"""A smaller file is written in less time than a thread takes to begin."""
 _EXIT_SECONDS: Final = 2.0
+_TALKED_NONSENSE: Final = 1
+"""Stands for the exit code of one that lives, but says what no decoder of ours does."""
 _INHERITED: Final = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "LANG", "LC_ALL")
 _TUNING: Final = {
     "OMP_NUM_THREADS": "1",
@@ -39,8 +49,6 @@ _TUNING: Final = {
     "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
     "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20),
 }
-_report = TypeAdapter(Report)
-
 P = ParamSpec("P")
 T = TypeVar("T")
 Canvas = npt.NDArray[np.float32]
@@ -100,6 +108,7 @@ class DecoderProcess:
         self._reply: asyncio.Future[Report] = loop.create_future()
         self._taken = False
         self._canvas_size = canvas_size
+        self._max_pixels = max_pixels
         self._canvas_bytes = 4 * canvas_size[0] * canvas_size[1]
         with ExitStack() as resources:
             upload = _memory(resources)
@@ -115,6 +124,7 @@ class DecoderProcess:
                 max_pixels=max_pixels,
                 memory_bytes=memory_bytes,
             )
+            os.ftruncate(upload, KEPT_BYTES)  # no pages yet
             os.ftruncate(output, orders.output_bytes)
             with theirs:
                 self._process = _start(orders)
@@ -141,8 +151,13 @@ class DecoderProcess:
         """Whether it may get a file: it has not ended and is not about to."""
         return not self._doomed and self._reaping is None
 
-    async def decode(self, data: bytes, frame: int, film: bool) -> Answer:
+    async def decode(self, pieces: Sequence[bytes], frame: int, film: bool) -> Answer:
         """Has a file decoded; one at a time.
+
+        Args:
+            pieces: of the file, in order.
+            frame: which frame, from 0.
+            film: whether its pixels are wanted too.
 
         Raises:
             NotTakenError: if the process ended before it touched the file.
@@ -151,17 +166,25 @@ class DecoderProcess:
         async with self._lock:
             if not self.usable:  # its descriptors may be another's by now
                 raise NotTakenError
-            await self._in_thread(self._write, data)
-            self._send(Job(len(data), frame, film))
+            length = sum(map(len, pieces))
+            if length < _WRITTEN_ASIDE_BYTES:
+                self._write(pieces)
+            else:
+                await self._in_thread(self._write, pieces)
+            self._send(Job(length, frame, film))
             try:
                 report = await self._reply
             finally:
-                if len(data) > _KEPT_BYTES:
-                    os.ftruncate(self._upload, 0)
+                if length > KEPT_BYTES:
+                    os.ftruncate(self._upload, KEPT_BYTES)
             if report.facts is None:
                 return Answer(report)
+            canvas = self._read_canvas()
+            if report.facts.frame != frame or not is_canvas(canvas):
+                self.kill()
+                raise ProcessEndedError(_TALKED_NONSENSE)
             pixels = await self._in_thread(self._read_film, report.facts) if film else None
-            return Answer(report, self._read_canvas(), pixels)
+            return Answer(report, canvas, pixels)
 
     def kill(self) -> None:
         """Ends the process; `ended` follows."""
@@ -193,10 +216,13 @@ class DecoderProcess:
         finally:
             await asyncio.wait({running})
 
-    def _write(self, data: bytes) -> None:
-        view, offset = memoryview(data), 0
-        while offset < len(data):
-            offset += os.pwrite(self._upload, view[offset:], offset)
+    def _write(self, pieces: Sequence[bytes]) -> None:
+        offset = 0
+        for piece in pieces:
+            rest = memoryview(piece)
+            while rest:
+                written = os.pwrite(self._upload, rest, offset)
+                rest, offset = rest[written:], offset + written
 
     def _read_canvas(self) -> Canvas:
         canvas = np.empty(self._canvas_size, np.float32)
@@ -218,9 +244,12 @@ class DecoderProcess:
         except OSError:
             message = b""
         try:
-            report = self._checked(message) if message else None
-        except ValueError:  # no decoder of ours says such a thing
+            report = read_report(message, self._max_pixels) if message else None
+        except ValueError:
             self.kill()
+            if not self._reply.done():
+                self._reply.set_exception(ProcessEndedError(_TALKED_NONSENSE))
+                self._reply.exception()
             report = None
         if report is None:
             self._reap()
@@ -230,14 +259,6 @@ class DecoderProcess:
                 self._ready.set_result(None)
         elif not self._reply.done():
             self._reply.set_result(report)
-
-    def _checked(self, message: bytes) -> Report:
-        report = _report.validate_json(message)
-        if report.facts is not None:
-            pixels = report.facts.height * report.facts.width
-            if not 0 < pixels <= self._output_bytes - self._canvas_bytes:
-                raise ValueError("a film of no possible size")
-        return report
 
     def _reap(self) -> None:
         if self._reaping is None:

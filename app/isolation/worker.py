@@ -5,22 +5,24 @@ Imports what decodes and nothing else: neither the web, the runtime nor pydantic
 
 from __future__ import annotations
 
-import os
+import errno
 import signal
 import socket
 import sys
 import traceback
-from mmap import mmap
+from mmap import PROT_READ, mmap
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from app.decoding.codecs import load_decoders
 from app.decoding.decode import decode
 from app.decoding.radiograph import Limits
 from app.errors import DecoderMemoryError, ServiceError
 from app.isolation.confinement import confine, end_with, silence
 from app.isolation.messages import (
+    KEPT_BYTES,
     MAX_MESSAGE_BYTES,
     FilmFacts,
     Job,
@@ -46,6 +48,7 @@ class Decoder:
 
     def __init__(self, orders: Orders) -> None:
         self._upload = orders.upload
+        self._kept = memoryview(mmap(orders.upload, KEPT_BYTES, prot=PROT_READ))
         self._canvas_size = orders.canvas_size
         self._limits = Limits(orders.max_pixels)
         # Mapped and not written to: the process may not let any file grow, this one included.
@@ -56,8 +59,7 @@ class Decoder:
     def answer(self, job: Job) -> Report:
         """Does one job; every exception becomes a report."""
         try:
-            data = os.pread(self._upload, job.length, 0)
-            radiograph = decode(data, self._limits, job.frame)
+            radiograph = decode(self._file(job.length), self._limits, job.frame)
             self._canvas[:] = _on_canvas(radiograph.pixels, self._canvas_size)
             if job.film:
                 self._film[: radiograph.pixels.size] = _in_8_bits(radiograph.pixels).ravel()
@@ -69,6 +71,12 @@ class Decoder:
                 detail = "decoding the file takes more memory than one file may have"
                 return Report(refusal=(DecoderMemoryError.kind, detail))
             return Report(fault=(type(error).__name__, _place(error)))
+
+    def _file(self, length: int) -> memoryview:
+        """The file where it lies: the service writes no other there before this one's report."""
+        if length <= KEPT_BYTES:
+            return self._kept[:length]
+        return memoryview(mmap(self._upload, length, prot=PROT_READ))
 
 
 def serve(decoder: Decoder, descriptor: int) -> None:
@@ -88,6 +96,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     quieten_decoders()
     cv2.setNumThreads(1)  # films run in parallel, not the rows of one
+    load_decoders()  # what they take is no file's, and the first file does not wait for them
     decoder = Decoder(orders)
     confine(orders.memory_bytes)
     silence()
@@ -107,7 +116,7 @@ def _in_8_bits(pixels: Grey) -> npt.NDArray[np.uint8]:
 def _out_of_memory(error: Exception) -> bool:
     if isinstance(error, cv2.error):
         return getattr(error, "code", None) == cv2.Error.StsNoMem
-    return isinstance(error, MemoryError)
+    return isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
 
 
 def _place(error: BaseException) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -78,7 +79,9 @@ class BytesOnly:
     async def stop(self) -> None:
         """See `FilmDecoder`."""
 
-    async def decode(self, data: bytes, frame: int, film: bool = False) -> DecodedFilm:
+    async def decode(
+        self, data: bytes | Sequence[bytes], frame: int, film: bool = False
+    ) -> DecodedFilm:
         """See `FilmDecoder`."""
         del data, frame, film
         return DecodedFilm(self._FACTS, np.zeros(_CANVAS, np.float32), None, 0.0)

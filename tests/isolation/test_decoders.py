@@ -7,13 +7,20 @@ import logging
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
+from pydicom.uid import (
+    HTJ2K,
+    DeflatedExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLosslessSV1,
+    RLELossless,
+)
 
+from app.decoding.transfer_syntaxes import JPEGXLLossless
 from app.errors import (
     DeadlineError,
     DecoderCrashedError,
@@ -25,13 +32,15 @@ from app.errors import (
     MalformedError,
     ServiceError,
 )
+from app.isolation.messages import KEPT_BYTES
 from app.isolation.pool import DecodedFilm, DecoderPool
 from app.isolation.process import DecoderProcess
 from app.journal import JsonFormatter
 from tests.support.decoders import DecoderHere, decoders, is_running, until_stopped, workers_of
 from tests.support.dicom import dicom_file
+from tests.support.encapsulated import EXACT, LOSSY, encoded_file
 from tests.support.films import chest, flat, jpeg, png, png_header_only
-from tests.support.planted_worker import ABORT, BOMB, EXIT, FAULT, HANG, NOISE, SEGFAULT
+from tests.support.planted_worker import ABORT, BOMB, EXIT, FAULT, HANG, NOISE, NONSENSE, SEGFAULT
 
 pytestmark = pytest.mark.anyio
 
@@ -139,6 +148,30 @@ async def test_a_file_that_breaks_its_decoder_is_malformed(pool: DecoderPool, da
     assert not set(before) & set(workers_of())
 
 
+async def test_a_decoder_that_talks_nonsense_is_not_believed(pool: DecoderPool) -> None:
+    for data in NONSENSE:
+        before = workers_of()
+        with pytest.raises(DecoderCrashedError):
+            await asyncio.wait_for(pool.decode(data, 0), 10)
+        await replaced(before)
+    assert (await asyncio.wait_for(pool.decode(GOOD, 0), 20)).facts.kind == "png"
+
+
+async def test_a_file_may_come_in_pieces_and_be_larger_than_what_is_kept(
+    pool: DecoderPool,
+) -> None:
+    data = dicom_file(FILM)
+    whole = await pool.decode(data, 0)
+    pieces = [data[start : start + 1000] for start in range(0, len(data), 1000)]
+    assert len(pieces) > 5
+    np.testing.assert_array_equal((await pool.decode(pieces, 0)).canvas, whole.canvas)
+    large = dicom_file(FILM, EncapsulatedDocument=bytes(KEPT_BYTES))
+    np.testing.assert_array_equal((await pool.decode(large, 0)).canvas, whole.canvas)
+    np.testing.assert_array_equal((await pool.decode(data, 0)).canvas, whole.canvas)
+    with pytest.raises(EmptyError):
+        await pool.decode([b"", b""], 0)
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 async def test_a_process_killed_with_a_file_is_no_fault_of_the_file(
     pool: DecoderPool, number: signal.Signals
@@ -181,13 +214,13 @@ async def test_a_process_that_dies_while_a_file_is_handed_over_is_passed_over(
     write = DecoderProcess._write
     killed: list[int] = []
 
-    def kill_and_write(process: DecoderProcess, data: bytes) -> None:
+    def kill_and_write(process: DecoderProcess, pieces: Sequence[bytes]) -> None:
         if not killed:
             killed.append(process.pid)
             os.kill(process.pid, signal.SIGKILL)
             while is_running(process.pid):
                 time.sleep(0.001)
-        write(process, data)
+        write(process, pieces)
 
     monkeypatch.setattr(DecoderProcess, "_write", kill_and_write)
     assert (await asyncio.wait_for(pool.decode(GOOD, 0), 20)).facts.kind == "png"
@@ -225,15 +258,36 @@ async def test_a_bomb_gets_no_more_than_its_memory(monkeypatch: pytest.MonkeyPat
 async def test_memory_is_bounded_and_the_process_is_replaced(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(DecoderPool, "memory_bytes", 24 * 2**20)
-    bomb = dicom_file(np.zeros((3000, 3000), np.uint16), syntax=DeflatedExplicitVRLittleEndian)
+    monkeypatch.setattr(DecoderPool, "memory_bytes", 20 * 2**20)
+    film = np.zeros((3000, 3000), np.uint16)
+    film[::7] = 1000
+    encoders = {**LOSSY, **EXACT}
+    files = [
+        dicom_file(film, syntax=DeflatedExplicitVRLittleEndian),
+        png(film),
+        *(
+            encoded_file(film, syntax, encoders[syntax], BitsStored=12, HighBit=11)
+            for syntax in (JPEGLosslessSV1, JPEG2000Lossless, HTJ2K, JPEGXLLossless)
+        ),
+    ]
     async with decoders(max_pixels=10_000_000) as pool:
-        before = workers_of()
-        with pytest.raises(DecoderMemoryError) as raised:
-            await pool.decode(bomb, 0)
-        assert raised.value.status == 413
-        await replaced(before)
+        for data in files:
+            before = workers_of()
+            with pytest.raises(DecoderMemoryError) as raised:
+                await pool.decode(data, 0)
+            assert raised.value.status == 413
+            await replaced(before)
         assert (await asyncio.wait_for(pool.decode(GOOD, 0), 20)).facts.kind == "png"
+
+
+async def test_all_decoders_are_loaded_before_the_first_file(pool: DecoderPool) -> None:
+    (pid,) = workers_of()
+    mapped = Path(f"/proc/{pid}/maps").read_text()
+    for library in ("_jpeg8", "libcharls", "libopenjp2", "libjxl", "_imcd", "libtiff"):
+        assert library in mapped
+    for data in FILES.values():
+        await pool.decode(data, 0)
+    assert Path(f"/proc/{pid}/maps").read_text().count(".so") == mapped.count(".so")
 
 
 async def test_every_file_gets_its_own_answer_while_processes_die() -> None:

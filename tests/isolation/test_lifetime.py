@@ -107,7 +107,7 @@ async def test_a_process_that_is_gone_gets_no_file_and_writes_nowhere() -> None:
     os.dup2(other, descriptor)  # the kernel gives a closed number to whoever comes next
     try:
         with pytest.raises(NotTakenError):
-            await process.decode(b"a film of somebody", 0, film=False)
+            await process.decode([b"a film of somebody"], 0, film=False)
         assert os.fstat(other).st_size == 0
     finally:
         for opened in {other, descriptor}:
@@ -127,7 +127,7 @@ async def test_a_process_is_confined() -> None:
         assert "NoNewPrivs:\t1" in status
         descriptors = Path(f"/proc/{pid}/fd").iterdir()
         held = sorted(os.readlink(path).split(":")[0].split(" ")[0] for path in descriptors)
-        assert held == ["/dev/null"] * 3 + ["/memfd"] * 3 + ["socket"]  # one for the mapping
+        assert held == ["/dev/null"] * 3 + ["/memfd"] * 4 + ["socket"]  # two for mappings
         assert os.getpgid(pid) == pid  # Ctrl-C does not reach it
 
 

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -150,13 +150,17 @@ class Started:
 
 
 class Never(DecoderHere):
-    async def decode(self, data: bytes, frame: int, film: bool = False) -> DecodedFilm:
+    async def decode(
+        self, data: bytes | Sequence[bytes], frame: int, film: bool = False
+    ) -> DecodedFilm:
         await asyncio.Event().wait()
         raise AssertionError
 
 
 class Broken(DecoderHere):
-    async def decode(self, data: bytes, frame: int, film: bool = False) -> DecodedFilm:
+    async def decode(
+        self, data: bytes | Sequence[bytes], frame: int, film: bool = False
+    ) -> DecodedFilm:
         raise RuntimeError("planted detail")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -29,8 +29,11 @@ class DecoderHere:
     async def stop(self) -> None:
         pass
 
-    async def decode(self, data: bytes, frame: int, film: bool = False) -> DecodedFilm:
-        radiograph = decode(data, Limits(MAX_PIXELS), frame)
+    async def decode(
+        self, data: bytes | Sequence[bytes], frame: int, film: bool = False
+    ) -> DecodedFilm:
+        whole = data if isinstance(data, bytes) else b"".join(data)
+        radiograph = decode(whole, Limits(MAX_PIXELS), frame)
         height, width = radiograph.pixels.shape
         canvas = Letterbox.fit((height, width), CANVAS).apply(radiograph.pixels)
         wide = radiograph.pixels.dtype == np.uint16

@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
+from dataclasses import replace
+from typing import Any
 
 from app.decoding.decode import decode
 from app.decoding.radiograph import Limits, Radiograph
+from app.decoding.spacing import PixelSpacing
 from app.isolation import worker
+from app.isolation.messages import FilmFacts, Job, Report
+from app.isolation.worker import Decoder
 
 HANG, SEGFAULT, ABORT, EXIT, BOMB, FAULT, NOISE = (
     b"hang", b"segfault", b"abort", b"exit", b"bomb", b"fault", b"noise",
 )  # fmt: skip
+NONSENSE: dict[bytes, tuple[float, dict[str, Any]]] = {
+    b"no number": (math.nan, {}),
+    b"too white": (1.01, {}),
+    b"gigapixels": (0, {"height": 10**5, "width": 10**5}),
+    b"another frame": (0, {"frame": 1, "frames": 2}),
+    b"infinite": (0, {"spacing": PixelSpacing(math.inf, 0.1, "detector")}),
+    b"a name": (0, {"grey": "Planted^Patient"}),
+}
+"""A canvas' grey and facts that no decoder of ours answers with."""
+_FACTS = FilmFacts(4, 4, None, "as_stored", frame=0, frames=1, kind="png", encoding="png")
 
 
-def planted(data: bytes, limits: Limits, frame: int = 0) -> Radiograph:
+def planted_answer(decoder: Decoder, job: Job) -> Report:
+    """`Decoder.answer`, but for the files above."""
+    data = bytes(decoder._file(job.length))
+    if data not in NONSENSE:
+        return Decoder.answer(decoder, job)
+    grey, changes = NONSENSE[data]
+    decoder._canvas[:] = grey
+    return Report(facts=replace(_FACTS, **changes))
+
+
+def planted(data: bytes | memoryview, limits: Limits, frame: int = 0) -> Radiograph:
     """`decode`, but for the files above."""
-    match data:
+    match bytes(data[:8]):
         case b"hang":
             signal.raise_signal(signal.SIGSTOP)
         case b"segfault":
@@ -39,4 +65,5 @@ def planted(data: bytes, limits: Limits, frame: int = 0) -> Radiograph:
 
 if __name__ == "__main__":
     vars(worker)["decode"] = planted
+    vars(worker)["Decoder"] = type("Planted", (Decoder,), {"answer": planted_answer})
     worker.main()

@@ -7,20 +7,31 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pycocotools import mask as coco_mask
 
+from app.decoding.decode import decode
+from app.decoding.radiograph import Limits
+from app.masks import encode
 from benchmarks.average_precision import Film, mask_ap
+from benchmarks.bare_parts import open_session
 from benchmarks.made_masks import made_scene
 from benchmarks.nms import METHODS, compare_quality, network_predictions, plain_matrix_nms
+from benchmarks.plain_way import best_plain_masks, lungs, plain_answer, plain_masks
 from benchmarks.targets import looped_targets
 from model.checkpoint import save_checkpoint
 from model.coco import load_coco
 from model.config import Preset, TrainConfig
+from model.contract.instances import Instances
+from model.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest
+from model.contract.preprocess import Letterbox
 from model.matrix_nms import matrix_nms
 from model.targets import assign, binary_mask_targets
 from tests.support import random_inputs
 from tests.support.coco_folder import disc_folder
 from tests.support.small_network import small_config
 from tests.support.tiny import lively, tiny_config
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_plain_form_has_the_same_scores() -> None:
@@ -68,3 +79,32 @@ def test_a_networks_predictions_make_the_table(
     rows = [line.split(" | ") for line in lines if line.startswith("| ")][1:]
     assert [row[0].removeprefix("| ") for row in rows] == list(METHODS)
     assert all(0 <= float(row[2].removesuffix(" |")) <= 1 for row in rows)
+
+
+def test_three_ways_to_encode_agree() -> None:
+    letterbox, found = Letterbox.fit((1200, 1000), (256, 256)), lungs(4)
+    ours = [{"size": (1200, 1000), "counts": one.counts} for one in encode(found, letterbox)]
+    for way in (plain_masks, best_plain_masks):
+        theirs = [{"size": (1200, 1000), "counts": counts} for counts in way(found, letterbox, 0.5)]
+        overlap = coco_mask.iou(ours, theirs, [0] * len(theirs))
+        assert overlap.diagonal().min() > 0.98
+        assert overlap[0, 1] < 0.5  # one lung is not the other
+
+
+def test_the_plain_way_finds_what_the_service_finds() -> None:
+    session = open_session(ROOT / "model/zoo/cxr-lungs.onnx", 1)
+    manifest = Manifest.from_metadata(session.get_modelmeta().custom_metadata_map)
+    film = (ROOT / "examples/chest.dcm").read_bytes()
+    plain = plain_answer(film, session, manifest)
+    decoded = decode(film, Limits(10_000_000)).pixels
+    letterbox = Letterbox.fit((decoded.shape[0], decoded.shape[1]), manifest.canvas_size)
+    feeds = {INPUT_NAME: letterbox.apply(decoded)[None, None]}
+    scores, labels, masks = session.run(list(OUTPUT_NAMES), feeds)
+    found = Instances.from_outputs(scores[0], labels[0], masks[0]).select(0.0, 2)
+    size = letterbox.image_size
+    overlap = coco_mask.iou(
+        [{"size": size, "counts": one.counts} for one in encode(found, letterbox)],
+        [{"size": size, "counts": counts} for counts in plain],
+        [0, 0],
+    )
+    assert overlap.diagonal().min() > 0.97

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -287,9 +287,11 @@ async def test_an_archive_leaves_a_decoder_to_a_person() -> None:
     opened, decoding = asyncio.Event(), 0
 
     class SlowForArchives(DecoderHere):
-        async def decode(self, data: bytes, frame: int, film: bool = False) -> DecodedFilm:
+        async def decode(
+            self, data: bytes | Sequence[bytes], frame: int, film: bool = False
+        ) -> DecodedFilm:
             nonlocal decoding
-            if data == ARCHIVED:
+            if b"".join([data] if isinstance(data, bytes) else data) == ARCHIVED:
                 decoding += 1
                 await opened.wait()
             return await super().decode(data, frame, film)

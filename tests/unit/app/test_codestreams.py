@@ -35,7 +35,6 @@ from app.errors import (
     MalformedError,
     NotSegmentableError,
     ServiceError,
-    TruncatedError,
 )
 from tests.support.dicom import PATIENT_ID, PATIENT_NAME, dicom_file
 from tests.support.encapsulated import BASELINE, EXACT, LOSSY, encapsulated_file, encoded_file
@@ -82,23 +81,6 @@ def test_a_jpeg_2000_frame_cut_before_its_end_marker_is_refused(
         cut = frame[: int(share * len(frame))] + frame[-2:]
         with pytest.raises(MalformedError):
             decode(described(cut, syntax), LIMITS)
-
-
-def test_a_missing_tile_or_tile_part_is_refused(no_decoder: None) -> None:
-    frame = bytes(imagecodecs.htj2k_encode(FILM, reversible=True, tile=(32, 32)))
-    assert frame.count(b"\xff\x90\x00\x0a") == 6
-    last = frame.rindex(b"\xff\x90\x00\x0a")
-    with pytest.raises(TruncatedError, match="lacks a tile-part"):
-        decode(described(frame[:last] + frame[-2:], HTJ2KLossless), LIMITS)
-    more = frame[: last + 11] + b"\x02" + frame[last + 12 :]  # the last tile says that it has two
-    with pytest.raises(TruncatedError, match="lacks a tile-part"):
-        decode(described(more, HTJ2KLossless), LIMITS)
-
-
-def test_tiles_are_put_together() -> None:
-    frame = bytes(imagecodecs.htj2k_encode(FILM, reversible=True, tile=(32, 32)))
-    expected = decode(dicom_file(FILM, **TWELVE), LIMITS).pixels
-    assert np.array_equal(decode(described(frame, HTJ2KLossless), LIMITS).pixels, expected)
 
 
 @pytest.mark.parametrize("syntax", CODESTREAMS)

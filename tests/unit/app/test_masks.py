@@ -88,3 +88,19 @@ def test_no_instances_give_no_masks() -> None:
     assert (
         encode(as_instances(np.empty((0, 16, 16), np.uint8)), Letterbox.fit((9, 9), (64, 64))) == []
     )
+
+
+def test_many_masks_are_encoded_like_each_alone() -> None:
+    rng = np.random.default_rng(8)
+    masks = np.stack([cv2.GaussianBlur(mask, (0, 0), 2) for mask in
+                      rng.integers(0, 256, (70, 16, 12), dtype=np.uint8)])  # fmt: skip
+    masks[5], masks[6] = 0, 255
+    letterbox = Letterbox.fit((91, 47), (64, 48))
+    labels, scores = np.zeros(70, np.int64), np.full(70, 0.5, np.float32)
+    together = encode(Instances(masks, labels, scores), letterbox)
+    alone = [
+        encode(Instances(masks[index : index + 1], labels[:1], scores[:1]), letterbox)[0]
+        for index in range(70)
+    ]
+    assert together == alone
+    assert (together[5].area, together[6].area) == (0, 91 * 47)

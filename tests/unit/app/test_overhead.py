@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -34,8 +34,10 @@ MAX_CALLS = 680  # of Python functions; 605 were seen, a third of them asyncio's
 class Undecoded(DecoderHere):
     """Decoding is other processes' work, and is not counted."""
 
-    async def decode(self, data: bytes, frame: int, film: bool = False) -> DecodedFilm:
-        assert data == IMAGE
+    async def decode(
+        self, data: bytes | Sequence[bytes], frame: int, film: bool = False
+    ) -> DecodedFilm:
+        assert data == (IMAGE,)
         facts = FilmFacts(
             height=64, width=64, spacing=None, grey="as_stored", frame=frame, frames=1,
             kind="png", encoding="png",

@@ -45,7 +45,7 @@ FILMS: list[tuple[str, tuple[int, int], GreyRecipe]] = [
     ("DX_highdicom_dx_image", (169, 211), "window"),
     ("DX_pylibjpeg-data_966", (2128, 2000), "window"),
     ("DX_pylibjpeg-data_966_fixed", (2128, 2000), "window"),
-    ("DX_pylibjpeg-data_JPEG2KLossless_1s_1f_u_16_16", (1416, 1420), "window"),
+    ("DX_pylibjpeg-data_JPEG2KLossless_1s_1f_u_16_16", (1416, 1420), "percentiles"),
     ("MG_fo-dicom_GH133", (3062, 2394), "voi_lut"),
     ("MG_fo-dicom_OutOfBoundsOverlay", (788, 1318), "window"),
     ("XA_fo-dicom_HasFragmentSequence", (512, 512), "as_stored"),

@@ -233,3 +233,18 @@ def status(data: bytes) -> int:
 def test_there_is_one_frame() -> None:
     with pytest.raises(InvalidParameterError, match="frame is 1"):
         decode(by_hand(GREY), LIMITS, frame=1)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_bigtiff_is_read_like_a_tiff(order: str) -> None:
+    big = bytes(imagecodecs.tiff_encode(chest(), bigtiff=True, byteorder=order))
+    plain = bytes(imagecodecs.tiff_encode(chest()))
+    assert big[2:4].strip(b"\0") == b"+"
+    assert np.array_equal(decode(big, LIMITS).pixels, decode(plain, LIMITS).pixels)
+    for length in range(16, len(big), 997):
+        with pytest.raises(MalformedError):
+            decode(big[:length], LIMITS)
+    word = struct.Struct(f"{order}Q")
+    for offset in (2**63, 2**64 - 1, len(big)):
+        with pytest.raises(TruncatedError):
+            decode(big[:8] + word.pack(offset) + big[16:], LIMITS)
