@@ -18,11 +18,11 @@ import numpy as np
 from tqdm import tqdm
 
 from model.coco import CocoDataset, DatasetError, load_coco
-from model.config import PRESETS
 from model.doctor.cells import PlacedFilm, Survey, place_objects, survey
 from model.doctor.findings import compare, examine, unreadable
 from model.doctor.page import draw_page
 from model.doctor.proposals import describe_levels, propose
+from model.presets import PRESETS
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -12,12 +12,13 @@ import pytest
 import torch
 
 from model.coco import CocoDataset, load_coco
-from model.config import PRESETS, Level, ModelConfig
+from model.config import Level, ModelConfig
 from model.doctor import __main__ as doctor
 from model.doctor.cells import PlacedFilm, Survey, letterbox_affine, place_objects, survey
 from model.doctor.findings import Finding, compare, examine
 from model.doctor.page import COLOURS, draw_page
 from model.doctor.proposals import describe_levels, propose
+from model.presets import PRESETS
 from model.targets import assign
 from tests.support.coco_folder import (
     DISC,
