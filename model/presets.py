@@ -53,7 +53,7 @@ def crowded(categories: Categories) -> Preset:
         shared_cells="smallest",
         min_area=16,
     )
-    return Preset(model, TrainConfig(iterations=1800, batch_size=4))
+    return Preset(model, TrainConfig(iterations=900, batch_size=4, ema_decay=0.99))
 
 
 _Ranges = tuple[tuple[float, float], ...]

@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--side", type=int, default=32, help="of the canvas; the paper's is 64")
-    parser.add_argument("--steps", type=int, default=600, help="for every network")
+    parser.add_argument("--steps", type=int, default=1000, help="for every network")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--picture", type=Path, help="a PNG of maps of the canvas")

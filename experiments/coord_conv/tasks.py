@@ -5,6 +5,7 @@ Shapes: N places, S pixels along each side of a square canvas.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -69,6 +70,12 @@ def pixels(places: Tensor, side: int) -> Tensor:
     return F.one_hot(index, side * side).float().view(-1, 1, side, side)
 
 
+def standardised_pixels(places: Tensor, side: int) -> Tensor:
+    """The same pictures with mean 0 and variance 1, so that the one pixel can be seen."""
+    mean = 1 / side**2
+    return (pixels(places, side) - mean) / math.sqrt(mean * (1 - mean))
+
+
 def squares(places: Tensor, side: int) -> Tensor:
     """The square around each place: float32 [N, 1, S, S], 0 or 1."""
     width = square_side(side)
@@ -104,7 +111,7 @@ def regression(side: int) -> Task:
         pixels_off = (found - normalised(places, side)).abs() * (side - 1) / 2
         return (pixels_off < 1).all(1).float()
 
-    return Task("coordinate regression", True, pixels, loss, score)
+    return Task("coordinate regression", True, standardised_pixels, loss, score)
 
 
 def all_tasks(side: int) -> tuple[Task, ...]:
