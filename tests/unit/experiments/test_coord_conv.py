@@ -96,15 +96,18 @@ def test_without_coordinates_no_place_differs_from_another() -> None:
     assert torch.equal(read[0], read[1])
 
 
-def test_with_coordinates_a_quadrant_that_was_never_seen_is_drawn() -> None:
-    found = []
+@pytest.mark.parametrize(
+    ("task", "steps"), [(CLASSIFICATION, 250), (RENDERING, 250), (REGRESSION, 500)]
+)
+def test_coordinates_reach_a_quadrant_that_was_never_taught(task: Task, steps: int) -> None:
+    lessons = []
     for build in (plain_network, coordinate_network):
         torch.manual_seed(0)
-        network = build(SIDE, from_picture=False)
-        found.append(teach(network, RENDERING, SIDE, "quadrant", steps=120, seed=0))
-    plain, coordinates = found
+        network = build(SIDE, from_picture=task.from_picture)
+        lessons.append(teach(network, task, SIDE, "quadrant", steps=steps, seed=0))
+    plain, coordinates = lessons
     assert coordinates.test_score > 0.9
-    assert plain.test_score < 0.6 < plain.train_score
+    assert plain.test_score < 0.5 < plain.train_score
     assert coordinates.parameters < plain.parameters
     assert coordinates.held_out.sum() == 49
     assert coordinates.scores.isnan().sum() == SIDE**2 - 14**2
