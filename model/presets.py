@@ -56,6 +56,34 @@ def crowded(categories: Categories) -> Preset:
     return Preset(model, TrainConfig(iterations=900, batch_size=4, ema_decay=0.99))
 
 
+def thorax_anatomy(categories: Categories) -> Preset:
+    """Some forty bones and organs of a chest through each other: small ones, then large ones.
+
+    A fine grid tells ribs and vertebrae apart; what lies in the midline, heart, aorta and sternum,
+    shares their cells and so has a level of its own.
+    """
+    class_names, category_ids = categories
+    model = ModelConfig(
+        class_names=class_names,
+        category_ids=category_ids,
+        backbone="efficientnet_lite0",
+        canvas_size=(384, 384),
+        levels=(
+            Level(pyramid=3, stride=8, num_grid=48, scale_range=(1, 128)),
+            Level(pyramid=4, stride=16, num_grid=24, scale_range=(96, 2048)),
+        ),
+        fpn_channels=64,
+        head_channels=64,
+        stacked_convs=2,
+        mask_branch_channels=64,
+        mask_channels=64,
+        norm="batch",
+        shared_cells="smallest",
+        min_area=16,
+    )
+    return Preset(model, TrainConfig(iterations=3000, batch_size=4))
+
+
 _Ranges = tuple[tuple[float, float], ...]
 # The papers' sizes at a short side of 800, of light SOLOv2 (448) and light Decoupled SOLO (512).
 _STANDARD: _Ranges = ((1, 96), (48, 192), (96, 384), (192, 768), (384, 2048))
@@ -152,6 +180,7 @@ def solov2_convnext_tiny(categories: Categories) -> Preset:
 PRESETS: dict[str, Callable[[Categories], Preset]] = {
     "cxr-lungs": cxr_lungs,
     "crowded": crowded,
+    "thorax-anatomy": thorax_anatomy,
     "solo-r50": solo_r50,
     "decoupled-solo-r50": decoupled_solo_r50,
     "decoupled-solo-light-r50": decoupled_solo_light_r50,

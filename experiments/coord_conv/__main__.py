@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--side", type=int, default=32, help="of the canvas; the paper's is 64")
-    parser.add_argument("--steps", type=int, default=1000, help="for every network")
+    parser.add_argument("--steps", type=int, help="for every network, not the task's own")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--picture", type=Path, help="a PNG of maps of the canvas")
@@ -44,7 +44,10 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"--side must be a power of two, {_SMALLEST_SIDE} or more")
     torch.set_num_threads(arguments.threads)
     print("| task | split | network | weights | taught | held out |\n|---|---|---|---|---|---|")
-    rows = [run_task(task, side, arguments.steps, arguments.seed) for task in all_tasks(side)]
+    rows = [
+        run_task(task, side, arguments.steps or task.steps, arguments.seed)
+        for task in all_tasks(side)
+    ]
     if arguments.picture:
         if arguments.picture.exists():
             print(f"{arguments.picture} is there already: it is replaced", file=sys.stderr)

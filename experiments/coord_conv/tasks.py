@@ -24,6 +24,7 @@ class Task:
 
     Attributes:
         name: for the table.
+        steps: of training, after which the networks of either kind have settled.
         from_picture: whether the picture is the input and the place the answer.
         inputs: of places int64 [N, 2] and S, float32 [N, 2] or [N, 1, S, S].
         loss: of answers (float32 [N, 1, S, S], or [N, 2]) and places, a scalar.
@@ -31,6 +32,7 @@ class Task:
     """
 
     name: str
+    steps: int
     from_picture: bool
     inputs: Callable[[Tensor, int], Tensor]
     loss: Callable[[Tensor, Tensor], Tensor]
@@ -111,13 +113,13 @@ def regression(side: int) -> Task:
         pixels_off = (found - normalised(places, side)).abs() * (side - 1) / 2
         return (pixels_off < 1).all(1).float()
 
-    return Task("coordinate regression", True, standardised_pixels, loss, score)
+    return Task("coordinate regression", 1500, True, standardised_pixels, loss, score)
 
 
 def all_tasks(side: int) -> tuple[Task, ...]:
     """The paper's three."""
     return (
-        Task("coordinate classification", False, normalised, _pixel_loss, _pixel_score),
-        Task("supervised rendering", False, normalised, _square_loss, _square_score),
+        Task("coordinate classification", 600, False, normalised, _pixel_loss, _pixel_score),
+        Task("supervised rendering", 600, False, normalised, _square_loss, _square_score),
         regression(side),
     )
