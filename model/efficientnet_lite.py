@@ -43,11 +43,11 @@ class SameConv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """[N, in_channels, H, W] to [N, out_channels, H / stride, W / stride]; H and W even."""
         padded = self.same(x)
-        if self.groups == 1 or x.device.type != "cpu":
-            return super().forward(padded)
-        # On a CPU the gradient of a depthwise convolution takes three times as long in bfloat16.
-        with torch.autocast("cpu", enabled=False):
-            return super().forward(padded.float())
+        if self.groups > 1 and x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+            # There the gradient of a depthwise convolution takes four times as long in bfloat16.
+            with torch.autocast("cpu", enabled=False):
+                return super().forward(padded.float())
+        return super().forward(padded)
 
 
 class InvertedResidual(nn.Module):
