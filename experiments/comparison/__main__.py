@@ -38,7 +38,10 @@ def main(argv: list[str] | None = None) -> int:
     torch.set_num_threads(arguments.threads)
     try:
         rows = _compare(arguments)
-    except (DatasetError, ImportError, OSError, ValueError) as error:
+    except ImportError as error:
+        print(f"{error}: the libraries of the group `compare` are needed", file=sys.stderr)
+        return 1
+    except (DatasetError, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     print(_HEADER)

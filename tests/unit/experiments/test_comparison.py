@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -185,3 +186,20 @@ def test_other_classes_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture
     path.write_text(path.read_text().replace(CATEGORIES[0][0], "ball"), encoding="utf-8")
     assert main(command(tmp_path, "--test", str(other))) == 1
     assert "has other classes" in capsys.readouterr().err
+
+
+def test_a_fold_of_patients_is_held_out(tmp_path: Path) -> None:
+    disc_folder(tmp_path / "films", 4)
+    assert main(command(tmp_path, "--fold", "0", "--folds", "2", "--steps", "1")) == 0
+    train, test = json.loads((tmp_path / "out" / "solo.json").read_text())["settings"]["films"]
+    assert len(train) == len(test) == 2
+    assert sorted(train + test) == ["0.png", "1.png", "2.png", "3.png"]
+
+
+def test_a_missing_library_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    films = disc_folder(tmp_path / "films", 1)
+    monkeypatch.setitem(sys.modules, "experiments.comparison.unet", None)
+    assert main([*command(tmp_path, "--test", str(films)), "--networks", "unet"]) == 1
+    assert "the libraries of the group `compare` are needed" in capsys.readouterr().err
