@@ -34,8 +34,8 @@ def cxr_lungs(categories: Categories) -> Preset:
 def crowded(categories: Categories) -> Preset:
     """Many small objects side by side, on two cores: one fine grid, masks of a larger canvas.
 
-    Of a canvas of 256, masks at a quarter of its size would not hold what the solids of the crowded
-    scene look like: their own coverage, read back, has an AP of 0.63, and of 0.85 at 384.
+    The doctor finds that masks at a quarter of a canvas of 256 hold the solids of the crowded scene
+    with an AP of 0.61 at most, and with 0.84 at 384. Cells of 8 pixels are theirs alone.
     """
     class_names, category_ids = categories
     model = ModelConfig(
