@@ -2,7 +2,8 @@
 PYTHON ?= python3.11
 SERVE  := .venv/serve
 DEV    := .venv/dev
-GROUPS := serve-cpu serve-gpu tracing train export dev
+COMPARE := .venv/compare
+GROUPS := serve-cpu serve-gpu tracing train export compare dev
 # Installed with torch, in the builds that its CPU or CUDA wheel asks for, and so not pinned here.
 TORCH_BRINGS := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas \
   nvidia-cuda-cupti nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft \
@@ -21,7 +22,7 @@ ASKER   := .venv/asker
 # No GPL, no LGPL, nothing unknown.
 PERMISSIVE := MIT;BSD;Apache;PSF;0BSD;Zlib;CC0
 
-.PHONY: help serve test fuzz check train export bench peers image train-image test-description test-rules test-containers licences sbom audit lock clean
+.PHONY: help serve test fuzz check train export bench peers compare image train-image test-description test-rules test-containers licences sbom audit lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -53,6 +54,9 @@ bench: $(DEV)/.ready  ## time the service against its bare parts on this machine
 
 peers: $(DEV)/.ready  ## compare with model servers on a simulated accelerator
 	$(DEV)/bin/python -m benchmarks.simulated $(ARGS)
+
+compare: $(COMPARE)/.ready  ## train SOLO, a U-Net and Mask2Former alike: make compare ARGS="--preset crowded --data DIR --test DIR --out DIR"
+	$(COMPARE)/bin/python -m experiments.comparison $(ARGS)
 
 image:  ## build the service's image; DEVICE=gpu for the one with CUDA
 	BUILDAH_ISOLATION=chroot $(ENGINE) build -t localhost/solo-xray:$(DEVICE) -f docker/app.Dockerfile \
@@ -121,8 +125,10 @@ $(SERVE)/.ready: requirements/serve-cpu.txt
 
 # torch first and by itself: whether its build is for the CPU or for CUDA is the machine's choice.
 $(DEV)/.ready: requirements/dev.txt
-	@echo 'Setting up training and development (once, with torch) ...'
-	$(PYTHON) -m venv --clear $(DEV)
-	$(DEV)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(DEV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
+$(COMPARE)/.ready: requirements/compare.txt
+$(DEV)/.ready $(COMPARE)/.ready:
+	@echo 'Setting up training in $(@D) (once, with torch) ...'
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
 	touch $@

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from benchmarks.made_masks import made_scene
 from benchmarks.processor_time import seconds
-from model.config import PRESETS, ModelConfig
+from model.config import ModelConfig
+from model.presets import PRESETS
 from model.targets import Objects, assign, binary_mask_targets, mask_targets
 
 

@@ -19,7 +19,8 @@ from torch import Tensor
 from model.backbone import Backbone
 from model.checkpoint import CheckpointError, load_weights, save_checkpoint
 from model.coco import DatasetError, load_coco
-from model.config import PRESETS, BackboneName, Categories, Preset
+from model.config import BackboneName, Preset
+from model.presets import PRESETS, Categories
 from model.published_keys import Layout, layout_of, own_name
 from model.segmenter import Segmenter
 

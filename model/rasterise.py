@@ -31,6 +31,38 @@ def coverage(
     Returns:
         uint8 [height, width], 0 to 255.
     """
+    canvas = np.zeros(canvas_size, np.uint8)
+    rows, columns = _window(annotation, to_canvas, canvas_size)
+    size = rows.stop - rows.start, columns.stop - columns.start
+    if min(size) > 0:
+        to_window = to_canvas.copy()
+        to_window[:, 2] -= (columns.start, rows.start)
+        canvas[rows, columns] = _draw(annotation, to_window, size)
+    return canvas
+
+
+def _window(
+    annotation: Annotation, to_canvas: Affine, canvas_size: tuple[int, int]
+) -> tuple[slice, slice]:
+    """Rows and columns of the canvas that hold all of an object that is on it.
+
+    A crowded film is drawn many times faster so than with the whole canvas for every object.
+    """
+    if annotation.rle is not None:
+        left, top, width, height = coco_mask.toBbox(annotation.rle)
+        box = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * (width, height) + (left, top)
+    else:
+        box = np.concatenate(annotation.polygons)
+    placed = box @ to_canvas[:, :2].T + to_canvas[:, 2]
+    limits = canvas_size[::-1]
+    left, top = np.clip(np.floor(placed.min(0)) - 1, 0, limits).astype(int).tolist()
+    right, bottom = np.clip(np.ceil(placed.max(0)) + 1, 0, limits).astype(int).tolist()
+    return slice(top, bottom), slice(left, right)
+
+
+def _draw(
+    annotation: Annotation, to_canvas: Affine, canvas_size: tuple[int, int]
+) -> npt.NDArray[np.uint8]:
     height, width = canvas_size[0] * _SUPERSAMPLING, canvas_size[1] * _SUPERSAMPLING
     to_fine = to_canvas * _SUPERSAMPLING
     if annotation.rle is not None:

@@ -22,10 +22,11 @@ import torch
 from model.backbone import load_imagenet
 from model.checkpoint import CheckpointError, adopt_backbone, fine_tune
 from model.coco import CocoDataset, DatasetError, load_coco
-from model.config import PRESETS, PrecisionName, Preset
+from model.config import PrecisionName, Preset
 from model.engine import NonFiniteLossError, Trainer
 from model.evaluate import measure, predict
 from model.parallel import Team, own_device
+from model.presets import PRESETS
 from model.recipes import SCHEDULES, paper_recipe
 from model.run_log import RunLog
 from model.segmenter import Segmenter

@@ -18,11 +18,14 @@ import numpy as np
 from tqdm import tqdm
 
 from model.coco import CocoDataset, DatasetError, load_coco
-from model.config import PRESETS
 from model.doctor.cells import PlacedFilm, Survey, place_objects, survey
 from model.doctor.findings import compare, examine, unreadable
 from model.doctor.page import draw_page
 from model.doctor.proposals import describe_levels, propose
+from model.doctor.resolution import find_coarseness
+from model.presets import PRESETS
+
+_MEASURED = 20  # films whose outlines are compared at their own size
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -56,6 +59,7 @@ def _examine(arguments: argparse.Namespace) -> None:
     seen = survey(data, placed, config)
     _say(f"\n{arguments.preset}, on a canvas of {config.canvas_size}:")
     _list(seen.findings() or ["every object has a cell of its own."])
+    _list(find_coarseness(_thin_out(data, _MEASURED), config.canvas_size))
     better = propose(seen, lambda other: survey(data, placed, other))
     if better is not seen:
         _say(f"\nProposed instead, {_counted(seen)} becomes {_counted(better)}:")
@@ -69,8 +73,13 @@ def _sample(data: CocoDataset, most: int) -> CocoDataset:
     """At most so many films, evenly picked: every object is drawn in full."""
     if len(data.images) <= most:
         return data
-    picked = np.linspace(0, len(data.images) - 1, most).round().astype(int)
     _say(f"Of these, {most} films are looked at closely (--films).")
+    return _thin_out(data, most)
+
+
+def _thin_out(data: CocoDataset, most: int) -> CocoDataset:
+    count = len(data.images)
+    picked = np.linspace(0, count - 1, min(most, count)).round().astype(int)
     return data.subset(tuple(data.images[index] for index in picked))
 
 

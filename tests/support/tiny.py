@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from model.backbone import load_imagenet
-from model.config import Categories, Level, ModelConfig, Preset, TrainConfig
+from model.config import Level, ModelConfig, Preset, TrainConfig
+from model.presets import Categories
 from model.segmenter import Segmenter
 
 CATEGORIES: Categories = (("disc", "square"), (3, 9))

@@ -7,7 +7,8 @@ import json
 import pytest
 import torch
 
-from model.config import PRESETS, ModelConfig
+from model.config import ModelConfig
+from model.presets import PRESETS
 from model.segmenter import Segmenter
 from tests.support.tiny import CATEGORIES, tiny_config
 

@@ -18,8 +18,9 @@ from model.checkpoint import (
     load_segmenter,
     save_checkpoint,
 )
-from model.config import PRESETS, Preset, VariantName
+from model.config import Preset, VariantName
 from model.convert import convert, main, read_published, rename
+from model.presets import PRESETS
 from model.resnet import BasicBlock, ResNet
 from model.segmenter import Segmenter
 from tests.support.coco_folder import disc_folder

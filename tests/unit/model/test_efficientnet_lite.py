@@ -64,3 +64,15 @@ def test_the_packages_weights_are_all_used() -> None:
     assert parameters + 320 * 1280 + 2 * 1280 + 1280 * 1000 + 1000 == pytest.approx(
         4.65e6, rel=2e-3
     )
+
+
+def test_on_a_cpu_depthwise_convolutions_stay_in_float32() -> None:
+    images = torch.rand(2, 8, 12, 12)
+    depthwise, whole = (SameConv2d(8, 8, 3, 1, groups=groups) for groups in (8, 1))
+    plain = depthwise(images)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(depthwise(images), plain)
+        assert torch.equal(
+            depthwise(images.to(torch.bfloat16)), depthwise(images.to(torch.bfloat16).float())
+        )
+        assert whole(images).dtype == torch.bfloat16

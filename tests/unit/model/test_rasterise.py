@@ -129,9 +129,9 @@ def test_an_object_is_the_same_as_polygon_and_as_mask(to_canvas: Affine) -> None
     )
     mask = np.zeros((50, 60), np.uint8, order="F")
     mask[15:35, 20:45] = 1
-    as_mask = Annotation(0, (), coco_mask.encode(mask), 500.0, is_crowd=False)
+    as_runs = Annotation(0, (), coco_mask.encode(mask), 500.0, is_crowd=False)
     one = coverage(outlined(rectangle(20, 15, 45, 35)), to_canvas, CANVAS).astype(int)
-    other = coverage(as_mask, to_canvas, CANVAS).astype(int)
+    other = coverage(as_runs, to_canvas, CANVAS).astype(int)
     scale = math.sqrt(abs(np.linalg.det(to_canvas[:, :2])))
     assert abs(one.sum() - other.sum()) / 255 < 0.15 * 2 * (20 + 25) * scale + 1
     assert ((one >= 128) != (other >= 128)).sum() <= 0.5 * 2 * (20 + 25) * max(scale, 0.3)
@@ -183,3 +183,34 @@ def test_around_the_film_is_the_fill() -> None:
     outside = np.ones(CANVAS, np.bool_)
     outside[19:31, 29:43] = False
     assert (found[outside] == 77).all()
+
+
+def as_mask(annotation: Annotation, size: tuple[int, int]) -> Annotation:
+    """The same object as run lengths of an image of this size."""
+    rings = [ring.ravel().tolist() for ring in annotation.polygons]
+    rle = coco_mask.merge(coco_mask.frPyObjects(rings, *size))
+    return Annotation(0, (), rle, annotation.area, is_crowd=False)
+
+
+@given(triangles, st.integers(-70, 70), st.integers(-110, 110))
+@settings(max_examples=60, deadline=None)
+def test_an_object_that_is_moved_by_pixels_is_drawn_there(
+    triangle: Points, down: int, right: int
+) -> None:
+    """Wherever it is moved to: across the canvas's border, or off it."""
+    outline = outlined(np.add(triangle, (48, 32)))
+    moved = AS_IT_IS.copy()
+    moved[:, 2] = right, down
+    for annotation in (outline, as_mask(outline, CANVAS)):
+        whole = np.pad(coverage(annotation, AS_IT_IS, CANVAS), ((80, 80), (120, 120)))
+        top, left = 80 - down, 120 - right
+        expected = whole[top : top + CANVAS[0], left : left + CANVAS[1]]
+        found = coverage(annotation, moved, CANVAS)
+        # Where the border cuts an outline, its new corners are rounded to the supersampling.
+        difference = np.abs(found.astype(int) - expected).sum() / 255
+        assert difference <= 0.5 + 0.02 * (expected > 0).sum()
+
+
+def test_a_mask_without_pixels_covers_nothing() -> None:
+    rle = coco_mask.encode(np.zeros(CANVAS, np.uint8, order="F"))
+    assert not coverage(Annotation(0, (), rle, 0.0, is_crowd=False), AS_IT_IS, CANVAS).any()

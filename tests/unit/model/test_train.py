@@ -12,9 +12,9 @@ import torch
 
 from model import train
 from model.checkpoint import load_checkpoint, load_segmenter
-from model.config import PRESETS
 from model.efficientnet_lite import imagenet_state_dict
 from model.phantom.__main__ import main as make_films
+from model.presets import PRESETS
 from model.recipes import paper_recipe
 from tests.support.coco_folder import annotation, disc_folder, document, write
 from tests.support.tiny import CATEGORIES, tiny_preset

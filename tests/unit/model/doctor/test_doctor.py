@@ -12,12 +12,14 @@ import pytest
 import torch
 
 from model.coco import CocoDataset, load_coco
-from model.config import PRESETS, Level, ModelConfig
+from model.config import Level, ModelConfig
 from model.doctor import __main__ as doctor
 from model.doctor.cells import PlacedFilm, Survey, letterbox_affine, place_objects, survey
 from model.doctor.findings import Finding, compare, examine
 from model.doctor.page import COLOURS, draw_page
 from model.doctor.proposals import describe_levels, propose
+from model.doctor.resolution import find_coarseness, highest_precision
+from model.presets import PRESETS
 from model.targets import assign
 from tests.support.coco_folder import (
     DISC,
@@ -288,3 +290,20 @@ def test_faults_end_the_examination(
         "image 10 cannot be decoded: 0.png",
         "image 12 is 5 x 5 pixels, its annotations are for 80 x 100",
     ]
+
+
+def test_outlines_that_the_canvas_cannot_hold(tmp_path: Path) -> None:
+    small, large = ring(20, 20, 5), ring(8, 40, 16)
+    data = load(tmp_path, {"segmentation": small}, {"segmentation": large})
+    coarse, fine = (highest_precision(data, (side, side)) for side in (32, 256))
+    assert coarse is not None
+    assert fine == pytest.approx(1)
+    assert coarse < 0.5
+    (found,) = find_coarseness(data, (32, 32))
+    assert f"with an AP of {coarse:.2f}" in found.sentence
+    assert "a canvas of (64, 64)" in found.sentence  # 48, in whole strides of 32
+    assert find_coarseness(data, (256, 256)) == []
+
+
+def test_films_without_objects_have_no_outlines_to_hold(tmp_path: Path) -> None:
+    assert find_coarseness(load(tmp_path), (64, 64)) == []

@@ -1,0 +1,51 @@
+"""The contenders by name, each as large as this project's network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, get_args
+
+import torch
+
+from experiments.comparison.contender import Contender
+from experiments.comparison.race import count_weights
+from experiments.comparison.solo import Solo
+from model.config import ModelConfig
+
+EntrantName = Literal["solo", "unet", "mask2former"]
+ENTRANTS: tuple[EntrantName, ...] = get_args(EntrantName)
+_WIDTHS = range(8, 97, 8)
+
+
+def enter(name: EntrantName, config: ModelConfig, seed: int) -> Contender:
+    """A contender with random weights, of the width that comes nearest to SOLO's weights.
+
+    Args:
+        name: one of `ENTRANTS`.
+        config: of the SOLO network, which the others are to match in size and classes.
+        seed: of the weights.
+
+    Raises:
+        ImportError: if its library is not installed.
+    """
+    torch.manual_seed(seed)
+    own = Solo(config)
+    if name == "solo":
+        return own
+    build = _builder(name)
+    target = count_weights(own.network)
+    with torch.device("meta"):  # shapes without numbers
+        sizes = {w: count_weights(build(config.num_classes, w).network) for w in _WIDTHS}
+    torch.manual_seed(seed)
+    return build(config.num_classes, min(sizes, key=lambda width: abs(sizes[width] - target)))
+
+
+def _builder(name: EntrantName) -> Callable[[int, int], Contender]:
+    # Only here: each needs a library that the others do not.
+    if name == "unet":
+        from experiments.comparison.unet import UNet
+
+        return UNet
+    from experiments.comparison.mask2former import Mask2Former
+
+    return Mask2Former
