@@ -3,7 +3,7 @@
     PYTHONPATH=DIR python -m benchmarks.reduced FILM ...     # pip install --target DIR pillow
 
 Encodes each film anew, decodes it in full and at every lower resolution that still covers the
-canvas, and compares the bundled model's masks: docs/adr/0012-full-resolution.md. The grid of a
+canvas, and compares the bundled model's masks: docs/adr/0014-full-resolution.md. The grid of a
 wavelet's lower resolution lies up to half a pixel beside that of means, which is made good.
 """
 

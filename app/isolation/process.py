@@ -34,11 +34,9 @@ from app.isolation.messages import (
 
 _ROOT: Final = Path(__file__).parents[2]
 _WORKER: Final = "app.isolation.worker"
-_WRITTEN_ASIDE_BYTES: Final = 2**20
-"""A smaller file is written in less time than a thread takes to begin."""
+_WRITTEN_ASIDE_BYTES: Final = 2**20  # a smaller file takes less time than a thread to begin
 _EXIT_SECONDS: Final = 2.0
-_TALKED_NONSENSE: Final = 1
-"""Stands for the exit code of one that lives, but says what no decoder of ours does."""
+_TALKED_NONSENSE: Final = 1  # for the exit code of one that lives, but says what none of ours does
 _INHERITED: Final = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "LANG", "LC_ALL")
 _TUNING: Final = {
     "OMP_NUM_THREADS": "1",
@@ -52,7 +50,6 @@ _TUNING: Final = {
 P = ParamSpec("P")
 T = TypeVar("T")
 Canvas = npt.NDArray[np.float32]
-Film = npt.NDArray[np.uint8]
 
 
 class ProcessEndedError(Exception):
@@ -83,7 +80,7 @@ class Answer:
 
     report: Report
     canvas: Canvas | None = None
-    film: Film | None = None
+    film: npt.NDArray[np.uint8] | None = None
 
 
 class DecoderProcess:
@@ -229,7 +226,7 @@ class DecoderProcess:
         os.preadv(self._output, [canvas.data], 0)
         return canvas
 
-    def _read_film(self, facts: FilmFacts) -> Film:
+    def _read_film(self, facts: FilmFacts) -> npt.NDArray[np.uint8]:
         film = np.empty((facts.height, facts.width), np.uint8)
         os.preadv(self._output, [film.data], self._canvas_bytes)
         os.ftruncate(self._output, self._canvas_bytes)  # frees the pages of the rest
@@ -247,10 +244,10 @@ class DecoderProcess:
             report = read_report(message, self._max_pixels) if message else None
         except ValueError:
             self.kill()
+            report = None
             if not self._reply.done():
                 self._reply.set_exception(ProcessEndedError(_TALKED_NONSENSE))
-                self._reply.exception()
-            report = None
+                self._reply.exception()  # whether anybody waits for it or not
         if report is None:
             self._reap()
         elif report.is_sign_of_life:
