@@ -131,6 +131,8 @@ class _Body:
 
     async def discard_rest(self) -> None:
         """Reads what is left, within bounds of time."""
+        if not self.awaited:
+            return
         with suppress(TimeoutError):
             async with asyncio.timeout(_REST_SECONDS):
                 while self.awaited and not self._asks_first:

@@ -73,6 +73,8 @@ class BytesOnly:
         kind="png", encoding="png",
     )  # fmt: skip
 
+    _EMPTY = np.zeros(_CANVAS, np.float32)
+
     async def start(self) -> None:
         """See `FilmDecoder`."""
 
@@ -84,7 +86,7 @@ class BytesOnly:
     ) -> DecodedFilm:
         """See `FilmDecoder`."""
         del data, frame, film
-        return DecodedFilm(self._FACTS, np.zeros(_CANVAS, np.float32), None, 0.0)
+        return DecodedFilm(self._FACTS, self._EMPTY, None, 0.0)
 
 
 def _discs(count: int) -> Instances:
