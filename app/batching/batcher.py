@@ -64,7 +64,7 @@ class Batcher:
         self._lanes: Lanes[Waiting] = Lanes()
         self._flights: dict[Flight, asyncio.Task[None]] = {}
         self._patience = Patience()
-        self._company: asyncio.TimerHandle | None = None
+        self._company: asyncio.Handle | None = None
         self._canary: asyncio.Task[None] | None = None
         self._stopped = False
 
@@ -235,15 +235,24 @@ class Batcher:
             waiting = len(self._lanes)
             seconds = self._patience.begin(len(flight.batch), waiting, self.model.times)
             if seconds > 0:
-                loop = asyncio.get_running_loop()
-                self._company = loop.call_later(seconds, self._nobody_came)
+                # The time runs from when the answers to this batch are out: this turn of the loop
+                # makes them ready, the next one sends them.
+                self._company = asyncio.get_running_loop().call_soon(self._wait_a_turn, seconds)
         self._advance()
 
-    def _nobody_came(self) -> None:
-        """The time to wait is up: who has come goes."""
-        if self._lanes:
-            self._patience.settle()
-        else:
+    def _wait_a_turn(self, seconds: float) -> None:
+        self._company = asyncio.get_running_loop().call_soon(self._wait, seconds)
+
+    def _wait(self, seconds: float) -> None:
+        self._company = asyncio.get_running_loop().call_later(seconds, self._time_is_up)
+
+    def _time_is_up(self) -> None:
+        """Who has come goes, unless others follow."""
+        more = self._patience.look(len(self._lanes))
+        if more > 0:
+            self._wait(more)
+            return
+        if not self._lanes:
             self._stop_waiting()
         self._advance()
 

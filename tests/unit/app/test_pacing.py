@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.batching.patience import MAX_WAIT_SECONDS, Patience
+from app.batching.patience import MAX_WAIT_SECONDS, STEP_SECONDS, Patience
 from app.inference.run_times import RunTimes
 
 GPU = {1: 0.012, 2: 0.014, 4: 0.018, 8: 0.026}
@@ -79,6 +79,28 @@ def test_nobody_is_waited_for_where_that_saves_nothing() -> None:
     assert Patience().begin(8, 8, RunTimes(GPU)) == 0
     assert Patience().begin(7, 1, RunTimes(GPU)) == MAX_WAIT_SECONDS
     assert Patience().begin(1, 1, RunTimes({1: 0.003, 2: 0.004})) == pytest.approx(0.001)
+
+
+def test_those_who_come_together_are_waited_for_while_they_come() -> None:
+    patience, times = Patience(), RunTimes(GPU)
+    seconds = patience.begin(8, 0, times)
+    assert patience.look(3) == STEP_SECONDS  # three came: others are near
+    assert patience.look(4) == STEP_SECONDS
+    assert not patience.satisfied(4)
+    assert patience.look(4) == 0  # a step brought nobody
+    assert patience.satisfied(4)
+    patience.end(4)
+    assert patience.begin(8, 0, times) == seconds
+    steps = [patience.look(waiting) for waiting in range(1, 8)]
+    assert sum(steps) == pytest.approx(seconds)  # as long again, and no longer
+    assert steps[-1] == 0
+
+
+def test_nobody_is_waited_for_where_nobody_came() -> None:
+    patience = Patience()
+    patience.begin(8, 2, RunTimes(GPU))
+    assert patience.look(2) == 0
+    assert patience.satisfied(2)
 
 
 def test_a_wait_in_vain_makes_waits_rarer_and_company_makes_them_common() -> None:
