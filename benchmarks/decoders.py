@@ -40,7 +40,7 @@ from app.decoding.dicom_pixels import read_frame
 from app.decoding.pixel_layout import PixelLayout
 from app.decoding.radiograph import Limits
 from app.decoding.transfer_syntaxes import CODINGS, Coding, syntax_name
-from benchmarks.latency import large_film
+from benchmarks.made_film import large_film
 from tests.support.dicom import dicom_file
 from tests.support.encapsulated import BASELINE, EXACT, LOSSY, encoded_file
 

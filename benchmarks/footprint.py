@@ -15,7 +15,7 @@ import http.client
 from pathlib import Path
 from statistics import median
 
-from benchmarks.latency import large_film
+from benchmarks.made_film import large_film
 from benchmarks.service_process import MODEL, ServiceProcess, serving
 
 _MB = 1e6

@@ -26,7 +26,7 @@ from app.decoding.decode import decode
 from app.decoding.radiograph import Limits
 from app.isolation.pool import DecoderPool
 from app.journal import quieten_decoders
-from benchmarks.latency import large_film
+from benchmarks.made_film import large_film
 from model.contract.preprocess import Letterbox
 from tests.support.encapsulated import EXACT, encoded_file
 

@@ -12,15 +12,7 @@ from __future__ import annotations
 
 import argparse
 import http.client
-import io
 import json
-import os
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -28,69 +20,32 @@ from time import perf_counter
 
 import cv2
 import numpy as np
-import pydicom
 
 from app.inference.cores import usable_cores
 from benchmarks.bare_parts import bare_parts, medians, open_session
+from benchmarks.made_film import large_film
 from benchmarks.multiply_adds import count_multiply_adds, peak_multiply_adds_per_second
 from benchmarks.plain_way import plain_answer, time_masks
+from benchmarks.service_process import MODEL, serving
 from model.contract.manifest import Manifest
 
-ROOT = Path(__file__).parents[1]
 STAGES = ("decode", "queue", "inference", "postprocess")
-_START_SECONDS = 60
 _WARM_UP = 5
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.latency")
-    parser.add_argument("--model", type=Path, default=ROOT / "model/zoo/cxr-lungs.onnx")
+    parser.add_argument("--model", type=Path, default=MODEL)
     parser.add_argument("--repeats", type=int, default=40)
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     film = large_film(2500, 3000)
-    with service(arguments.model) as port:
-        rounds = measure(film, port, arguments.model, arguments.repeats)
+    with serving(arguments.model) as service:
+        rounds = measure(film, service.port, arguments.model, arguments.repeats)
     report(rounds)
     report_masks()
     report_network(arguments.model)
-
-
-def large_film(height: int, width: int) -> bytes:
-    """The example film, enlarged and with noise, as an uncompressed 12-bit DICOM."""
-    dataset = pydicom.dcmread(ROOT / "examples/chest.dcm")
-    small = np.frombuffer(dataset.PixelData, "<u2").reshape(dataset.Rows, dataset.Columns)
-    large = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.float64)
-    large += np.random.default_rng(0).normal(0, 8, large.shape)
-    dataset.Rows, dataset.Columns = height, width
-    dataset.PixelData = np.clip(large, 0, 4095).astype("<u2").tobytes()
-    out = io.BytesIO()
-    dataset.save_as(out)
-    return out.getvalue()
-
-
-@contextmanager
-def service(model: Path) -> Iterator[int]:
-    """A service process on a free port, ready to answer."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
-    environment = {**os.environ, "SOLO_PORT": str(port), "SOLO_MODEL": str(model)}
-    command = [sys.executable, "-m", "app.main"]
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        give_up = time.monotonic() + _START_SECONDS
-        while _status(port) != 200:
-            if process.poll() is not None or time.monotonic() > give_up:
-                raise RuntimeError("the service did not become ready")
-            time.sleep(0.1)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
 
 
 @dataclass(frozen=True)
@@ -179,17 +134,6 @@ def _ask(connection: http.client.HTTPConnection, film: bytes) -> dict[str, float
         raise RuntimeError(f"the service answered {response.status}: {body[:200]!r}")
     timings = json.loads(body)["images"][0]["timings"]
     return {**{stage: timings[f"{stage}_seconds"] for stage in STAGES}, "total": total}
-
-
-def _status(port: int) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", "/healthz/ready")
-        return connection.getresponse().status
-    except OSError:
-        return 0
-    finally:
-        connection.close()
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def serving(model: Path = MODEL, **settings: object) -> Iterator[ServiceProcess]
     """Starts the service on a free port and waits until it is ready; ends it at the end.
 
     Args:
-        model: to serve.
+        model: to serve: this very file, and not an int8 twin of it, which may be named itself.
         settings: `max_batch=1` for SOLO_MAX_BATCH=1; none is taken from this environment.
 
     Raises:
@@ -79,10 +79,11 @@ def serving(model: Path = MODEL, **settings: object) -> Iterator[ServiceProcess]
         port = int(free.getsockname()[1])
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SOLO_")}
     given = {f"SOLO_{name.upper()}": str(value) for name, value in settings.items()}
+    own = {"SOLO_PORT": str(port), "SOLO_MODEL": str(model)}
     process = subprocess.Popen(
         [sys.executable, "-m", "app.main"],
         cwd=ROOT,
-        env={**inherited, **given, "SOLO_PORT": str(port), "SOLO_MODEL": str(model)},
+        env={**inherited, "SOLO_PRECISION": "float32", **given, **own},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 
-from benchmarks.latency import large_film
+from benchmarks.made_film import large_film
 
 _EXAMPLES = Path(__file__).parents[2] / "examples"
 _VARIANTS = 6
