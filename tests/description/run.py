@@ -25,7 +25,7 @@ _EXAMPLES = "100"
 
 def main(arguments: list[str]) -> int:
     """Command line; returns Schemathesis' exit code, of the first service that has faults."""
-    program, *options = arguments
+    program, *options = str(Path(arguments[0]).absolute()), *arguments[1:]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = write_tiny_model(folder / "tiny.onnx", manifest())
