@@ -5,21 +5,29 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_CGROUP = Path("/sys/fs/cgroup")
 
 
-def usable_cores(quota: Path = _QUOTA) -> int:
+def usable_cores(cgroup: Path = _CGROUP) -> int:
     """The smaller of the affinity mask and the cgroup's quota, at least 1.
 
     ONNX Runtime and thread pools count the host's cores otherwise, and a container with two of
     sixty-four then spends its time switching threads.
 
     Args:
-        quota: cgroup v2 `cpu.max`: microseconds of CPU time allowed in each period, or `max`.
+        cgroup: where the process sees its own: `cpu.max` in version 2; `cpu/cpu.cfs_quota_us` and
+            `cpu/cpu.cfs_period_us` in version 1. Microseconds of CPU time allowed in each period.
     """
     cores = len(os.sched_getaffinity(0))
     try:
-        allowed, period = quota.read_text().split()
-        return max(1, min(cores, round(int(allowed) / int(period))))
-    except (OSError, ValueError, ZeroDivisionError):  # no cgroup v2, or no limit
+        allowed, period = map(int, _quota(cgroup))
+        return max(1, min(cores, round(allowed / period))) if allowed > 0 else cores
+    except (OSError, ValueError, ZeroDivisionError):  # no cgroup, or no limit: `max`, or -1
         return cores
+
+
+def _quota(cgroup: Path) -> list[str]:
+    together = cgroup / "cpu.max"
+    if together.exists():
+        return together.read_text().split()
+    return [(cgroup / "cpu" / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period")]

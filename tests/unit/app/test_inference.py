@@ -101,4 +101,13 @@ def test_cores_follow_the_quota(tmp_path: Path, quota: str, most: int | None) ->
     file = tmp_path / "cpu.max"
     file.write_text(quota)
     unlimited = usable_cores(tmp_path / "absent")
-    assert usable_cores(file) == (unlimited if most is None else min(most, unlimited))
+    assert usable_cores(tmp_path) == (unlimited if most is None else min(most, unlimited))
+
+
+@pytest.mark.parametrize(("quota", "most"), [("100000", 1), ("10000", 1), ("-1", None)])
+def test_cores_of_an_older_cgroup(tmp_path: Path, quota: str, most: int | None) -> None:
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text(f"{quota}\n")
+    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
+    unlimited = usable_cores(tmp_path / "absent")
+    assert usable_cores(tmp_path) == (unlimited if most is None else most)
