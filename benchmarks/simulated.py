@@ -9,7 +9,8 @@ any server can do is 307.7 requests/s. Bodies have 200 KB: the bytes of an uncom
 What is measured is what the servers add: receiving, queueing, batching, answering. The peers answer
 with the number of bytes and look at nothing. `SOLO, bytes only` does the same, and hashes the bytes
 as the service always does; its other parts are the service as it runs. `SOLO, whole` also decodes
-the PNG, puts it on a canvas of 256 x 256 and encodes two masks, which no peer does.
+the PNG, puts it on a canvas of 256 x 256 and encodes two masks, which no peer does. `bare Uvicorn`
+is no peer but the floor: it receives, hashes, batches and answers, and does nothing else.
 
 Each peer gets an environment of its own, made at the first run. CPU time is that of all processes
 of a server. The clients share the machine: run it where nothing else runs.
@@ -39,6 +40,7 @@ _SOLO = ("{python}", "-m", f"{_MODULE}.solo_server", "{port}")
 CONTENDERS = (
     Contender("SOLO, bytes only", (*_SOLO, "--bytes-only"), "/segment"),
     Contender("SOLO, whole", _SOLO, "/segment"),
+    Contender("bare Uvicorn", ("{python}", "-m", f"{_MODULE}.bare_server", "{port}"), "/segment"),
     Contender(
         "mosec",
         ("{python}", "-m", f"{_MODULE}.mosec_server", "--port", "{port}"),

@@ -66,7 +66,6 @@ def quantize(model: Path, films: list[Canvas]) -> onnx.ModelProto:
         model: file written by `python -m export`.
         films: float32 [H, W] each, real ones, letterboxed: the ranges of activations.
     """
-    logging.getLogger().setLevel(logging.ERROR)  # advice on settings that are chosen here
     with tempfile.TemporaryDirectory() as folder:
         prepared, quantised = Path(folder, "prepared.onnx"), Path(folder, "int8.onnx")
         # Folds batch normalisation into convolutions; sizes are known without symbols.
@@ -140,7 +139,9 @@ def _make(arguments: argparse.Namespace) -> None:
     for name, figures in (("float32", before), ("int8", after)):
         said = ", ".join(f"{key} {value}" for key, value in figures.items())
         print(f"{name:<8} on {len(unseen.images)} films: {said}")  # noqa: T201
-    lost = (before["ap"] or 0.0) - (after["ap"] or 0.0)
+    if not before["ap"] or after["ap"] is None:
+        raise ValueError("the model finds nothing right in these films: nothing to compare")
+    lost = before["ap"] - after["ap"]
     if lost > arguments.most_loss:
         raise WorseError(f"AP falls by {lost:.3f}, and may by {arguments.most_loss:g}")
     write_model(graph, arguments.out)
@@ -161,6 +162,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--most-loss", type=float, default=MOST_LOSS, help="of AP")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args(argv)
+    logging.getLogger().setLevel(logging.ERROR)  # the library's advice on what is chosen here
     try:
         _make(arguments)
     except (DatasetError, ManifestError, WorseError, ValueError, OSError) as error:

@@ -27,7 +27,7 @@ class _Jumping(selectors.SelectSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """Time passes only where everybody waits."""
+    """Time passes where everybody waits, and in `work`."""
 
     def __init__(self) -> None:
         self._jumping = _Jumping()
@@ -35,6 +35,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._jumping.now
+
+    def work(self, seconds: float) -> None:
+        """Computes for so long, as a callback does that keeps everybody waiting."""
+        self._jumping.now += seconds
 
 
 def run_virtually(main: Coroutine[Any, Any, T]) -> T:

@@ -14,7 +14,7 @@ from app.inference.served_model import ServedModel
 from app.lifecycle import Lifecycle
 from app.metrics import Metrics
 from tests.support.engines import CANVAS, FakeEngine
-from tests.support.virtual_time import VirtualThreads, run_virtually
+from tests.support.virtual_time import VirtualLoop, VirtualThreads, run_virtually
 
 MAX_BATCH = 8
 FULL_RUN_SECONDS = FakeEngine.run_seconds(MAX_BATCH)
@@ -23,9 +23,14 @@ ROUNDS = 40
 
 
 class Traffic:
-    """Clients that ask again as soon as they are answered; the loop has time for one at once."""
+    """Clients that ask again as soon as they are answered; the loop has time for one at once.
 
-    def __init__(self) -> None:
+    Args:
+        answer_seconds: of the event loop, for each answer.
+    """
+
+    def __init__(self, answer_seconds: float = 0.0) -> None:
+        self._answer_seconds = answer_seconds
         self.engine = FakeEngine(max_batch=MAX_BATCH)
         self.metrics = Metrics(CollectorRegistry(), self.engine, [], 1000)
         self.latencies: list[float] = []
@@ -61,6 +66,8 @@ class Traffic:
             with batcher.admission.place("interactive", 60) as place:
                 canvas = np.zeros(CANVAS, np.float32)
                 await batcher.submit(canvas, place, batcher.model)
+            assert isinstance(loop, VirtualLoop)
+            loop.work(self._answer_seconds)
             self.latencies.append(loop.time() - asked)
 
     def released(self, reason: str) -> float:
@@ -82,6 +89,12 @@ def test_batches_are_full_where_there_are_enough_clients(clients: int, share: fl
     p99 = settled[int(0.99 * len(settled))]
     # With 12, eight run and four wait: two batches.
     assert p99 <= 1.3 * -(-clients // MAX_BATCH) * FULL_RUN_SECONDS
+
+
+def test_the_wait_begins_when_the_answers_are_out() -> None:
+    traffic = Traffic(answer_seconds=0.0008)  # eight take longer than the wait
+    run_virtually(traffic.run(8))
+    assert traffic.engine.batches.count(MAX_BATCH) >= 0.9 * len(traffic.engine.batches)
 
 
 def test_without_the_wait_eight_clients_run_as_one_and_seven(

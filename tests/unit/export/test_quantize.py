@@ -14,6 +14,7 @@ import pytest
 
 from export import quantize as module
 from export.quantize import main, quantize
+from model.coco import load_coco
 from model.contract.manifest import OUTPUT_NAMES, Manifest
 from tests.support.coco_folder import disc_folder
 from tests.support.exported import exported, film_canvases
@@ -69,10 +70,19 @@ def test_it_answers_nearly_as_the_float32_model_does() -> None:
     assert (scores != near).any()
 
 
+def test_quality_is_measured_on_the_file_itself(tmp_path: Path) -> None:
+    disc_folder(tmp_path / "films", 6)
+    figures = module.quality(exported().model, load_coco(tmp_path / "films"))
+    assert figures["ap"] is not None
+    assert 0 <= figures["ap"] <= 1
+    assert {"ap50", "dice", "right_count"} <= figures.keys()
+
+
 def test_the_command_writes_a_model_that_names_its_twin(
-    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     disc_folder(tmp_path / "films", 6)
+    monkeypatch.setattr(module, "quality", lambda *_: {"ap": 0.5})  # the tiny network has none
     out = tmp_path / "tiny.int8.onnx"
     done = main(
         [str(model), "--films", str(tmp_path / "films"), "--out", str(out), "--most-loss", "1"]
@@ -98,6 +108,18 @@ def test_a_model_that_loses_too_much_is_not_written(
     out = tmp_path / "tiny.int8.onnx"
     assert main([str(model), "--films", str(tmp_path / "films"), "--out", str(out)]) == 1
     assert "AP falls by 0.020, and may by 0.005" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_films_that_show_nothing_prove_nothing(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    disc_folder(tmp_path / "films", 6)
+    monkeypatch.setattr(module, "quantize", lambda *_: int8_graph())
+    monkeypatch.setattr(module, "quality", lambda *_: {"ap": None})
+    out = tmp_path / "tiny.int8.onnx"
+    assert main([str(model), "--films", str(tmp_path / "films"), "--out", str(out)]) == 1
+    assert "nothing to compare" in capsys.readouterr().err
     assert not out.exists()
 
 
