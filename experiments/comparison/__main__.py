@@ -14,14 +14,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
 from experiments.comparison.entrants import ENTRANTS, enter
 from experiments.comparison.race import Course, run
 from model.coco import CocoDataset, DatasetError, load_coco
+from model.config import ModelConfig, PrecisionName
 from model.presets import PRESETS
 from model.split import split_by_patient
 
@@ -53,13 +55,23 @@ def main(argv: list[str] | None = None) -> int:
 def _compare(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
     train, test = _films(arguments)
     model = PRESETS[arguments.preset]((train.class_names, train.category_ids)).model
-    course = Course(model.canvas_size, arguments.steps, arguments.batch_size, arguments.seed)
+    if arguments.canvas is not None:
+        model = resized(model, arguments.canvas)
+    course = Course(
+        model.canvas_size,
+        arguments.steps,
+        arguments.batch_size,
+        arguments.seed,
+        arguments.precision,
+    )
     arguments.out.mkdir(parents=True, exist_ok=True)
     settings = {
         "preset": arguments.preset,
         "steps": course.steps,
         "batch_size": course.batch_size,
         "seed": course.seed,
+        "canvas": list(course.canvas_size),
+        "precision": course.precision,
         "films": [[record.path.name for record in part.images] for part in (train, test)],
     }
     rows = {}
@@ -74,6 +86,20 @@ def _compare(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
             path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
         rows[name] = figures
     return rows
+
+
+def resized(config: ModelConfig, side: int) -> ModelConfig:
+    """A preset's network on another square canvas: cells of the same pixels, sizes to scale."""
+    factor = side / config.canvas_size[0]
+    levels = tuple(
+        replace(
+            level,
+            num_grid=round(level.num_grid * factor),
+            scale_range=(level.scale_range[0] * factor, level.scale_range[1] * factor),
+        )
+        for level in config.levels
+    )
+    return replace(config, canvas_size=(side, side), levels=levels)
 
 
 def _films(arguments: argparse.Namespace) -> tuple[CocoDataset, CocoDataset]:
@@ -118,6 +144,8 @@ def _parser() -> argparse.ArgumentParser:
     tests.add_argument("--fold", type=int, help="or the fold of patients to test on")
     add("--folds", type=int, default=5)
     add("--steps", type=int, default=2000)
+    add("--canvas", type=int, help="pixels along its sides, if not the preset's")
+    add("--precision", choices=get_args(PrecisionName), default="float32", help="in training")
     add("--batch-size", type=int, default=4)
     add("--seed", type=int, default=0)
     add("--networks", nargs="+", choices=ENTRANTS, default=list(ENTRANTS))

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from experiments.comparison.contender import Contender
 from model.coco import CocoDataset
-from model.config import TrainConfig
+from model.config import PrecisionName, TrainConfig
 from model.contract.preprocess import Letterbox
 from model.dataset import TrainingStream, collate
 from model.evaluate import measure
@@ -23,6 +23,7 @@ from model.evaluation.average_precision import Number
 from model.evaluation.films import Prediction
 from model.film import read_film
 from model.optimisation import learning_rate_factor
+from model.precision import autocast
 
 _WARMUP_RUNS = 2
 
@@ -36,12 +37,14 @@ class Course:
         steps: of the optimiser.
         batch_size: images a step.
         seed: of weights, order and augmentations.
+        precision: of the arithmetic in training; all are measured in float32.
     """
 
     canvas_size: tuple[int, int]
     steps: int
     batch_size: int
     seed: int
+    precision: PrecisionName = "float32"
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,8 @@ def teach(contender: Contender, data: CocoDataset, course: Course) -> float:
         start = time.perf_counter()
         for group in optimizer.param_groups:
             group["lr"] = contender.learning_rate * learning_rate_factor(step, schedule)
-        loss = contender.loss(images, objects)
+        with autocast(images.device, course.precision):
+            loss = contender.loss(images, objects)
         if not torch.isfinite(loss):
             raise ValueError(f"the loss is not finite at step {step}")
         optimizer.zero_grad()

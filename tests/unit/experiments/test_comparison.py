@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from experiments.comparison.__main__ import main
+from experiments.comparison.__main__ import main, resized
 from experiments.comparison.components import class_maps, find_components
 from experiments.comparison.entrants import EntrantName, enter
 from experiments.comparison.queries import read_queries
@@ -19,6 +19,7 @@ from experiments.comparison.race import Course, count_weights, run, teach
 from experiments.comparison.solo import Solo
 from model.coco import load_coco
 from model.contract.instances import Instances
+from model.presets import PRESETS
 from model.targets import Objects
 from tests.support.coco_folder import disc_folder
 from tests.support.tiny import CATEGORIES, tiny_config
@@ -177,6 +178,16 @@ def test_the_command_prints_a_table_and_trains_nobody_twice(
     assert "solo is not trained again" in again.err
     assert main([*arguments[:-1], "2"]) == 1
     assert "other settings" in capsys.readouterr().err
+
+
+def test_a_smaller_canvas_keeps_the_cells_pixels() -> None:
+    model = PRESETS["thorax-anatomy"]((("ball",), (1,))).model
+
+    small = resized(model, 256)
+
+    assert small.canvas_size == (256, 256)
+    assert [level.num_grid * level.stride for level in small.levels] == [256, 256]
+    assert small.levels[0].scale_range == pytest.approx((2 / 3, 128 * 2 / 3))
 
 
 def test_other_classes_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
