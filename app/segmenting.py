@@ -145,9 +145,9 @@ class Segmenter:
                 with self._batcher.admission.place(order.query.lane, seconds_left) as place:
                     decoded = await self._decode(file, order, frame)
                     decoded_at = time_ns()
-                    answer = self._batcher.submit(decoded.canvas, place, order.model)
-                    sha256 = file.sha256  # while the model runs; a large file has it by now
-                    outcome = await answer
+                    outcome = await self._batcher.submit(
+                        decoded.canvas, place, order.model, meanwhile=file.hash
+                    )
                 instances, seconds = await self._describe(outcome, decoded.facts, order.query)
         except TimeoutError:
             raise DeadlineError("the image was not answered before the deadline") from None
@@ -161,7 +161,7 @@ class Segmenter:
         if self._tracing is not None:
             place_in_request = index, frame
             self._tracing.image(place_in_request, began, decoded_at, decoded, outcome, seconds)
-        image = _answer(index, sha256, decoded.facts, instances, timings)
+        image = _answer(index, file.sha256, decoded.facts, instances, timings)
         return Attempt(index, frame, file, image, decoded.facts, decoded.film, outcome.model)
 
     async def _decode(self, file: UploadedFile, order: Order, frame: int) -> DecodedFilm:
@@ -174,7 +174,7 @@ class Segmenter:
         if file.length < _HASHED_ASIDE_BYTES:
             return await self._decoder.decode(file.pieces, frame, order.wants_film)
         decoding = self._decoder.decode(file.pieces, frame, order.wants_film)
-        hashing = self._in_pool(lambda: file.sha256)  # beside the process that decodes
+        hashing = self._in_pool(file.hash)  # beside the process that decodes
         decoded, _ = await asyncio.gather(decoding, hashing)
         return decoded
 

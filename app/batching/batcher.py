@@ -108,13 +108,21 @@ class Batcher:
         """
         self._recovery.adopt(model)
 
-    def submit(self, canvas: Canvas, place: Place, model: ServedModel) -> asyncio.Future[Outcome]:
+    def submit(
+        self,
+        canvas: Canvas,
+        place: Place,
+        model: ServedModel,
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> asyncio.Future[Outcome]:
         """Puts an image into the queue.
 
         Args:
             canvas: float32 [H, W] in [0, 1].
             place: the image's place.
             model: the batcher's model when the request came.
+            meanwhile: work that the answer needs, short and without faults. It is done when the
+                image has left, in time that nobody waits for; not at all for one that never does.
 
         Returns:
             The model's answer; cancelling it withdraws an image that has not left yet. It fails
@@ -127,7 +135,8 @@ class Batcher:
         if self._stopped or self._lifecycle.fatal is not None:
             raise DrainingError("the service stopped before the model answered")
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._lanes.append(Waiting(canvas, future, place, model, self._clock()), place.lane)
+        waiting = Waiting(canvas, future, place, model, self._clock(), meanwhile)
+        self._lanes.append(waiting, place.lane)
         self._advance()
         return future
 
@@ -154,9 +163,10 @@ class Batcher:
         if not batch:
             return
         flight = Flight(batch)
-        task = asyncio.create_task(self._fly(flight), name="batch")
+        task = asyncio.create_task(self._fly(flight, self._depart(batch)), name="batch")
         self._flights[flight] = task
         task.add_done_callback(self._ended)
+        asyncio.get_running_loop().call_soon(flight.use_the_time)
         full = 1 < len(batch) == batch[0].model.times.best_size
         reason: Release = "wait" if waited else "full" if full else "idle"
         self._metrics.observe_batch(len(batch), reason)
@@ -174,24 +184,33 @@ class Batcher:
                 batch.append(waiting)
         return batch
 
-    async def _fly(self, flight: Flight) -> None:
+    def _depart(self, batch: list[Waiting]) -> Attempt:
+        """Has a thread run a batch, at once: the model is idle."""
+        model = batch[0].model.stands_in or batch[0].model
+        canvases = [waiting.canvas for waiting in batch]
+        loop = asyncio.get_running_loop()
         try:
-            await self._answer(flight.batch, flight)
+            run = loop.run_in_executor(self._threads, model.run, canvases)
+        except RuntimeError as error:  # there is no thread to be had
+            run = loop.create_future()
+            run.set_exception(error)
+        return Attempt(batch, model, model.sessions, run)
+
+    async def _fly(self, flight: Flight, attempt: Attempt) -> None:
+        try:
+            await self._answer(attempt, flight)
         finally:
             self._land(flight)
             for waiting in flight.batch:
                 self._settle(waiting, ModelFailedError("the model gave no answer for this image"))
 
-    async def _answer(self, batch: list[Waiting], flight: Flight) -> None:
-        """Runs a flight's batch, or a part of it, and answers its images."""
-        model = batch[0].model.stands_in or batch[0].model
-        session = model.sessions
-        canvases = [waiting.canvas for waiting in batch]
+    async def _answer(self, attempt: Attempt, flight: Flight) -> None:
+        """Answers the images of a run of a flight's batch, or of a part of it."""
+        batch, model = attempt.batch, attempt.model
         try:
-            loop = asyncio.get_running_loop()
-            run = await loop.run_in_executor(self._threads, model.run, canvases)
+            run = await attempt.run
         except Exception as error:  # whatever the runtime raises
-            await self._rescue(Attempt(batch, model, session), error, flight)
+            await self._rescue(attempt, error, flight)
             return
         self._recovery.note_good_run()
         model.times.note(len(batch), run.seconds)
@@ -215,7 +234,7 @@ class Batcher:
         half = len(batch) // 2
         for part in (batch[:half], batch[half:]):
             if asked := [waiting for waiting in part if not waiting.future.done()]:
-                await self._answer(asked, flight)
+                await self._answer(self._depart(asked), flight)
 
     async def _try_again(self, attempt: Attempt, flight: Flight) -> None:
         """Runs an image once more if it was not its own fault: the session or the model is new."""
@@ -225,7 +244,7 @@ class Batcher:
             self._settle(waiting, ModelFailedError("the model failed on this image"))
             return
         waiting.tried_again = True
-        await self._answer([waiting], flight)
+        await self._answer(self._depart([waiting]), flight)
 
     def _land(self, flight: Flight) -> None:
         """The model is free of this batch; a second time changes nothing."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.batching.admission import Place
-from app.inference.served_model import Canvas, ServedModel
+from app.inference.served_model import Canvas, Run, ServedModel
 from model.contract.instances import Instances
 
 
@@ -22,13 +23,18 @@ class Outcome:
 
 @dataclass(eq=False)
 class Waiting:
-    """An image that waits for its model's answer, in the queue or in a batch."""
+    """An image that waits for its model's answer, in the queue or in a batch.
+
+    Attributes:
+        meanwhile: work of the event loop that the answer needs, best done while the model runs.
+    """
 
     canvas: Canvas
     future: asyncio.Future[Outcome]
     place: Place
     model: ServedModel
     since: float
+    meanwhile: Callable[[], object]
     tried_again: bool = False
 
 
@@ -38,11 +44,17 @@ class Flight:
 
     batch: list[Waiting]
 
+    def use_the_time(self) -> None:
+        """Does what the answers need besides the model."""
+        for waiting in self.batch:
+            waiting.meanwhile()
+
 
 @dataclass(frozen=True)
 class Attempt:
-    """A run that failed: of which images, on which model, in which of its sessions."""
+    """A run of the model: of which images, on which model, in which of its sessions."""
 
     batch: list[Waiting]
     model: ServedModel
     session: int
+    run: asyncio.Future[Run]
