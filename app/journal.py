@@ -6,21 +6,15 @@ message may quote the file.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
-import sys
 import traceback
-import warnings
 from datetime import UTC, datetime
-from typing import Final, TextIO
 
 import cv2
 import pydicom.config
 
 FIELDS_ATTRIBUTE = "fields"
-GATHERING_SECONDS: Final = 0.02
-_MOST_GATHERED = 200
 
 
 class JsonFormatter(logging.Formatter):
@@ -43,65 +37,9 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry, default=str)
 
 
-class GatheringHandler(logging.Handler):
-    """Writes the lines of a moment together, a little later.
-
-    The requests of a batch are answered one after the other, and each would wait for the lines of
-    those before it. A thread of its own for the lines would take more time from the event loop
-    than it gives. Outside of an event loop, and from a warning on, lines are written at once.
-
-    Args:
-        stream: where to.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        super().__init__()
-        self._stream = stream
-        self._records: list[logging.LogRecord] = []
-        self._timer: asyncio.TimerHandle | None = None
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keeps a record until the moment is over."""
-        self._records.append(record)
-        if record.levelno >= logging.WARNING or len(self._records) >= _MOST_GATHERED:
-            self.flush()
-            return
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self.flush()
-            return
-        if self._timer is None:
-            self._timer = loop.call_later(GATHERING_SECONDS, self.flush)
-
-    def flush(self) -> None:
-        """Writes what was kept; `logging.shutdown` does so at the end of the process."""
-        self.acquire()
-        try:
-            records, self._records, self._timer = self._records, [], None
-            if records:
-                self._stream.write("".join(f"{self.format(record)}\n" for record in records))
-                self._stream.flush()
-        except (OSError, ValueError):  # nobody reads any more: that is no reason to stop
-            pass
-        finally:
-            self.release()
-
-
 def write(logger: logging.Logger, event: str, **fields: object) -> None:
     """Logs an event with its fields."""
     logger.info(event, extra={FIELDS_ATTRIBUTE: fields})
-
-
-def configure_logging() -> None:
-    """Sends every log of the process through the formatter to standard output."""
-    handler = GatheringHandler(sys.stdout)
-    handler.setFormatter(JsonFormatter())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    # The formatter writes none of these, and they are a third of what a line costs.
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging._srcfile = None
-    warnings.simplefilter("ignore")  # a library's warning may quote the file
 
 
 def quieten_decoders() -> None:

@@ -20,9 +20,10 @@ from app.edge.shortcut import ShortcutMiddleware
 from app.inference.engine import Engine, ModelError
 from app.inference.twin import open_engine
 from app.isolation.pool import FilmDecoder
-from app.journal import configure_logging, quieten_decoders
+from app.journal import quieten_decoders
 from app.kept_memory import keep_memory
 from app.keys import Keys, KeysError
+from app.log_output import configure_logging
 from app.routes import PATHS, SEGMENT, router, segment
 from app.server import run_server
 from app.service import Service

@@ -152,13 +152,14 @@ class DecoderPool:
 
         Raises:
             DecoderCrashedError: if the process died of the file.
-            DecoderLostError: if somebody else killed the process.
+            DecoderLostError: if somebody else killed the process, and the next one too.
             DeadlineError: if the file took too long.
             ServiceError: those of `app.decoding.decode`.
         """
         pieces = [data] if isinstance(data, bytes) else data
         if not any(pieces):
             raise EmptyError("the file has no bytes")
+        lost = False
         while True:
             process = await self._idle.get()
             if not process.usable:  # it died here, and its place has another by now
@@ -170,6 +171,10 @@ class DecoderPool:
                 return await asyncio.shield(work)
             except NotTakenError:  # it was dying already: another takes the file
                 continue
+            except DecoderLostError:
+                if lost:  # no accident: the machine has no memory for it, it may be
+                    raise
+                lost = True
 
     def _done(self, work: asyncio.Task[DecodedFilm]) -> None:
         self._work.discard(work)

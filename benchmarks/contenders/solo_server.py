@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from app.isolation.messages import FilmFacts
 from app.isolation.pool import DecodedFilm
-from app.journal import configure_logging
+from app.log_output import configure_logging
 from app.main import application
 from app.routes import PATHS
 from app.server import run_server

@@ -128,11 +128,15 @@ async def planted(body: bytes, *, kill: bool = False) -> httpx.Response:
     async with decoders() as pool, client(decoder=Started(pool)) as (http, _):
         answer = asyncio.create_task(http.post("/segment", content=body))
         if kill:
-            (pid,) = workers_of()
-            await until_stopped(pid)
-            os.kill(pid, signal.SIGKILL)
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
+            before: list[int] = []
+            for _ in range(2):  # the first time another process takes the file
+                while not (now := workers_of()) or now == before:
+                    await asyncio.sleep(0.01)
+                await until_stopped(now[0])
+                os.kill(now[0], signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(now[0], signal.SIGCONT)
+                before = now
         return await answer
 
 

@@ -27,7 +27,10 @@ NONSENSE: dict[bytes, tuple[float, dict[str, Any]]] = {
     b"a name": (0, {"grey": "Planted^Patient"}),
 }
 """A canvas' grey and facts that no decoder of ours answers with."""
+HANG_ONCE = b"hangonce"
+"""Before a path, a newline and a file: hangs with the file, unless something is at the path."""
 _FACTS = FilmFacts(4, 4, None, "as_stored", frame=0, frames=1, kind="png", encoding="png")
+_SIGNALS = {HANG: signal.SIGSTOP, SEGFAULT: signal.SIGSEGV, ABORT: signal.SIGABRT}
 
 
 def planted_answer(decoder: Decoder, job: Job) -> Report:
@@ -40,15 +43,22 @@ def planted_answer(decoder: Decoder, job: Job) -> Report:
     return Report(facts=replace(_FACTS, **changes))
 
 
+def hang_once(data: bytes) -> bytes:
+    """The file in it, the second time."""
+    path, _, file = data.partition(b"\n")
+    if not os.path.exists(path):
+        os.mkdir(path)
+        signal.raise_signal(signal.SIGSTOP)
+    return file
+
+
 def planted(data: bytes | memoryview, limits: Limits, frame: int = 0) -> Radiograph:
     """`decode`, but for the files above."""
     match bytes(data[:8]):
-        case b"hang":
-            signal.raise_signal(signal.SIGSTOP)
-        case b"segfault":
-            signal.raise_signal(signal.SIGSEGV)
-        case b"abort":
-            signal.raise_signal(signal.SIGABRT)
+        case b"hangonce":
+            data = hang_once(bytes(data[8:]))
+        case b"hang" | b"segfault" | b"abort" as order:
+            signal.raise_signal(_SIGNALS[order])
         case b"exit":
             os._exit(1)
         case b"bomb":

@@ -11,7 +11,7 @@ import time
 import numpy as np
 import numpy.typing as npt
 
-from app.journal import configure_logging
+from app.log_output import configure_logging
 from app.main import application
 from app.routes import PATHS
 from app.server import run_server

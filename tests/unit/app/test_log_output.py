@@ -1,0 +1,116 @@
+"""Log lines are gathered for a moment, and none is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from app.journal import JsonFormatter, write
+from app.log_output import GATHERING_SECONDS, GatheringHandler
+
+
+class Stream(io.StringIO):
+    """Counts how often it is written to."""
+
+    writes = 0
+
+    def write(self, text: str) -> int:
+        self.writes += 1
+        return super().write(text)
+
+
+class Broken(io.StringIO):
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(text)
+
+
+def handler_on(stream: io.StringIO) -> GatheringHandler:
+    handler = GatheringHandler(stream)
+    handler.setFormatter(JsonFormatter())
+    return handler
+
+
+@pytest.fixture
+def logger() -> Iterator[logging.Logger]:
+    logger = logging.getLogger("tests.journal")
+    logger.propagate = False
+    logger.setLevel(logging.INFO)
+    yield logger
+    logger.handlers.clear()
+
+
+def events(stream: io.StringIO) -> list[str]:
+    return [json.loads(line)["event"] for line in stream.getvalue().splitlines()]
+
+
+def test_the_lines_of_a_moment_are_written_together(logger: logging.Logger) -> None:
+    logger.addHandler(handler_on(stream := Stream()))
+
+    async def moment() -> None:
+        for number in range(3):
+            write(logger, f"line {number}", number=number)
+        assert stream.getvalue() == ""
+        await asyncio.sleep(5 * GATHERING_SECONDS)
+        assert events(stream) == ["line 0", "line 1", "line 2"]
+        write(logger, "later")
+        await asyncio.sleep(5 * GATHERING_SECONDS)
+
+    asyncio.run(moment())
+    assert events(stream)[3:] == ["later"]
+    assert stream.writes == 2
+
+
+def test_a_warning_brings_those_before_it_at_once(logger: logging.Logger) -> None:
+    logger.addHandler(handler_on(stream := Stream()))
+
+    async def moment() -> None:
+        write(logger, "a request")
+        logger.warning("trouble")
+        assert events(stream) == ["a request", "trouble"]
+
+    asyncio.run(moment())
+
+
+def test_the_end_of_the_process_loses_no_line(logger: logging.Logger) -> None:
+    handler = handler_on(stream := Stream())
+    logger.addHandler(handler)
+
+    async def moment() -> None:
+        write(logger, "the last one")
+
+    asyncio.run(moment())
+    assert stream.getvalue() == ""
+    handler.flush()  # what `logging.shutdown` calls
+    handler.flush()
+    assert events(stream) == ["the last one"]
+    assert stream.writes == 1
+
+
+def test_many_lines_do_not_wait(logger: logging.Logger) -> None:
+    logger.addHandler(handler_on(stream := Stream()))
+
+    async def moment() -> None:
+        for _ in range(1000):
+            write(logger, "a request")
+
+    asyncio.run(moment())
+    assert len(events(stream)) == 1000
+
+
+def test_outside_of_a_loop_a_line_is_written_at_once(logger: logging.Logger) -> None:
+    logger.addHandler(handler_on(stream := Stream()))
+    write(logger, "starting")
+    assert events(stream) == ["starting"]
+
+
+def test_nobody_who_reads_is_no_reason_to_stop(
+    logger: logging.Logger, capfd: pytest.CaptureFixture[str]
+) -> None:
+    logger.addHandler(handler_on(Broken()))
+    write(logger, "a request")
+    assert capfd.readouterr() == ("", "")
