@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 SERVE  := .venv/serve
 DEV    := .venv/dev
 COMPARE := .venv/compare
+GPU    := .venv/gpu
 GROUPS := serve-cpu serve-gpu tracing train export compare dev
 # Installed with torch, in the builds that its CPU or CUDA wheel asks for, and so not pinned here.
 TORCH_BRINGS := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas \
@@ -22,7 +23,7 @@ ASKER   := .venv/asker
 # No GPL, no LGPL, nothing unknown.
 PERMISSIVE := MIT;BSD;Apache;PSF;0BSD;Zlib;CC0
 
-.PHONY: help serve test fuzz check train export bench peers compare image train-image test-description test-rules test-containers licences sbom audit lock clean
+.PHONY: help serve test fuzz check train export bench bench-gpu test-gpu peers compare image train-image test-description test-rules test-containers licences sbom audit lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -51,6 +52,12 @@ export: $(DEV)/.ready  ## write an ONNX file: make export ARGS="CHECKPOINT --abo
 
 bench: $(DEV)/.ready  ## time the service against its bare parts on this machine
 	$(DEV)/bin/python -m benchmarks.latency $(ARGS)
+
+test-gpu: $(GPU)/.ready  ## the tests that need a GPU, on a machine that has one
+	$(GPU)/bin/python -m pytest -m gpu $(ARGS)
+
+bench-gpu: $(GPU)/.ready  ## time the service on a GPU beside the bare graph, by precision and batch size
+	$(GPU)/bin/python -m benchmarks.accelerated $(ARGS)
 
 peers: $(DEV)/.ready  ## compare with model servers on a simulated accelerator
 	$(DEV)/bin/python -m benchmarks.simulated $(ARGS)
@@ -111,6 +118,15 @@ $(SUPPLY)/.ready: Makefile
 $(ASKER)/.ready: Makefile
 	$(PYTHON) -m venv --clear $(ASKER)
 	$(ASKER)/bin/python -m pip install --quiet --disable-pip-version-check schemathesis==4.32.5
+	touch $@
+
+# As the one for development, but with the ONNX Runtime that has CUDA: the two exclude each other.
+$(GPU)/.ready: requirements/dev.txt requirements/serve-gpu.txt
+	$(PYTHON) -m venv --clear $(GPU)
+	$(GPU)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(GPU)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/dev.txt
+	$(GPU)/bin/python -m pip uninstall --quiet --yes onnxruntime
+	$(GPU)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/serve-gpu.txt
 	touch $@
 
 clean:  ## remove the environments

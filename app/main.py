@@ -18,6 +18,7 @@ from app.edge.key_rates import KeyRates
 from app.edge.observing import ObservingMiddleware
 from app.edge.shortcut import ShortcutMiddleware
 from app.inference.engine import Engine, ModelError
+from app.inference.providers import GpuOptions
 from app.inference.twin import open_engine
 from app.isolation.pool import FilmDecoder
 from app.journal import quieten_decoders
@@ -54,8 +55,9 @@ def create_app(
     quieten_decoders()
 
     def open_model() -> Engine:
+        gpu = GpuOptions(settings.cuda_graphs, settings.engine_cache)
         return open_engine(
-            settings.model, settings.provider, settings.max_batch, settings.precision
+            settings.model, settings.provider, settings.max_batch, settings.precision, gpu
         )
 
     service = Service.build(settings, engine or open_model(), PATHS, open_model, decoder)

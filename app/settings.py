@@ -15,7 +15,7 @@ from app.inference.cores import usable_cores
 PREFIX = "SOLO_"
 
 Provider = Literal["auto", "cpu", "cuda", "tensorrt"]
-Precision = Literal["auto", "float32", "int8"]
+Precision = Literal["auto", "float32", "float16", "int8"]
 
 
 class SettingsError(ValueError):
@@ -31,7 +31,10 @@ class Settings(BaseSettings):
         model: ONNX file written by `python -m export`.
         keys_file: the keys that are accepted (`app.keys`); None lets everybody in.
         provider: what computes; `auto` takes CUDA where it really activates, else the CPU.
-        precision: `auto` takes a model's int8 twin where that is faster.
+        precision: `auto` takes a model's twin where there is one that is faster: float16 on GPUs,
+            int8 on processors.
+        cuda_graphs: whether each batch size is recorded as a CUDA graph and replayed.
+        engine_cache: folder in which TensorRT keeps the engines that it built; None keeps none.
         max_batch: most images that share one run of the model; every size up to it is warmed.
         queue_limit: most images that may wait for the model, those being decoded included.
         deadline_seconds: longest time from a request's last byte to its answer; a client may
@@ -60,6 +63,8 @@ class Settings(BaseSettings):
     keys_file: Path | None = None
     provider: Provider = "auto"
     precision: Precision = "auto"
+    cuda_graphs: bool = False
+    engine_cache: Path | None = None
     max_batch: Annotated[int, Field(ge=1, le=64)] = 8
     queue_limit: Annotated[int, Field(ge=1, le=10_000)] = 64
     deadline_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
@@ -85,6 +90,11 @@ class Settings(BaseSettings):
             )
         if self.key_rate is not None and self.keys_file is None:
             raise ValueError("SOLO_KEY_RATE needs SOLO_KEYS_FILE: without keys it limits nobody")
+        if self.cuda_graphs and self.provider != "cuda":
+            # TensorRT records only what runs on it as a whole, and float32 sums do not.
+            raise ValueError("SOLO_CUDA_GRAPHS=true needs SOLO_PROVIDER=cuda")
+        if self.engine_cache is not None and self.provider != "tensorrt":
+            raise ValueError("SOLO_ENGINE_CACHE needs SOLO_PROVIDER=tensorrt")
         return self
 
     @classmethod

@@ -38,14 +38,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="of each turn")
     arguments = parser.parse_args()
     session = open_session(arguments.model, usable_cores())
-    canvas, body = _film(session)
+    canvas, body = film_of(session)
     rounds = []
     with serving(arguments.model) as service:
         target = Target.post(f"http://127.0.0.1:{service.port}/segment", body, "image/png")
         for _ in range(arguments.rounds):
             bare = _bare_seconds(session, canvas, arguments.seconds)
-            one = _load(target, 1, arguments.seconds)
-            many = _load(target, arguments.clients, arguments.seconds)
+            one = ask(target, 1, arguments.seconds)
+            many = ask(target, arguments.clients, arguments.seconds)
             rounds.append((bare, one.percentile(50), many.throughput))
     bare_seconds = median(bare for bare, _, _ in rounds)
     added = median(one - bare for bare, one, _ in rounds)
@@ -59,7 +59,7 @@ def main() -> None:
     )
 
 
-def _film(session: ort.InferenceSession) -> tuple[np.ndarray, bytes]:
+def film_of(session: ort.InferenceSession) -> tuple[np.ndarray, bytes]:
     """The example as the model sees it: a canvas, float32 [1, 1, H, W], and a PNG of it."""
     manifest = Manifest.from_metadata(session.get_modelmeta().custom_metadata_map)
     film = cv2.imread(str(ROOT / "examples/chest.png"), cv2.IMREAD_GRAYSCALE)
@@ -80,7 +80,9 @@ def _bare_seconds(session: ort.InferenceSession, canvas: np.ndarray, seconds: fl
     return (perf_counter() - started) / runs
 
 
-def _load(target: Target, clients: int, seconds: float) -> Window:
+def ask(target: Target, clients: int, seconds: float) -> Window:
+    """So many clients for so long; all of them have to be answered with 200."""
+
     async def generate(load: Load) -> None:
         await load.closed(clients)
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from model.config import ModelConfig
 from model.heads import HeadOutputs
@@ -100,10 +99,18 @@ def keep_best(
     masks = (candidates.probabilities.gather(1, index) * 255 - 0.5).ceil().to(torch.uint8)
     missing = config.max_instances - count
     return (
-        F.pad(scores, (0, missing)),
-        F.pad(labels, (0, missing), value=-1),
-        F.pad(masks, (0, 0, 0, 0, 0, missing)),
+        _filled(scores, missing, 0),
+        _filled(labels, missing, -1),
+        _filled(masks, missing, 0),
     )
+
+
+def _filled(entries: Tensor, missing: int, value: int) -> Tensor:
+    """Entries [N, K, ...] and so many more of one value; ONNX Runtime pads no integers on a GPU."""
+    if not missing:
+        return entries
+    more = entries.new_full((entries.shape[0], missing, *entries.shape[2:]), value)
+    return torch.cat([entries, more], dim=1)
 
 
 def _large_enough(areas: Tensor, cells: Tensor, config: ModelConfig) -> Tensor:

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from app.inference.checks import check_graph, check_outputs, row_shapes
+from app.inference.bound_runs import BoundRuns
+from app.inference.checks import check_outputs, row_shapes
 from app.inference.engine import (
     DeviceMemoryError,
     InferenceError,
     ModelError,
     ProviderChangedError,
 )
+from app.inference.model_file import ModelFile, sha256_of
+from app.inference.providers import CPU, GpuOptions, cuda_options, session_providers
 from app.inference.session import open_session
+from app.inference.tensorrt import tensorrt_options
 from app.settings import Provider
 from model.contract.instances import Instances
-from model.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest, ManifestError
+from model.contract.manifest import INPUT_NAME, OUTPUT_NAMES
 
 _TIMED_RUNS = 3
 # What ONNX Runtime, its arena, CUDA, cuDNN and TensorRT say when memory is short.
 _NO_MEMORY = re.compile(
-    r"out of memory|failed to allocate|bad_alloc|OUT_OF_MEMORY|ALLOC_FAILED", re.IGNORECASE
+    r"out.?of.?memory|failed to allocate|smaller than requested bytes|bad_alloc"
+    r"|ALLOC(ATION)?_FAILED",
+    re.IGNORECASE,
 )
 
 
@@ -36,27 +42,26 @@ class OnnxEngine:
         path: file written by `python -m export`.
         provider: the setting.
         max_batch: the largest batch size.
+        gpu: what is asked of a GPU besides.
 
     Raises:
         ModelError: if the file is missing, broken, or not what its manifest says, or if the
             provider that was asked for does not become active.
     """
 
-    def __init__(self, path: Path, provider: Provider, max_batch: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        provider: Provider,
+        max_batch: int,
+        gpu: GpuOptions = GpuOptions(),  # noqa: B008 (frozen)
+    ) -> None:
         self.batch_sizes = closed_batch_sizes(max_batch)
-        try:
-            self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-        except OSError as error:
-            raise ModelError(f"the model {path} cannot be read: {error.strerror}") from error
-        self._path, self._asked = path, provider
-        self._session = open_session(path, provider)
-        self.provider: str = self._session.get_providers()[0]
-        try:
-            metadata = self._session.get_modelmeta().custom_metadata_map
-            self.manifest = Manifest.from_metadata(metadata)
-        except ManifestError as error:
-            raise ModelError(f"{path}: {error}") from error
-        check_graph(self._session, self.manifest, path)
+        self._file, self._asked, self._gpu = ModelFile.read(path), provider, gpu
+        self.manifest, self.sha256 = self._file.manifest, self._file.sha256
+        self._session: Any
+        self._bound: BoundRuns | None = None
+        self.provider = self._open()
 
     def warm_up(self) -> dict[int, float]:
         """See `Engine`. The least of three runs counts: others may use the machine."""
@@ -74,10 +79,11 @@ class OnnxEngine:
             ModelError: if it is another file or cannot be opened.
             ProviderChangedError: if the provider does not become active again.
         """
-        if hashlib.sha256(self._path.read_bytes()).hexdigest() != self.sha256:
-            raise ModelError(f"the model {self._path} is another file by now")
-        self._session = None  # its memory is needed
-        self._session = open_session(self._path, self._asked)
+        path = self._file.path
+        if sha256_of(path) != self.sha256:
+            raise ModelError(f"the model {path} is another file by now")
+        self._bound = self._session = None  # their memory is needed
+        self._open()
         self._check_provider()
         self.warm_up()
 
@@ -89,7 +95,7 @@ class OnnxEngine:
             padding = np.zeros((size - count, *images.shape[1:]), np.float32)
             images = np.concatenate([images, padding])
         try:
-            outputs = self._session.run(list(OUTPUT_NAMES), {INPUT_NAME: images})
+            outputs = self._compute(images)
         except Exception as error:
             if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
                 raise DeviceMemoryError(f"no memory for a batch of {size}") from error
@@ -102,6 +108,25 @@ class OnnxEngine:
         scores, labels, masks = (output[:count] for output in outputs)
         check_outputs(images[:count], scores, labels, masks, len(self.manifest.class_names))
         return [Instances.from_outputs(*row) for row in zip(scores, labels, masks, strict=True)]
+
+    def _open(self) -> str:
+        tensorrt = tensorrt_options(self._file, self.batch_sizes, self._gpu.engine_cache)
+        candidates = session_providers(self._asked, cuda_options(self._gpu), tensorrt)
+        self._session = open_session(self._file.path, self._asked, candidates)
+        # A CPU computes in the program's own memory: nothing is won by binding it.
+        active: str = self._session.get_providers()[0]
+        if active != CPU:
+            graphs = self._gpu.cuda_graphs
+            self._bound = BoundRuns(self._session, self.manifest, cuda_graphs=graphs)
+        return active
+
+    def _compute(self, images: npt.NDArray[np.float32]) -> list[npt.NDArray[Any]]:
+        if self._bound is not None:
+            return self._bound.run(images)
+        outputs: list[npt.NDArray[Any]] = self._session.run(
+            list(OUTPUT_NAMES), {INPUT_NAME: images}
+        )
+        return outputs
 
     def _check_provider(self) -> None:
         active = self._session.get_providers()[0]

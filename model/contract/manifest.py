@@ -16,7 +16,7 @@ RESEARCH_USE_ONLY = (
 )
 
 Probability = Annotated[float, Field(ge=0, le=1)]
-Precision = Literal["float32", "int8"]
+Precision = Literal["float32", "float16", "int8"]
 Positive = Annotated[int, Field(gt=0)]
 
 
@@ -29,7 +29,7 @@ class Manifest(BaseModel):
 
     Sizes are (height, width) in pixels. `class_names` and `category_ids` run in parallel; the
     graph's labels index them. `metrics` holds the measured quality, `metrics_on` says on what.
-    An int8 graph names the float32 file that it was made of by `float32_sha256`.
+    A graph in fewer bits names the float32 file that it was made of by `float32_sha256`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -11,7 +11,10 @@ from pycocotools import mask as coco_mask
 
 from app.decoding.decode import decode
 from app.decoding.radiograph import Limits
+from app.inference.bound_runs import BoundRuns
+from app.inference.model_file import ModelFile
 from app.masks import encode
+from benchmarks.accelerated import Images, time_graph
 from benchmarks.average_precision import Film, mask_ap
 from benchmarks.bare_parts import open_session
 from benchmarks.made_masks import made_scene
@@ -79,6 +82,23 @@ def test_a_networks_predictions_make_the_table(
     rows = [line.split(" | ") for line in lines if line.startswith("| ")][1:]
     assert [row[0].removeprefix("| ") for row in rows] == list(METHODS)
     assert all(0 <= float(row[2].removesuffix(" |")) <= 1 for row in rows)
+
+
+def test_a_graph_is_timed_in_bound_memory_and_without() -> None:
+    file = ModelFile.read(ROOT / "model/zoo/cxr-lungs.onnx")
+    session = open_session(file.path, 1)
+    seen: list[int] = []
+
+    def plain(images: Images) -> None:
+        seen.append(len(images))
+        session.run(list(OUTPUT_NAMES), {INPUT_NAME: images})
+
+    speed = time_graph(BoundRuns(session, file.manifest, "cpu"), plain, file, 2, repeats=2)
+    assert set(seen) == {2}
+    assert speed.plain > 0
+    assert speed.throughput == pytest.approx(2 / speed.bound)
+    alone = time_graph(BoundRuns(session, file.manifest, "cpu"), None, file, 1, repeats=1)
+    assert np.isnan(alone.plain)
 
 
 def test_three_ways_to_encode_agree() -> None:

@@ -28,8 +28,10 @@ def test_the_environment_sets_every_field(monkeypatch: pytest.MonkeyPatch) -> No
         "PORT": "9000",
         "MODEL": "m.onnx",
         "KEYS_FILE": "keys",
-        "PROVIDER": "cuda",
+        "PROVIDER": "tensorrt",
         "PRECISION": "float32",
+        "CUDA_GRAPHS": "false",
+        "ENGINE_CACHE": "engines",
         "MAX_BATCH": "3",
         "QUEUE_LIMIT": "5",
         "DEADLINE_SECONDS": "0.5",
@@ -51,6 +53,7 @@ def test_the_environment_sets_every_field(monkeypatch: pytest.MonkeyPatch) -> No
     found = Settings.from_environment().model_dump()
     assert {name.upper() for name in found} == set(values)
     assert (found["model"], found["keys_file"]) == (Path("m.onnx"), Path("keys"))
+    assert found["engine_cache"] == Path("engines")
     assert (found["deadline_seconds"], found["queue_limit"]) == (0.5, 5)
 
 
@@ -95,6 +98,15 @@ def test_a_value_out_of_bounds_is_named(
     [
         ({"MAX_BODIES_BYTES": "2048"}, r"^SOLO_MAX_BODIES_BYTES=2048 is less than SOLO_MAX_BODY"),
         ({"KEY_RATE": "5"}, r"^SOLO_KEY_RATE needs SOLO_KEYS_FILE"),
+        ({"CUDA_GRAPHS": "true"}, r"^SOLO_CUDA_GRAPHS=true needs SOLO_PROVIDER=cuda"),
+        (
+            {"CUDA_GRAPHS": "true", "PROVIDER": "tensorrt"},
+            r"^SOLO_CUDA_GRAPHS=true needs SOLO_PROVIDER=cuda",
+        ),
+        (
+            {"ENGINE_CACHE": "engines", "PROVIDER": "cuda"},
+            r"^SOLO_ENGINE_CACHE needs SOLO_PROVIDER=tensorrt",
+        ),
     ],
 )
 def test_settings_that_contradict_each_other_are_told(

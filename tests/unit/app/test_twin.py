@@ -1,4 +1,4 @@
-"""Which of a model's two files is served."""
+"""Which of a model's files is served."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import pytest
 
 from app.inference import twin
 from app.inference.engine import ModelError
+from app.inference.onnx_engine import OnnxEngine
 from app.inference.twin import has_byte_products, open_engine
-from app.settings import Precision
+from app.settings import Precision, Provider
 from tests.support.engines import manifest, write_tiny_model
 
 
@@ -19,10 +20,27 @@ def model(tmp_path: Path) -> Path:
     return write_tiny_model(tmp_path / "tiny.onnx", manifest())
 
 
-def write_twin(model: Path, float32_sha256: str | None = None) -> Path:
+def write_twin(model: Path, float32_sha256: str | None = None, bits: str = "int8") -> Path:
     of_file = hashlib.sha256(model.read_bytes()).hexdigest()
-    document = manifest(precision="int8", float32_sha256=float32_sha256 or of_file)
-    return write_tiny_model(model.with_suffix(".int8.onnx"), document)
+    document = manifest(precision=bits, float32_sha256=float32_sha256 or of_file)
+    suffix = {"int8": ".int8.onnx", "float16": ".fp16.onnx"}[bits]
+    return write_tiny_model(model.with_suffix(suffix), document)
+
+
+class OnGpu(OnnxEngine):
+    """An engine that says that a GPU computes, unless it is asked for a processor."""
+
+    def _open(self) -> str:
+        asked, self._asked = self._asked, "cpu"
+        super()._open()
+        return "CPUExecutionProvider" if asked == "cpu" else "CUDAExecutionProvider"
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twin, "OnnxEngine", OnGpu)
+    monkeypatch.setattr(twin, "may_be_gpu", lambda provider: provider != "cpu")
+    monkeypatch.setattr(twin, "has_byte_products", lambda: True)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +80,64 @@ def test_the_twin_of_another_file_is_not_served(
     assert open_engine(model, "cpu", 1).manifest.precision == "float32"
     with pytest.raises(ModelError, match="was made of another file"):
         open_engine(model, "cpu", 1, "int8")
+
+
+@pytest.mark.parametrize(
+    ("provider", "precision", "served"),
+    [
+        ("cuda", "auto", "float16"),
+        ("tensorrt", "auto", "float16"),
+        ("auto", "auto", "float16"),
+        ("cpu", "auto", "int8"),
+        ("cuda", "float16", "float16"),
+        ("cuda", "float32", "float32"),
+    ],
+)
+@pytest.mark.usefixtures("gpu")
+def test_each_device_has_its_twin(
+    model: Path, provider: Provider, precision: Precision, served: str
+) -> None:
+    write_twin(model, bits="float16")
+    write_twin(model, bits="int8")
+    assert open_engine(model, provider, 1, precision).manifest.precision == served
+
+
+@pytest.mark.parametrize(
+    ("provider", "precision", "words"),
+    [
+        ("cpu", "float16", "float16 is for GPUs, but CPUExecutionProvider computes"),
+        ("cuda", "int8", "int8 is for processors, but CUDAExecutionProvider computes"),
+    ],
+)
+@pytest.mark.usefixtures("gpu")
+def test_a_twin_for_another_device_is_refused(
+    model: Path, provider: Provider, precision: Precision, words: str
+) -> None:
+    write_twin(model, bits="float16")
+    write_twin(model, bits="int8")
+    with pytest.raises(ModelError, match=words):
+        open_engine(model, provider, 1, precision)
+
+
+@pytest.mark.usefixtures("gpu")
+def test_a_gpu_takes_the_float32_file_where_there_is_no_twin_for_it(model: Path) -> None:
+    write_twin(model, bits="int8")
+    assert open_engine(model, "cuda", 1).manifest.precision == "float32"
+    assert open_engine(model, "auto", 1).manifest.precision == "float32"
+    write_twin(model, "0" * 64, bits="float16")
+    assert open_engine(model, "cuda", 1).manifest.precision == "float32"
+    with pytest.raises(ModelError, match="was made of another file"):
+        open_engine(model, "cuda", 1, "float16")
+
+
+def test_a_runtime_for_gpus_on_a_machine_without_one_computes_in_int8(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(twin, "may_be_gpu", lambda _: True)
+    monkeypatch.setattr(twin, "has_byte_products", lambda: True)
+    write_twin(model, bits="float16")
+    write_twin(model, bits="int8")
+    assert open_engine(model, "auto", 1).manifest.precision == "int8"
 
 
 def test_an_int8_file_can_be_named_itself(model: Path) -> None:
