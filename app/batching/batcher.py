@@ -1,6 +1,6 @@
 """Gathers images of many requests into batches for one model.
 
-A batch leaves when the model is idle, or is stacked behind the running one once it is full. How
+A batch leaves when the model is idle, or is stacked behind those that run once it is full. How
 large it is, the model's measured run times decide; whether an idle model waits for company,
 `patience.py`. Whatever happens, each future is resolved, and one bad image fails alone.
 """
@@ -8,6 +8,7 @@ large it is, the model's measured run times decide; whether an idle model waits 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from time import perf_counter
@@ -24,7 +25,6 @@ from app.lifecycle import Lifecycle
 from app.metrics import Metrics, Release
 
 CANARY_SECONDS = 30.0
-_BATCHES_AHEAD = 2  # one runs, the next one is stacked
 
 
 class Batcher:
@@ -35,7 +35,7 @@ class Batcher:
         queue_limit: number of places.
         lifecycle: told whether the model answers.
         metrics: told of batches and of the queue's depth.
-        threads: two, where the model runs; None for threads of its own.
+        threads: one more than the model runs at once; None for threads of its own.
         clock: seconds, the model's own.
         canary_seconds: after so long without a batch the golden film is run.
 
@@ -54,7 +54,9 @@ class Batcher:
         clock: Callable[[], float] = perf_counter,
         canary_seconds: float = CANARY_SECONDS,
     ) -> None:
-        self._threads = threads or ThreadPoolExecutor(_BATCHES_AHEAD, thread_name_prefix="model")
+        self._threads = threads or ThreadPoolExecutor(
+            model.engine.runs_at_once + 1, thread_name_prefix="model"
+        )
         self._recovery = Recovery(model, self._threads, lifecycle, metrics)
         self.admission = Admission(queue_limit, lambda: self.model.times, metrics)
         self._lifecycle = lifecycle
@@ -149,12 +151,16 @@ class Batcher:
             self._break(error)
 
     def _may_leave(self) -> bool:
-        waiting = len(self._lanes)
-        if not waiting or len(self._flights) >= _BATCHES_AHEAD:
+        waiting, free = len(self._lanes), self._free_runs()
+        if not waiting or free < 0:
             return False
-        if self._flights:
+        if free == 0:  # to be stacked
             return waiting >= self.model.times.best_size
         return self._company is None or self._patience.satisfied(waiting)
+
+    def _free_runs(self) -> int:
+        """How many more batches the model would run now; -1 where one is stacked already."""
+        return self.model.engine.runs_at_once - len(self._flights)
 
     def _launch(self) -> None:
         waited = self._company is not None
@@ -174,7 +180,8 @@ class Batcher:
     def _form(self) -> list[Waiting]:
         """The next images that somebody still waits for, all for one model."""
         batch: list[Waiting] = []
-        most = self._lanes.peek().model.times.take(len(self._lanes))
+        share = math.ceil(len(self._lanes) / max(1, self._free_runs()))
+        most = self._lanes.peek().model.times.take(share)
         while self._lanes and len(batch) < most:
             if batch and self._lanes.peek().model is not batch[0].model:
                 break
@@ -213,7 +220,8 @@ class Batcher:
             await self._rescue(attempt, error, flight)
             return
         self._recovery.note_good_run()
-        model.times.note(len(batch), run.seconds)
+        if run.alone:  # others beside it make it slower, and all of them together faster
+            model.times.note(len(batch), run.seconds)
         if batch is flight.batch:
             self._land(flight)  # the next batch leaves before these answers do
         for waiting, instances in zip(batch, run.answers, strict=True):

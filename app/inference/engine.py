@@ -35,18 +35,20 @@ class Engine(Protocol):
         sha256: of the model file, hexadecimal.
         provider: the execution provider that is active.
         batch_sizes: the closed set of batch sizes, ascending, 1 the first.
+        runs_at_once: how many threads may run it at the same time, and should.
     """
 
     manifest: Manifest
     sha256: str
     provider: str
     batch_sizes: tuple[int, ...]
+    runs_at_once: int
 
     def warm_up(self) -> dict[int, float]:
         """Runs every batch size, so that no request pays for the first run of a shape.
 
         Returns:
-            Seconds that a run of each batch size takes once it is warm.
+            Seconds that a run of each batch size takes once it is warm, alone.
         """
 
     def reopen(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 from app.inference.bound_runs import BoundRuns
 from app.inference.checks import check_outputs, row_shapes
+from app.inference.cores import usable_cores
 from app.inference.engine import (
     DeviceMemoryError,
     InferenceError,
@@ -25,6 +27,8 @@ from app.inference.tensorrt import tensorrt_options
 from app.settings import Provider
 from model.contract.instances import Instances
 from model.contract.manifest import INPUT_NAME, OUTPUT_NAMES
+
+Images = npt.NDArray[np.float32]
 
 _TIMED_RUNS = 3
 # What ONNX Runtime, its arena, CUDA, cuDNN and TensorRT say when memory is short.
@@ -60,8 +64,11 @@ class OnnxEngine:
         self._file, self._asked, self._gpu = ModelFile.read(path), provider, gpu
         self.manifest, self.sha256 = self._file.manifest, self._file.sha256
         self._session: Any
-        self._bound: BoundRuns | None = None
+        self._run: Callable[[Images], list[npt.NDArray[Any]]]
         self.provider = self._open()
+        # Two runs on two cores are done sooner than one after the other on both, and each run's
+        # work is divided in the same way whoever else runs: its answer is the same to the bit.
+        self.runs_at_once = usable_cores() if self.provider == CPU else 1
 
     def warm_up(self) -> dict[int, float]:
         """See `Engine`. The least of three runs counts: others may use the machine."""
@@ -82,7 +89,7 @@ class OnnxEngine:
         path = self._file.path
         if sha256_of(path) != self.sha256:
             raise ModelError(f"the model {path} is another file by now")
-        self._bound = self._session = None  # their memory is needed
+        del self._run, self._session  # their memory is needed
         self._open()
         self._check_provider()
         self.warm_up()
@@ -95,7 +102,7 @@ class OnnxEngine:
             padding = np.zeros((size - count, *images.shape[1:]), np.float32)
             images = np.concatenate([images, padding])
         try:
-            outputs = self._compute(images)
+            outputs = self._run(images)
         except Exception as error:
             if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
                 raise DeviceMemoryError(f"no memory for a batch of {size}") from error
@@ -113,16 +120,15 @@ class OnnxEngine:
         tensorrt = tensorrt_options(self._file, self.batch_sizes, self._gpu.engine_cache)
         candidates = session_providers(self._asked, cuda_options(self._gpu), tensorrt)
         self._session = open_session(self._file.path, self._asked, candidates)
-        # A CPU computes in the program's own memory: nothing is won by binding it.
         active: str = self._session.get_providers()[0]
-        if active != CPU:
+        if active == CPU:  # computes in the program's own memory: nothing is won by binding it
+            self._run = self._run_plainly
+        else:
             graphs = self._gpu.cuda_graphs
-            self._bound = BoundRuns(self._session, self.manifest, cuda_graphs=graphs)
+            self._run = BoundRuns(self._session, self.manifest, cuda_graphs=graphs).run
         return active
 
-    def _compute(self, images: npt.NDArray[np.float32]) -> list[npt.NDArray[Any]]:
-        if self._bound is not None:
-            return self._bound.run(images)
+    def _run_plainly(self, images: Images) -> list[npt.NDArray[Any]]:
         outputs: list[npt.NDArray[Any]] = self._session.run(
             list(OUTPUT_NAMES), {INPUT_NAME: images}
         )
@@ -133,7 +139,7 @@ class OnnxEngine:
         if active != self.provider:
             raise ProviderChangedError(f"{active} computes, and no longer {self.provider}")
 
-    def _timed(self, images: npt.NDArray[np.float32]) -> float:
+    def _timed(self, images: Images) -> float:
         started = perf_counter()
         self.run(images)
         return perf_counter() - started

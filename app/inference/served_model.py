@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from app.inference.engine import Engine
 from app.inference.golden import Golden, run_golden
 from app.inference.run_times import RunTimes
+from app.inference.turns import Turns
 from model.contract.instances import Instances
 
 Canvas = npt.NDArray[np.float32]
@@ -20,18 +20,26 @@ Canvas = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Run:
-    """What a batch came to: one answer for each canvas, when it began, and how long it took."""
+    """What a batch came to.
+
+    Attributes:
+        answers: one for each canvas.
+        started: when it began.
+        seconds: how long it took.
+        alone: whether nothing else ran at any time meanwhile.
+    """
 
     answers: list[Instances]
     started: float
     seconds: float
+    alone: bool
 
 
 class ServedModel:
     """An engine, how long it takes, and its answer for the golden film.
 
-    One batch runs at a time. A thread that brings the next one stacks it meanwhile and waits at the
-    lock, so that nothing lies between two batches.
+    As many batches run at a time as the engine likes. A thread that brings another one stacks it
+    meanwhile and waits for its turn, so that nothing lies between two batches.
 
     Args:
         engine: computes.
@@ -51,7 +59,7 @@ class ServedModel:
         self.stands_in: ServedModel | None = None
         self._golden: Golden | None = None
         self._clock = clock
-        self._lock = threading.Lock()
+        self._turns = Turns(engine.runs_at_once)
 
     def warm_up(self) -> None:
         """Runs every batch size and the golden film.
@@ -59,7 +67,7 @@ class ServedModel:
         Raises:
             Exception: whatever the engine raises.
         """
-        with self._lock:
+        with self._turns.all():
             self.times = RunTimes(self.engine.warm_up())
             self._golden = Golden.record(self.engine)
 
@@ -84,10 +92,10 @@ class ServedModel:
             Exception: whatever the engine raises.
         """
         images = np.stack(canvases)[:, None]
-        with self._lock:
+        with self._turns.one() as is_alone:
             started = self._clock()
             answers = self.engine.run(images)
-            return Run(answers, started, self._clock() - started)
+            return Run(answers, started, self._clock() - started, is_alone())
 
     def check(self) -> None:
         """Runs the golden film and compares.
@@ -95,7 +103,7 @@ class ServedModel:
         Raises:
             Exception: if the answer is another than at warm-up, and whatever the engine raises.
         """
-        with self._lock:
+        with self._turns.one():
             self.golden.check(run_golden(self.engine))
 
     def reopen(self) -> None:
@@ -104,7 +112,7 @@ class ServedModel:
         Raises:
             Exception: if it is not as it was.
         """
-        with self._lock:
+        with self._turns.all():
             self.engine.reopen()
             self.sessions += 1
         self.check()

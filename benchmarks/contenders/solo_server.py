@@ -50,6 +50,7 @@ class SimulatedEngine:
         self.sha256 = "0" * 64
         self.provider = "SimulatedExecutionProvider"
         self.batch_sizes = tuple(range(1, MAX_BATCH + 1))
+        self.runs_at_once = 1
         self._answer = _discs(objects)
 
     def warm_up(self) -> dict[int, float]:

@@ -134,6 +134,7 @@ class FakeEngine:
         self.sha256 = "f" * 64
         self.provider = "FakeExecutionProvider"
         self.batch_sizes = tuple(range(1, max_batch + 1))
+        self.runs_at_once = 1
         self.batches: list[int] = []
         self.golden_runs = 0
         self.sessions = 0

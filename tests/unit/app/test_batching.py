@@ -195,3 +195,22 @@ async def test_a_bug_in_the_batcher_ends_the_process_and_answers(
         with pytest.raises(ServiceError):
             await rig.ask(0.5)
         assert rig.lifecycle.fatal == "the batcher ended with ZeroDivisionError"
+
+
+async def test_as_many_batches_run_at_once_as_the_engine_likes() -> None:
+    entered, opened = threading.Semaphore(0), threading.Event()
+
+    def hold(_: npt.NDArray[np.float32]) -> None:
+        entered.release()
+        assert opened.wait(10)
+
+    engine = FakeEngine(hold, max_batch=4)
+    engine.runs_at_once = 2
+    async with running(engine) as rig:
+        answers = rig.submit(0.1, 0.2, 0.3)
+        for _ in range(2):
+            assert await asyncio.to_thread(entered.acquire, timeout=10)
+        assert not entered.acquire(blocking=False)  # the third one waits
+        opened.set()
+        await asyncio.wait_for(asyncio.gather(*answers), 10)
+        assert engine.batches == [1, 1, 1]
