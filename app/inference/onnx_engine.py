@@ -45,7 +45,8 @@ class OnnxEngine:
     Args:
         path: file written by `python -m export`.
         provider: the setting.
-        max_batch: the largest batch size.
+        max_batch: most images in memory at once: the largest batch size, or that of all runs on a
+            processor together.
         gpu: what is asked of a GPU besides.
 
     Raises:
@@ -66,9 +67,12 @@ class OnnxEngine:
         self._session: Any
         self._run: Callable[[Images], list[npt.NDArray[Any]]]
         self.provider = self._open()
-        # Two runs on two cores are done sooner than one after the other on both, and each run's
-        # work is divided in the same way whoever else runs: its answer is the same to the bit.
-        self.runs_at_once = usable_cores() if self.provider == CPU else 1
+        self.runs_at_once = 1
+        if self.provider == CPU:
+            # Two runs on two cores are done sooner than one after the other on both, and a run's
+            # work is divided in the same way whoever else runs: its answer is the same to the bit.
+            self.runs_at_once = min(usable_cores(), max_batch)
+            self.batch_sizes = closed_batch_sizes(max_batch // self.runs_at_once)
 
     def warm_up(self) -> dict[int, float]:
         """See `Engine`. The least of three runs counts: others may use the machine."""
