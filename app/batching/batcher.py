@@ -2,7 +2,7 @@
 
 A batch leaves when the model is idle, or is stacked behind those that run once it is full. How
 large it is, the model's measured run times decide; whether an idle model waits for company,
-`patience.py`. Whatever happens, each future is resolved, and one bad image fails alone.
+`company.py`. Whatever happens, each future is resolved, and one bad image fails alone.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from time import perf_counter
 
 from app.batching.admission import Admission, Place
+from app.batching.company import Company
 from app.batching.flights import Attempt, Flight, Outcome, Waiting
 from app.batching.lanes import Lanes
-from app.batching.patience import Patience
 from app.batching.recovery import Recovery
 from app.errors import DrainingError, ModelFailedError, ServiceError
 from app.inference.engine import DeviceMemoryError
@@ -65,8 +65,7 @@ class Batcher:
         self._canary_seconds = canary_seconds
         self._lanes: Lanes[Waiting] = Lanes()
         self._flights: dict[Flight, asyncio.Task[None]] = {}
-        self._patience = Patience()
-        self._company: asyncio.Handle | None = None
+        self._company = Company(lambda: len(self._lanes), self._advance)
         self._canary: asyncio.Task[None] | None = None
         self._stopped = False
 
@@ -156,15 +155,14 @@ class Batcher:
             return False
         if free == 0:  # to be stacked
             return waiting >= self.model.times.best_size
-        return self._company is None or self._patience.satisfied(waiting)
+        return self._company.complete
 
     def _free_runs(self) -> int:
         """How many more batches the model would run now; -1 where one is stacked already."""
         return self.model.engine.runs_at_once - len(self._flights)
 
     def _launch(self) -> None:
-        waited = self._company is not None
-        self._stop_waiting()
+        waited = self._company.end()
         batch = self._form()
         if not batch:
             return
@@ -258,36 +256,9 @@ class Batcher:
         """The model is free of this batch; a second time changes nothing."""
         if self._flights.pop(flight, None) is None:
             return
-        if not self._flights and self._company is None:
-            waiting = len(self._lanes)
-            seconds = self._patience.begin(len(flight.batch), waiting, self.model.times)
-            if seconds > 0:
-                # The time runs from when the answers to this batch are out: this turn of the loop
-                # makes them ready, the next one sends them.
-                self._company = asyncio.get_running_loop().call_soon(self._wait_a_turn, seconds)
+        if not self._flights and not self._company.expected:
+            self._company.begin(len(flight.batch), self.model.times)
         self._advance()
-
-    def _wait_a_turn(self, seconds: float) -> None:
-        self._company = asyncio.get_running_loop().call_soon(self._wait, seconds)
-
-    def _wait(self, seconds: float) -> None:
-        self._company = asyncio.get_running_loop().call_later(seconds, self._time_is_up)
-
-    def _time_is_up(self) -> None:
-        """Who has come goes, unless others follow."""
-        more = self._patience.look(len(self._lanes))
-        if more > 0:
-            self._wait(more)
-            return
-        if not self._lanes:
-            self._stop_waiting()
-        self._advance()
-
-    def _stop_waiting(self) -> None:
-        if self._company is not None:
-            self._company.cancel()
-            self._company = None
-            self._patience.end(len(self._lanes))
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
