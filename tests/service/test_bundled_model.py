@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,10 +15,13 @@ import pytest
 from pycocotools import mask as coco_mask
 from pydicom import dcmread
 
+from app.inference.onnx_engine import OnnxEngine
+from model.contract.preprocess import Letterbox
 from tests.support.films import png
 from tests.support.processes import serving
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
 SIZE = (1240, 1480)
 
 Masks = npt.NDArray[np.bool_]
@@ -121,3 +125,17 @@ def test_the_model_says_what_it_is(http: httpx.Client) -> None:
     assert "research" in manifest["intended_use"].lower()
     assert {"ap", "ap50", "ap75", "dice", "right_count"} <= manifest["metrics"].keys()
     assert "CC BY" in manifest["attribution"]
+
+
+def test_the_anatomy_of_a_chest() -> None:
+    """The other bundled model, on a film computed from the CT that it knows."""
+    engine = OnnxEngine(ROOT / "model/zoo/thorax-anatomy.onnx", "cpu", 1)
+    film = picture()
+    letterbox = Letterbox.fit((film.shape[0], film.shape[1]), engine.manifest.canvas_size)
+    (instances,) = engine.run(letterbox.apply(film)[None, None])
+    seen = instances.select(engine.manifest.score_threshold, 100)
+    names = Counter(engine.manifest.class_names[label] for label in seen.labels)
+    assert all(names[name] == 1 for name in ("heart", "aorta", "sternum"))
+    assert all(names[name] == 2 for name in ("lung", "clavicle", "scapula"))
+    assert 18 <= names["rib"] <= 30
+    assert 8 <= names["vertebra"] <= 17
