@@ -21,7 +21,13 @@ from app.inference.engine import (
     ProviderChangedError,
 )
 from app.inference.model_file import ModelFile, sha256_of
-from app.inference.providers import CPU, GpuOptions, cuda_options, session_providers
+from app.inference.providers import (
+    CPU,
+    NOTHING_BESIDES,
+    GpuOptions,
+    cuda_options,
+    session_providers,
+)
 from app.inference.session import open_session
 from app.inference.tensorrt import tensorrt_options
 from app.settings import Provider
@@ -59,7 +65,7 @@ class OnnxEngine:
         path: Path,
         provider: Provider,
         max_batch: int,
-        gpu: GpuOptions = GpuOptions(),  # noqa: B008 (frozen)
+        gpu: GpuOptions = NOTHING_BESIDES,
     ) -> None:
         self.batch_sizes = closed_batch_sizes(max_batch)
         self._file, self._asked, self._gpu = ModelFile.read(path), provider, gpu

@@ -25,6 +25,9 @@ class GpuOptions:
     engine_cache: Path | None = None
 
 
+NOTHING_BESIDES: Final = GpuOptions()
+
+
 def may_be_gpu(provider: Provider) -> bool:
     """Whether this setting lets a GPU compute, if there is one."""
     return provider in ("cuda", "tensorrt") or (provider == "auto" and _has_cuda())

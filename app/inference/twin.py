@@ -11,7 +11,7 @@ from typing import Final, Literal
 from app.inference.engine import ModelError
 from app.inference.model_file import ModelFile, sha256_of
 from app.inference.onnx_engine import OnnxEngine
-from app.inference.providers import CPU, GpuOptions, may_be_gpu
+from app.inference.providers import CPU, NOTHING_BESIDES, GpuOptions, may_be_gpu
 from app.journal import write
 from app.settings import Precision, Provider
 
@@ -30,7 +30,7 @@ def open_engine(
     provider: Provider,
     max_batch: int,
     precision: Precision = "auto",
-    gpu: GpuOptions = GpuOptions(),  # noqa: B008 (frozen)
+    gpu: GpuOptions = NOTHING_BESIDES,
 ) -> OnnxEngine:
     """Opens a model, or its twin in fewer bits if that is there and fits.
 

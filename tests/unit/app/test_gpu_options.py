@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import onnx
 import onnxruntime as ort
 import pytest
 
@@ -23,6 +24,7 @@ from app.inference.tensorrt import tensorrt_options
 from app.settings import Provider
 from tests.support.engines import manifest, write_tiny_model
 
+MODEL = Path(__file__).parents[3] / "model/zoo/cxr-lungs.onnx"
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 
 
@@ -93,6 +95,28 @@ def test_tensorrt_computes_in_half_only_what_is_in_half(tmp_path: Path) -> None:
     document = manifest(precision="float16", float32_sha256="0" * 64)
     half = ModelFile.read(write_tiny_model(tmp_path / "tiny.fp16.onnx", document))
     assert tensorrt_options(half, (1,), None)["trt_fp16_enable"] is True
+
+
+def test_tensorrt_gets_the_network_in_one_piece_and_nothing_of_what_follows() -> None:
+    options = tensorrt_options(ModelFile.read(MODEL), (1,), None)
+    left_out = options["trt_op_types_to_exclude"].split(",")
+    nodes = onnx.load(MODEL).graph.node
+    after: set[str] = set()  # tensors that hang on what is left out
+    piece_of: dict[str, list[str]] = {}  # by tensor: operations joined to it without these
+    for node in nodes:
+        assert not (node.op_type == "Conv" and after.intersection(node.input))
+        if node.op_type in left_out:
+            after.update(node.output)
+        elif after.intersection(node.input):
+            after.update(node.output)
+            pieces = [piece_of[name] for name in node.input if name in piece_of]
+            joined = list({id(piece): piece for piece in pieces}.values())
+            piece = [node.op_type, *(one for piece in joined for one in piece)]
+            members = [name for name, other in piece_of.items() if any(other is j for j in joined)]
+            piece_of.update(dict.fromkeys([*members, *node.output], piece))
+    largest = max(map(len, piece_of.values()))
+    assert 10 < largest < options["trt_min_subgraph_size"]
+    assert len(nodes) - len(after) > 2 * options["trt_min_subgraph_size"]
 
 
 def test_engines_are_kept_apart_by_model_and_version(tmp_path: Path, file: ModelFile) -> None:
