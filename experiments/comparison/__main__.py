@@ -3,8 +3,9 @@
     python -m experiments.comparison --preset crowded --data DIR --test DIR --steps 2000 --out DIR
 
 All start from random weights, have about as many of them, and take the same steps with the same
-films and augmentations. Prints a table in Markdown. Each contender's figures are written to the
-folder when it has finished; the same command goes on with those that are missing.
+films and augmentations. `--networks solo-imagenet` adds SOLO on a backbone that has seen ImageNet.
+Prints a table in Markdown. Each contender's figures are written to the folder when it has finished;
+the same command goes on with those that are missing.
 
 Needs the libraries of the group `compare`.
 """
@@ -20,7 +21,7 @@ from typing import Any, get_args
 
 import torch
 
-from experiments.comparison.entrants import ENTRANTS, enter
+from experiments.comparison.entrants import ENTRANTS, FROM_NOTHING, enter
 from experiments.comparison.race import Course, run
 from model.coco import CocoDataset, DatasetError, load_coco
 from model.config import ModelConfig, PrecisionName
@@ -148,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--precision", choices=get_args(PrecisionName), default="float32", help="in training")
     add("--batch-size", type=int, default=4)
     add("--seed", type=int, default=0)
-    add("--networks", nargs="+", choices=ENTRANTS, default=list(ENTRANTS))
+    add("--networks", nargs="+", choices=ENTRANTS, default=list(FROM_NOTHING))
     add("--threads", type=int, default=torch.get_num_threads())
     add("--out", type=Path, required=True, help="a folder for the figures of each network")
     return parser

@@ -10,15 +10,19 @@ import torch
 from experiments.comparison.contender import Contender
 from experiments.comparison.race import count_weights
 from experiments.comparison.solo import Solo
+from model.backbone import load_imagenet
 from model.config import ModelConfig
 
-EntrantName = Literal["solo", "unet", "mask2former"]
+EntrantName = Literal["solo", "unet", "mask2former", "solo-imagenet"]
 ENTRANTS: tuple[EntrantName, ...] = get_args(EntrantName)
+FROM_NOTHING: tuple[EntrantName, ...] = ("solo", "unet", "mask2former")
 _WIDTHS = range(8, 97, 8)
 
 
 def enter(name: EntrantName, config: ModelConfig, seed: int) -> Contender:
     """A contender with random weights, of the width that comes nearest to SOLO's weights.
+
+    `solo-imagenet` alone begins with a backbone that has seen ImageNet: no package has the others'.
 
     Args:
         name: one of `ENTRANTS`.
@@ -30,7 +34,9 @@ def enter(name: EntrantName, config: ModelConfig, seed: int) -> Contender:
     """
     torch.manual_seed(seed)
     own = Solo(config)
-    if name == "solo":
+    if name == "solo-imagenet":
+        load_imagenet(own.network.backbone)
+    if name in ("solo", "solo-imagenet"):
         return own
     build = _builder(name)
     target = count_weights(own.network)

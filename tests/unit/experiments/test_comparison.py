@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from experiments.comparison.__main__ import main, resized
 from experiments.comparison.components import class_maps, find_components
-from experiments.comparison.entrants import EntrantName, enter
+from experiments.comparison.entrants import ENTRANTS, EntrantName, enter
 from experiments.comparison.queries import read_queries
 from experiments.comparison.race import Course, count_weights, run, teach
 from experiments.comparison.solo import Solo
@@ -150,6 +150,13 @@ def test_the_others_are_as_large_and_go_the_same_way(name: EntrantName, tmp_path
     assert result.ap is not None
     one, other = (enter(name, config, seed=0).network.state_dict() for _ in "ab")
     assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_imagenet_weights_are_what_sets_one_entrant_apart() -> None:
+    config = tiny_config(backbone="efficientnet_lite0")
+    plain, taught = (enter(name, config, seed=0).network.state_dict() for name in ENTRANTS[::3])
+    differing = {key.partition(".")[0] for key in plain if not torch.equal(plain[key], taught[key])}
+    assert differing == {"backbone"}
 
 
 def command(folder: Path, *more: str) -> list[str]:
