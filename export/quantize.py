@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import logging
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,9 +34,10 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from export.onnx_export import write_model
-from model.coco import CocoDataset, DatasetError, load_coco
+from model.coco import CocoDataset, load_coco
+from model.command import finish
 from model.contract.instances import Instances
-from model.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest, ManifestError
+from model.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest
 from model.contract.preprocess import Letterbox
 from model.evaluate import measure
 from model.evaluation.average_precision import Number
@@ -115,10 +115,19 @@ def _predictions(session: Any, data: CocoDataset) -> Iterator[Prediction]:  # no
         yield record, instances, letterbox.restore(instances, manifest.mask_threshold)
 
 
+def _manifest(model: bytes, path: Path) -> Manifest:
+    try:
+        properties = onnx.load_from_string(model).metadata_props
+    except Exception as error:  # protobuf has errors of its own
+        raise ValueError(f"{path} is no ONNX file, or a damaged one") from error
+    return Manifest.from_metadata({entry.key: entry.value for entry in properties})
+
+
 def _make(arguments: argparse.Namespace) -> None:
+    if not arguments.out.parent.is_dir():
+        raise FileNotFoundError(f"{arguments.out.parent} is not a folder")
     given = arguments.model.read_bytes()
-    metadata = {entry.key: entry.value for entry in onnx.load_from_string(given).metadata_props}
-    manifest = Manifest.from_metadata(metadata)
+    manifest = _manifest(given, arguments.model)
     if manifest.precision != "float32":
         raise ValueError(f"{arguments.model} is in {manifest.precision} already")
     seen = unseen = load_coco(arguments.films)
@@ -163,12 +172,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args(argv)
     logging.getLogger().setLevel(logging.ERROR)  # the library's advice on what is chosen here
-    try:
-        _make(arguments)
-    except (DatasetError, ManifestError, WorseError, ValueError, OSError) as error:
-        print(f"not written: {error}", file=sys.stderr)  # noqa: T201  # a plain sentence
-        return 1
-    return 0
+    return finish(lambda: _make(arguments), WorseError, before="not written: ")
 
 
 if __name__ == "__main__":

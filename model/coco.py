@@ -74,8 +74,22 @@ class CocoDataset:
 def load_coco(folder: Path) -> CocoDataset:
     """Reads and checks a data set; images without objects stay, as negatives.
 
+    No image is decoded: see `model.readable`.
+
     Raises:
         DatasetError: with one sentence a fault, naming the image or annotation by its id.
+    """
+    data, faults = examine_coco(folder)
+    if faults:
+        raise DatasetError("\n".join(faults))
+    return data
+
+
+def examine_coco(folder: Path) -> tuple[CocoDataset, list[str]]:
+    """What can be read of a data set, and a sentence for each fault of the rest.
+
+    Raises:
+        DatasetError: if there is no annotation file that could be read in part.
     """
     path = _annotation_file(folder)
     try:
@@ -91,15 +105,13 @@ def load_coco(folder: Path) -> CocoDataset:
     ]
     if faults:
         raise DatasetError("\n".join(faults))
-    labels = _read_categories(document["categories"], faults)
+    names = _read_categories(document["categories"], faults)
+    labels = {key: label for label, key in enumerate(names)}
     by_image = _read_annotations(document, labels, faults)
     images = tuple(_read_images(document["images"], folder, by_image, faults))
     if not document["images"]:
         faults.append("the data set has no images")
-    if faults:
-        raise DatasetError("\n".join(faults))
-    names = {entry["id"]: entry["name"] for entry in document["categories"]}
-    return CocoDataset(tuple(str(names[key]) for key in labels), tuple(labels), images)
+    return CocoDataset(tuple(names.values()), tuple(names), images), faults
 
 
 def _annotation_file(folder: Path) -> Path:
@@ -113,8 +125,8 @@ def _annotation_file(folder: Path) -> Path:
     return found[0]
 
 
-def _read_categories(entries: list[Any], faults: list[str]) -> dict[int, int]:
-    """Category id to label, in the order of the file; ids need not be contiguous."""
+def _read_categories(entries: list[Any], faults: list[str]) -> dict[int, str]:
+    """Names by category id, in the order of the file; ids need not be contiguous."""
     ids, names = [], []
     for index, entry in enumerate(entries):
         if not isinstance(entry, dict) or not is_id(entry.get("id")):
@@ -135,7 +147,7 @@ def _read_categories(entries: list[Any], faults: list[str]) -> dict[int, int]:
         )
     if not entries:
         faults.append("the data set has no categories")
-    return {key: label for label, key in enumerate(dict.fromkeys(ids))}
+    return dict(zip(ids, names, strict=True))
 
 
 def _read_annotations(

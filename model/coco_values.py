@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import TypeGuard
 
 _MOST_PIXELS = 1 << 30  # OpenCV reads no larger image
 _LARGEST_ID = 2**63 - 1  # pycocotools keeps ids in 64 bits
 
 
-def is_id(value: object) -> bool:
+def is_id(value: object) -> TypeGuard[int]:
     """Whether a value is a whole number that can name something; true and false cannot."""
     return type(value) is int and abs(value) <= _LARGEST_ID
 

@@ -201,7 +201,7 @@ class Trainer:
 
 def _freeze_statistics(backbone: nn.Module) -> None:
     for module in backbone.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm):
             module.eval()
 
 

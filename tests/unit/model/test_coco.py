@@ -92,7 +92,12 @@ def test_films_may_lie_in_a_folder_of_their_own(tmp_path: Path) -> None:
 
 
 def test_films_without_a_known_patient_are_not_one_patient(tmp_path: Path) -> None:
-    named = ({"patientid": None}, {"patientid": None}, {"patientid": ""}, {"patient_id": ""})
+    named: list[Document] = [
+        {"patientid": None},
+        {"patientid": None},
+        {"patientid": ""},
+        {"patient_id": ""},
+    ]
     entries = [{**image(id=key), **patient} for key, patient in enumerate(named)]
     data = load_coco(write_unread(tmp_path, document(images=entries, annotations=[])))
     assert len({record.patient for record in data.images}) == len(named)
