@@ -107,11 +107,12 @@ class _Films(CalibrationDataReader):  # type: ignore[misc]  # the library has no
 
 def _predictions(session: Any, data: CocoDataset) -> Iterator[Prediction]:  # noqa: ANN401
     manifest = Manifest.from_metadata(session.get_modelmeta().custom_metadata_map)
+    labels_here = data.labels_of(manifest.class_names)
     for record in data.images:
         letterbox = Letterbox.fit((record.height, record.width), manifest.canvas_size)
         canvas = letterbox.apply(read_film(record))[None, None]
         scores, labels, masks = session.run(list(OUTPUT_NAMES), {INPUT_NAME: canvas})
-        instances = Instances.from_outputs(scores[0], labels[0], masks[0])
+        instances = Instances.from_outputs(scores[0], labels[0], masks[0]).relabelled(labels_here)
         yield record, instances, letterbox.restore(instances, manifest.mask_threshold)
 
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
 from model.coco_values import find_image, is_flag, is_id, is_patient, is_size, is_spacing, is_text
@@ -65,6 +67,22 @@ class CocoDataset:
     class_names: tuple[str, ...]
     category_ids: tuple[int, ...]
     images: tuple[ImageRecord, ...]
+
+    def labels_of(self, class_names: Sequence[str]) -> npt.NDArray[np.int64]:
+        """This data set's label of each class of a network.
+
+        Args:
+            class_names: the network's, in the order of its labels.
+
+        Raises:
+            ValueError: unless the two have the same classes, in whatever order.
+        """
+        if sorted(class_names) != sorted(self.class_names):
+            raise ValueError(
+                f"the network's classes are {', '.join(class_names)}, "
+                f"the data set's are {', '.join(self.class_names)}"
+            )
+        return np.array([self.class_names.index(name) for name in class_names], np.int64)
 
     def subset(self, images: tuple[ImageRecord, ...]) -> CocoDataset:
         """The same classes with other images."""

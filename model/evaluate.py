@@ -48,8 +48,13 @@ SCORE_THRESHOLD = 0.3
 
 
 def predict(segmenter: Segmenter, data: CocoDataset) -> Iterator[Prediction]:
-    """The instances in each film, and their masks in its own pixels."""
+    """The instances in each film, with the data set's labels, and their masks in its own pixels.
+
+    Raises:
+        ValueError: unless network and data set have the same classes.
+    """
     config = segmenter.config
+    labels_here = data.labels_of(config.class_names)
     device = next(segmenter.parameters()).device
     for record in tqdm(data.images, desc="evaluating", unit="film"):
         film = read_film(record)
@@ -59,7 +64,7 @@ def predict(segmenter: Segmenter, data: CocoDataset) -> Iterator[Prediction]:
             scores, labels, masks = find_instances(segmenter(canvas), config)
         instances = Instances.from_outputs(
             scores[0].cpu().numpy(), labels[0].cpu().numpy(), masks[0].cpu().numpy()
-        )
+        ).relabelled(labels_here)
         yield record, instances, letterbox.restore(instances, config.mask_threshold)
 
 
