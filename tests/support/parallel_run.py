@@ -1,6 +1,6 @@
 """Trains three steps, alone or in a team, and writes what it lost: run by torchrun or by a test.
 
-python -m tests.support.parallel_run DATA LOSSES
+python -m tests.support.parallel_run DATA BROKEN_DATA ANSWER
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from unittest.mock import patch
 
 import torch
 
-from model.coco import load_coco
+from model.coco import DatasetError, load_coco
 from model.config import Level, ModelConfig, Preset, TrainConfig
 from model.engine import Trainer
 from model.parallel import Team
+from model.readable import load_readable
 from tests.support.tiny import FourConvolutions, seeded, tiny_config
 
 _WIDE = {"fpn_channels": 32, "head_channels": 32, "mask_branch_channels": 32, "mask_channels": 32}
@@ -43,13 +44,24 @@ def losses_of(run: str, data: Path, team: Team) -> list[dict[str, float]]:
 
 
 def main() -> None:
-    """Joins torchrun's team and writes the first process's view."""
+    """Joins torchrun's team; each process writes what it saw."""
+    data, broken, answer = map(Path, sys.argv[1:])
     torch.set_num_threads(1)
     team = Team.join(torch.device("cpu"))
-    losses = {run: losses_of(run, Path(sys.argv[1]), team) for run in RUNS}
-    if team.rank == 0:
-        Path(sys.argv[2]).write_text(json.dumps(losses))
+    losses = {run: losses_of(run, data, team) for run in RUNS}
+    faults = faults_of(broken, team)
+    seen = json.dumps({"losses": losses, "faults": faults})
+    answer.with_name(f"{answer.name}.{team.rank}").write_text(seen)
     team.leave()
+
+
+def faults_of(data: Path, team: Team) -> list[str]:
+    """What is wrong with a data set of which each process decodes a part."""
+    try:
+        load_readable(data, team)
+    except DatasetError as error:
+        return str(error).splitlines()
+    return []
 
 
 if __name__ == "__main__":

@@ -24,10 +24,13 @@ ROOT = Path(__file__).parents[3]
 def test_two_processes_lose_and_learn_what_one_does(tmp_path: Path) -> None:
     # One process gets the films without objects more often: parts differ in their objects.
     data = disc_folder(tmp_path / "discs", 5, empty=(1, 2))
+    broken = disc_folder(tmp_path / "broken", 5)
+    for film in ("0.png", "3.png"):  # one for each process
+        (broken / film).write_bytes(b"not a picture")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc-per-node", "2", "-m", "tests.support.parallel_run"]
     done = subprocess.run(
-        [*command, str(data), str(tmp_path / "losses.json")],
+        [*command, str(data), str(broken), str(tmp_path / "seen")],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -35,7 +38,10 @@ def test_two_processes_lose_and_learn_what_one_does(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    together = json.loads((tmp_path / "losses.json").read_text())
+    seen, other = (json.loads((tmp_path / f"seen.{rank}").read_text()) for rank in (0, 1))
+    assert seen == other
+    assert seen["faults"] == [f"image {10 + i} cannot be decoded: {i}.png" for i in (0, 3)]
+    together = seen["losses"]
     assert together.keys() == RUNS.keys()
     for run, found in together.items():
         alone = losses_of(run, data, Team())
