@@ -6,7 +6,6 @@ python -m export CHECKPOINT --about ABOUT.toml --films DIR --out MODEL.onnx
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,9 @@ import numpy.typing as npt
 
 from export.onnx_export import export, read_about
 from export.parity import ParityError
-from model.checkpoint import CheckpointError, keep_weights, load_segmenter
-from model.coco import DatasetError, load_coco
+from model.checkpoint import keep_weights, load_segmenter
+from model.coco import load_coco
+from model.command import finish, tell_replacement
 from model.contract.preprocess import Letterbox
 from model.film import read_film
 
@@ -37,21 +37,25 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--weights-out", type=Path, help="the weights alone, to fine-tune from")
     arguments = parser.parse_args(argv)
-    try:
-        segmenter = load_segmenter(arguments.checkpoint)
-        canvases = load_canvases(arguments.films, segmenter.config.canvas_size)
-        parity = export(segmenter, read_about(arguments.about), canvases, arguments.out)
-        if arguments.weights_out:
-            keep_weights(arguments.checkpoint, arguments.weights_out)
-    except (CheckpointError, DatasetError, ParityError, ValueError, OSError) as error:
-        print(f"not exported: {error}", file=sys.stderr)  # noqa: T201  # a plain sentence
-        return 1
+    return finish(lambda: _export(arguments), ParityError, before="not exported: ")
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    for out in filter(None, (arguments.out, arguments.weights_out)):
+        if not out.parent.is_dir():
+            raise FileNotFoundError(f"{out.parent} is not a folder")
+    segmenter = load_segmenter(arguments.checkpoint)
+    about = read_about(arguments.about)
+    canvases = load_canvases(arguments.films, segmenter.config.canvas_size)
+    parity = export(segmenter, about, canvases, arguments.out)
+    if arguments.weights_out:
+        tell_replacement(arguments.weights_out)
+        keep_weights(arguments.checkpoint, arguments.weights_out)
     print(  # noqa: T201  # the command's answer
         f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.1f} MB\n"
         f"on {parity.films} films with {parity.instances} instances, at batch sizes 1, 2 and 5, "
         f"scores are within {parity.score:.1e} and masks within {parity.mask} of 255 of PyTorch's"
     )
-    return 0
 
 
 def load_canvases(folder: Path, canvas_size: tuple[int, int]) -> npt.NDArray[np.float32]:

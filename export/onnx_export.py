@@ -15,19 +15,33 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import torch
+from pydantic import ValidationError
 
 from export.parity import Parity, compare
 from export.wrapper import OnnxSegmenter
-from model.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest
+from model.command import tell_replacement
+from model.contract.manifest import (
+    INPUT_NAME,
+    OUTPUT_NAMES,
+    Manifest,
+    ManifestError,
+    list_faults,
+)
 from model.segmenter import Segmenter
 
 OPSET = 20
 
 
 def read_about(path: Path) -> dict[str, Any]:
-    """What only its makers know of a model, from TOML: name, version, licence, data, quality."""
-    with path.open("rb") as file:
-        return tomllib.load(file)
+    """What only its makers know of a model, from TOML: name, version, licence, data, quality.
+
+    Raises:
+        ValueError: if the file is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not TOML: {error}") from error
 
 
 def export(
@@ -57,8 +71,9 @@ def export(
 
 
 def write_model(graph: onnx.ModelProto, out: Path) -> None:
-    """Checks a graph and writes it whole or not at all; an existing file is replaced at once."""
+    """Checks a graph and writes it whole or not at all; says so where it replaces a file."""
     onnx.checker.check_model(graph)
+    tell_replacement(out)
     partial = out.with_name(out.name + ".partial")
     partial.write_bytes(graph.SerializeToString())
     os.replace(partial, out)
@@ -89,22 +104,24 @@ def _to_onnx(module: OnnxSegmenter) -> onnx.ModelProto:
 
 def _manifest(segmenter: Segmenter, about: dict[str, Any]) -> Manifest:
     config = segmenter.config
-    return Manifest.model_validate(
-        {
-            **about,
-            "variant": config.variant,
-            "backbone": config.backbone,
-            "class_names": config.class_names,
-            "category_ids": config.category_ids,
-            "canvas_size": config.canvas_size,
-            "mask_stride": 4,
-            "max_instances": config.max_instances,
-            "mask_threshold": config.mask_threshold,
-            "weights_sha256": _weights_sha256(segmenter),
-            "source_revision": _revision(),
-            "opset": OPSET,
-        }
-    )
+    values = {
+        **about,
+        "variant": config.variant,
+        "backbone": config.backbone,
+        "class_names": config.class_names,
+        "category_ids": config.category_ids,
+        "canvas_size": config.canvas_size,
+        "mask_stride": 4,
+        "max_instances": config.max_instances,
+        "mask_threshold": config.mask_threshold,
+        "weights_sha256": _weights_sha256(segmenter),
+        "source_revision": _revision(),
+        "opset": OPSET,
+    }
+    try:
+        return Manifest.model_validate(values)
+    except ValidationError as error:
+        raise ManifestError(f"the description does not fit: {list_faults(error)}") from error
 
 
 def _weights_sha256(segmenter: Segmenter) -> str:

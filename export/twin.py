@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -13,9 +12,10 @@ import onnx
 import onnxruntime
 
 from export.onnx_export import write_model
-from model.coco import CocoDataset, DatasetError, load_coco
+from model.coco import CocoDataset, load_coco
+from model.command import finish
 from model.contract.instances import Instances
-from model.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest, ManifestError
+from model.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest
 from model.contract.preprocess import Letterbox
 from model.evaluate import measure
 from model.evaluation.average_precision import Number
@@ -59,12 +59,7 @@ def twin_command(
     parser.add_argument("--most-loss", type=float, default=MOST_LOSS, help="of AP")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args(argv)
-    try:
-        _make(arguments, bits, convert)
-    except (DatasetError, ManifestError, WorseError, ValueError, OSError) as error:
-        print(f"not written: {error}", file=sys.stderr)  # noqa: T201  # a plain sentence
-        return 1
-    return 0
+    return finish(lambda: _make(arguments, bits, convert), WorseError, before="not written: ")
 
 
 def quality(model: bytes, data: CocoDataset) -> Figures:
@@ -75,18 +70,28 @@ def quality(model: bytes, data: CocoDataset) -> Figures:
 
 def _predictions(session: Any, data: CocoDataset) -> Iterator[Prediction]:  # noqa: ANN401
     manifest = Manifest.from_metadata(session.get_modelmeta().custom_metadata_map)
+    labels_here = data.labels_of(manifest.class_names)
     for record in data.images:
         letterbox = Letterbox.fit((record.height, record.width), manifest.canvas_size)
         canvas = letterbox.apply(read_film(record))[None, None]
         scores, labels, masks = session.run(list(OUTPUT_NAMES), {INPUT_NAME: canvas})
-        instances = Instances.from_outputs(scores[0], labels[0], masks[0])
+        instances = Instances.from_outputs(scores[0], labels[0], masks[0]).relabelled(labels_here)
         yield record, instances, letterbox.restore(instances, manifest.mask_threshold)
 
 
+def _manifest(model: bytes, path: Path) -> Manifest:
+    try:
+        properties = onnx.load_from_string(model).metadata_props
+    except Exception as error:  # protobuf has errors of its own
+        raise ValueError(f"{path} is no ONNX file, or a damaged one") from error
+    return Manifest.from_metadata({entry.key: entry.value for entry in properties})
+
+
 def _make(arguments: argparse.Namespace, bits: Bits, convert: Convert) -> None:
+    if not arguments.out.parent.is_dir():
+        raise FileNotFoundError(f"{arguments.out.parent} is not a folder")
     given = arguments.model.read_bytes()
-    metadata = {entry.key: entry.value for entry in onnx.load_from_string(given).metadata_props}
-    manifest = Manifest.from_metadata(metadata)
+    manifest = _manifest(given, arguments.model)
     if manifest.precision != "float32":
         raise ValueError(f"{arguments.model} is in {manifest.precision} already")
     seen = unseen = load_coco(arguments.films)

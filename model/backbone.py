@@ -11,6 +11,7 @@ from model.config import BackboneName
 from model.convnext import ConvNeXtTiny
 from model.efficientnet_lite import EfficientNetLite0, imagenet_state_dict
 from model.resnet import BasicBlock, Bottleneck, CaffeBottleneck, ResNet
+from model.weights import first_misfit
 
 Backbone = ResNet | EfficientNetLite0 | ConvNeXtTiny
 _CLASSIFIERS = ("fc.", "classifier.")
@@ -61,10 +62,13 @@ def load_imagenet(backbone: Backbone, weights: Path | None = None) -> None:
     if backbone.state_dict()[stem].shape[1] == 1 and stem in state:
         # A grey image is an RGB image of three equal channels: the summed weights see the same.
         state[stem] = state[stem].sum(dim=1, keepdim=True)
-    try:
-        backbone.load_state_dict(state)
-    except RuntimeError as error:
-        raise ValueError(f"these weights are not of this backbone: {error}") from error
+    for name, own in backbone.state_dict().items():
+        if name.endswith(".num_batches_tracked"):  # older files lack these counts of steps
+            state.setdefault(name, torch.zeros_like(own))
+    misfit = first_misfit(backbone.state_dict(), state)
+    if misfit:
+        raise ValueError(f"these weights are not of this backbone: {misfit}")
+    backbone.load_state_dict(state)
 
 
 def _read_state_dict(path: Path) -> dict[str, Tensor]:

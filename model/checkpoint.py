@@ -11,6 +11,7 @@ import torch
 
 from model.config import ModelConfig, Preset, TrainConfig
 from model.segmenter import Segmenter
+from model.weights import first_misfit
 
 
 class CheckpointError(ValueError):
@@ -37,16 +38,25 @@ def load_checkpoint(path: Path) -> tuple[Preset, dict[str, Any]]:
     Raises:
         CheckpointError: if it cannot be read as one.
     """
+    foreign = f"{path} is not a checkpoint of this project"
     try:
-        document: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        model = ModelConfig.from_dict(document.pop("model"))
-        preset = Preset(model, TrainConfig(**document.pop("train")))
+        document: Any = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"there is no checkpoint {path}") from None
     except Exception as error:  # torch.load raises whatever its unpickler met
-        raise CheckpointError(f"{path} is not a checkpoint of this project: {error}") from error
-    if "weights" not in document:
-        raise CheckpointError(f"{path} holds no weights")
+        raise CheckpointError(
+            f"{foreign}: it is damaged, or holds more than numbers and names"
+        ) from error
+    for key in ("model", "train", "weights"):
+        if not isinstance(document, dict) or not isinstance(document.get(key), dict):
+            raise CheckpointError(
+                f"{foreign}: it has no '{key}' (published weights: python -m model.convert)"
+            )
+    try:
+        model = ModelConfig.from_dict(document.pop("model"))
+        preset = Preset(model, TrainConfig(**document.pop("train")))
+    except (LookupError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{foreign}, or of another version of it: {error}") from error
     return preset, document
 
 
@@ -76,17 +86,11 @@ def load_weights(segmenter: Segmenter, weights: dict[str, torch.Tensor]) -> None
     """Loads weights strictly, naming the first key that does not fit.
 
     Raises:
-        CheckpointError: if a key is missing, unknown or of another shape.
+        CheckpointError: if a key is missing, unknown, of another shape, or holds no finite numbers.
     """
-    own = segmenter.state_dict()
-    for key in [*own, *weights]:
-        if key not in weights:
-            raise CheckpointError(f"the weights lack '{key}': they are of another architecture")
-        if key not in own:
-            raise CheckpointError(f"the network has no '{key}': the weights are of another one")
-        if own[key].shape != weights[key].shape:
-            found, wanted = list(weights[key].shape), list(own[key].shape)
-            raise CheckpointError(f"'{key}' is {found} in the weights, {wanted} in the network")
+    misfit = first_misfit(segmenter.state_dict(), weights)
+    if misfit:
+        raise CheckpointError(misfit)
     segmenter.load_state_dict(weights)
 
 
@@ -109,12 +113,16 @@ def fine_tune(segmenter: Segmenter, path: Path) -> None:
         CheckpointError: if anything but the category layer does not fit.
     """
     kept, state = load_checkpoint(path)
-    found, wanted = kept.model.backbone, segmenter.config.backbone
-    if found != wanted:  # two forms of a ResNet have the same keys and shapes
-        raise CheckpointError(f"{path} has the backbone {found}, the network has {wanted}")
     weights: dict[str, torch.Tensor] = dict(state["weights"])
     own = segmenter.state_dict()
-    if weights["head.category.bias"].shape != own["head.category.bias"].shape:
+    category = weights.get("head.category.bias")
+    if category is not None and category.shape != own["head.category.bias"].shape:
         for key in ("head.category.weight", "head.category.bias"):
             weights[key] = own[key]
-    load_weights(segmenter, weights)
+    misfit = first_misfit(own, weights)
+    found, wanted = kept.model.backbone, segmenter.config.backbone
+    if misfit is None and found != wanted:  # two forms of a ResNet have the same keys and shapes
+        misfit = f"the weights are for the backbone {found}, the network has {wanted}"
+    if misfit:
+        raise CheckpointError(f"{path}: {misfit}")
+    segmenter.load_state_dict(weights)

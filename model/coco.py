@@ -6,15 +6,17 @@ A data set is a folder with one `*.json` of annotations and the images, beside i
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
+from model.coco_values import find_image, is_flag, is_id, is_patient, is_size, is_spacing, is_text
 from model.outlines import Polygons, polygon_area, read_outline
 
 
@@ -66,6 +68,22 @@ class CocoDataset:
     category_ids: tuple[int, ...]
     images: tuple[ImageRecord, ...]
 
+    def labels_of(self, class_names: Sequence[str]) -> npt.NDArray[np.int64]:
+        """This data set's label of each class of a network.
+
+        Args:
+            class_names: the network's, in the order of its labels.
+
+        Raises:
+            ValueError: unless the two have the same classes, in whatever order.
+        """
+        if sorted(class_names) != sorted(self.class_names):
+            raise ValueError(
+                f"the network's classes are {', '.join(class_names)}, "
+                f"the data set's are {', '.join(self.class_names)}"
+            )
+        return np.array([self.class_names.index(name) for name in class_names], np.int64)
+
     def subset(self, images: tuple[ImageRecord, ...]) -> CocoDataset:
         """The same classes with other images."""
         return CocoDataset(self.class_names, self.category_ids, images)
@@ -74,13 +92,27 @@ class CocoDataset:
 def load_coco(folder: Path) -> CocoDataset:
     """Reads and checks a data set; images without objects stay, as negatives.
 
+    No image is decoded: see `model.readable`.
+
     Raises:
         DatasetError: with one sentence a fault, naming the image or annotation by its id.
     """
+    data, faults = examine_coco(folder)
+    if faults:
+        raise DatasetError("\n".join(faults))
+    return data
+
+
+def examine_coco(folder: Path) -> tuple[CocoDataset, list[str]]:
+    """What can be read of a data set, and a sentence for each fault of the rest.
+
+    Raises:
+        DatasetError: if there is no annotation file that could be read in part.
+    """
     path = _annotation_file(folder)
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        document = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:  # other text, a number or a nest without end
         raise DatasetError(f"{path.name} is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise DatasetError(f"{path.name} holds no JSON object")
@@ -91,15 +123,13 @@ def load_coco(folder: Path) -> CocoDataset:
     ]
     if faults:
         raise DatasetError("\n".join(faults))
-    labels = _read_categories(document["categories"], faults)
+    names = _read_categories(document["categories"], faults)
+    labels = {key: label for label, key in enumerate(names)}
     by_image = _read_annotations(document, labels, faults)
     images = tuple(_read_images(document["images"], folder, by_image, faults))
     if not document["images"]:
         faults.append("the data set has no images")
-    if faults:
-        raise DatasetError("\n".join(faults))
-    names = {entry["id"]: entry["name"] for entry in document["categories"]}
-    return CocoDataset(tuple(str(names[key]) for key in labels), tuple(labels), images)
+    return CocoDataset(tuple(names.values()), tuple(names), images), faults
 
 
 def _annotation_file(folder: Path) -> Path:
@@ -113,22 +143,29 @@ def _annotation_file(folder: Path) -> Path:
     return found[0]
 
 
-def _read_categories(entries: list[Any], faults: list[str]) -> dict[int, int]:
-    """Category id to label, in the order of the file; ids need not be contiguous."""
-    ids = []
+def _read_categories(entries: list[Any], faults: list[str]) -> dict[int, str]:
+    """Names by category id, in the order of the file; ids need not be contiguous."""
+    ids, names = [], []
     for index, entry in enumerate(entries):
-        if not isinstance(entry, dict) or not isinstance(entry.get("id"), int):
+        if not isinstance(entry, dict) or not is_id(entry.get("id")):
             faults.append(f"category number {index} has no integer 'id'")
-        elif not isinstance(entry.get("name"), str) or not entry["name"]:
+        elif not is_text(entry.get("name")):
             faults.append(f"category {entry['id']} has no 'name'")
         else:
             ids.append(entry["id"])
+            names.append(entry["name"])
     faults.extend(
         f"category id {key} is used {n} times" for key, n in Counter(ids).items() if n > 1
     )
+    if len(set(ids)) == len(ids):
+        faults.extend(
+            f"category name '{name}' is used {n} times"
+            for name, n in Counter(names).items()
+            if n > 1
+        )
     if not entries:
         faults.append("the data set has no categories")
-    return {key: label for label, key in enumerate(dict.fromkeys(ids))}
+    return dict(zip(ids, names, strict=True))
 
 
 def _read_annotations(
@@ -137,37 +174,45 @@ def _read_annotations(
     sizes = {
         entry["id"]: (entry.get("height"), entry.get("width"))
         for entry in document["images"]
-        if isinstance(entry, dict) and isinstance(entry.get("id"), int)
+        if isinstance(entry, dict) and is_id(entry.get("id"))
     }
     by_image: dict[int, list[Annotation]] = {key: [] for key in sizes}
+    seen: Counter[int] = Counter()
     for index, entry in enumerate(document["annotations"]):
         if not isinstance(entry, dict):
             faults.append(f"annotation number {index} is not an object")
             continue
         name = f"annotation {entry.get('id', f'number {index}')}"
-        image_id, category_id = entry.get("image_id"), entry.get("category_id")
-        if not isinstance(image_id, int) or image_id not in sizes:
-            faults.append(f"{name} is of image {image_id}, which is not there")
-        elif not isinstance(category_id, int) or category_id not in labels:
-            faults.append(f"{name} is of category {category_id}, which is not there")
-        elif _is_size(sizes[image_id]):  # else the image's own fault is told
-            try:
-                annotation = _read_annotation(entry, labels[category_id], sizes[image_id])
-            except ValueError as error:
-                faults.append(f"{name} of image {image_id}: {error}")
-            else:
-                by_image[image_id].append(annotation)
+        if is_id(entry.get("id")):
+            seen[entry["id"]] += 1
+        image_id = entry.get("image_id")
+        if not is_id(image_id) or image_id not in sizes:
+            faults.append(f"{name} is of image {image_id!r}, which is not there")
+            continue
+        try:
+            annotation = _read_annotation(entry, labels, sizes[image_id])
+        except ValueError as error:
+            faults.append(f"{name} of image {image_id}: {error}")
+        else:
+            by_image[image_id] += [annotation] if annotation else []
+    faults.extend(f"annotation id {key} is used {n} times" for key, n in seen.items() if n > 1)
     return by_image
 
 
-def _read_annotation(entry: dict[str, Any], label: int, size: tuple[Any, Any]) -> Annotation:
+def _read_annotation(
+    entry: dict[str, Any], labels: dict[int, int], size: tuple[Any, Any]
+) -> Annotation | None:
+    """One object, or None on an image without a valid size, whose own fault is told."""
+    category_id, is_crowd = entry.get("category_id"), entry.get("iscrowd")
+    if not is_id(category_id) or category_id not in labels:
+        raise ValueError(f"it is of category {category_id!r}, which is not there")
+    if not is_flag(is_crowd):
+        raise ValueError(f"its 'iscrowd' must be 0 or 1, not {is_crowd!r}")
+    if not is_size(size):
+        return None
     polygons, rle = read_outline(entry.get("segmentation"), size)
     area = float(coco_mask.area(rle)) if rle else sum(map(polygon_area, polygons))
-    return Annotation(label, polygons, rle, area, bool(entry.get("iscrowd")))
-
-
-def _is_size(size: tuple[Any, Any]) -> bool:
-    return all(isinstance(side, int) and side > 0 for side in size)
+    return Annotation(labels[category_id], polygons, rle, area, bool(is_crowd))
 
 
 def _read_images(
@@ -175,50 +220,46 @@ def _read_images(
 ) -> Iterator[ImageRecord]:
     seen: Counter[int] = Counter()
     for index, entry in enumerate(entries):
-        if not isinstance(entry, dict) or not isinstance(entry.get("id"), int):
+        if not isinstance(entry, dict) or not is_id(entry.get("id")):
             faults.append(f"image number {index} has no integer 'id'")
             continue
         key = entry["id"]
         seen[key] += 1
         if seen[key] == 2:
             faults.append(f"image id {key} is used more than once")
-        if not _is_size((entry.get("height"), entry.get("width"))):
-            faults.append(f"image {key} has no valid 'height' and 'width'")
+        path = find_image(folder, entry.get("file_name"))
+        own = list(_image_faults(entry, path))
+        faults.extend(f"image {key}{fault}" for fault in own)
+        if own or path is None:
             continue
-        path = _find_image(folder, entry.get("file_name"))
-        if path is None:
-            faults.append(f"image {key}: there is no file '{entry.get('file_name')}'")
-            continue
-        patient = entry.get("patientid", entry.get("patient_id"))
-        if patient is None:
-            patient = f"the one of image {key}"
         spacing_mm = entry.get("pixel_spacing_mm")
-        if spacing_mm is not None and not _is_spacing(spacing_mm):
-            faults.append(f"image {key}: 'pixel_spacing_mm' must be two lengths above 0")
-            continue
         yield ImageRecord(
             image_id=key,
             path=path,
             height=entry["height"],
             width=entry["width"],
-            patient=str(patient),
+            patient=_patient(entry),
             annotations=tuple(by_image.get(key, ())),
             spacing_mm=None if spacing_mm is None else (spacing_mm[0], spacing_mm[1]),
         )
 
 
-def _is_spacing(value: object) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) == 2
-        and all(isinstance(side, int | float) and 0 < side < math.inf for side in value)
-    )
+def _image_faults(entry: dict[str, Any], path: Path | None) -> Iterator[str]:
+    if not is_size((entry.get("height"), entry.get("width"))):
+        yield " has no valid 'height' and 'width'"
+    if path is None:
+        yield f": there is no file '{entry.get('file_name')}'"
+    for name in ("patientid", "patient_id"):
+        if not is_patient(entry.get(name)):
+            yield f": '{name}' must be a text or a whole number"
+    spacing_mm = entry.get("pixel_spacing_mm")
+    if spacing_mm is not None and not is_spacing(spacing_mm):
+        yield ": 'pixel_spacing_mm' must be two lengths above 0"
 
 
-def _find_image(folder: Path, file_name: object) -> Path | None:
-    if not isinstance(file_name, str) or not file_name:
-        return None
-    for path in (folder / file_name, folder / "images" / file_name):
-        if path.is_file():
-            return path
-    return None
+def _patient(entry: dict[str, Any]) -> str:
+    """The patient's name, or one that no other image has."""
+    for name in ("patientid", "patient_id"):
+        if entry.get(name) not in (None, ""):
+            return str(entry[name])
+    return f"the one of image {entry['id']}"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 VariantName = Literal["solo", "decoupled_solo", "decoupled_solo_light", "solov2"]
 BackboneName = Literal[
@@ -24,6 +25,9 @@ NmsKernel = Literal["gaussian", "linear"]
 OptimizerName = Literal["adamw", "sgd"]
 PrecisionName = Literal["float32", "bfloat16", "float16"]
 
+_STRIDES = (4, 8, 16, 32, 64)
+_MOST = 1 << 16  # of anything that is counted
+
 
 @dataclass(frozen=True)
 class Level:
@@ -41,6 +45,17 @@ class Level:
     stride: int
     num_grid: int
     scale_range: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        if self.pyramid not in range(2, 7) or self.stride not in _STRIDES:
+            raise ValueError(
+                f"a level is of P2 to P6 at a stride in {_STRIDES}, "
+                f"not of P{self.pyramid} at {self.stride}"
+            )
+        _check_whole("num_grid", self.num_grid)
+        low, high = self.scale_range
+        if not 0 <= low <= high:
+            raise ValueError(f"a scale range runs from small to large, not from {low} to {high}")
 
 
 @dataclass(frozen=True)
@@ -111,10 +126,29 @@ class ModelConfig:
     max_overlap: float = 1.0
 
     def __post_init__(self) -> None:
-        if any(side % 32 or side < 32 for side in self.canvas_size):
-            raise ValueError(f"canvas_size must be multiples of 32, not {self.canvas_size}")
+        if len(self.canvas_size) != 2 or any(side % 32 or side < 32 for side in self.canvas_size):
+            raise ValueError(f"canvas_size must be two multiples of 32, not {self.canvas_size}")
         if len(self.class_names) != len(self.category_ids) or not self.class_names:
             raise ValueError("class_names and category_ids must run in parallel")
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in get_args(choices):
+                raise ValueError(f"{name} must be one of {get_args(choices)}")
+        for name in _COUNTS:
+            _check_whole(name, getattr(self, name))
+        for name, (low, high) in _RANGES.items():
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f"{name} must lie in {low} to {high}, not {getattr(self, name)}")
+        self._check_levels()
+
+    def _check_levels(self) -> None:
+        if not self.levels:
+            raise ValueError("a network needs a level or more")
+        for level in self.levels if self.variant != "solov2" else ():
+            if any(side % level.stride for side in self.canvas_size):
+                raise ValueError(
+                    f"the masks of {self.variant} are at the stride of their level: "
+                    f"{level.stride} does not divide {self.canvas_size}"
+                )
 
     @property
     def num_classes(self) -> int:
@@ -136,6 +170,39 @@ class ModelConfig:
             key: tuple(values[key]) for key in ("class_names", "category_ids", "canvas_size")
         }
         return cls(**{**values, **sequences, "levels": levels})
+
+
+_CHOICES: dict[str, Any] = {
+    "backbone": BackboneName,
+    "variant": VariantName,
+    "norm": NormName,
+    "shared_cells": SharedCellRule,
+    "mask_targets": MaskTargetName,
+    "mask_loss": MaskLossName,
+    "nms_kernel": NmsKernel,
+}
+_COUNTS = (
+    "fpn_channels",
+    "head_channels",
+    "stacked_convs",
+    "mask_branch_channels",
+    "mask_channels",
+    "max_candidates",
+    "max_instances",
+)
+_RANGES = {
+    "sigma": (0.0, math.inf),
+    "score_threshold": (0.0, 1.0),
+    "mask_threshold": (0.0, 1.0),
+    "nms_sigma": (0.0, math.inf),
+    "nms_threshold": (0.0, 1.0),
+    "max_overlap": (0.0, math.inf),
+}
+
+
+def _check_whole(name: str, value: object) -> None:
+    if type(value) is not int or not 1 <= value <= _MOST:
+        raise ValueError(f"{name} must be a whole number from 1 to {_MOST}, not {value!r}")
 
 
 @dataclass(frozen=True)

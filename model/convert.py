@@ -8,7 +8,6 @@ The result is to be trained on: `python -m model.train --weights solov2-r50.pt`.
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -18,7 +17,8 @@ from torch import Tensor
 
 from model.backbone import Backbone
 from model.checkpoint import CheckpointError, load_weights, save_checkpoint
-from model.coco import DatasetError, load_coco
+from model.coco import load_coco
+from model.command import finish
 from model.config import BackboneName, Preset
 from model.presets import PRESETS, Categories
 from model.published_keys import Layout, layout_of, own_name
@@ -141,16 +141,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="must not exist")
     parser.add_argument("--data", type=Path, help="a COCO data set whose classes it is to have")
     arguments = parser.parse_args(argv)
-    try:
-        said = _convert_file(arguments)
-    except (CheckpointError, DatasetError, ValueError, OSError) as error:
-        print(f"not converted: {error}", file=sys.stderr)  # noqa: T201  # a plain sentence
-        return 1
-    print(said)  # noqa: T201  # the command's answer
-    return 0
+    return finish(lambda: _convert_file(arguments), before="not converted: ")
 
 
-def _convert_file(arguments: argparse.Namespace) -> str:
+def _convert_file(arguments: argparse.Namespace) -> None:
     if arguments.out.exists():
         raise CheckpointError(f"{arguments.out} exists already")
     published = read_published(arguments.published)
@@ -160,11 +154,12 @@ def _convert_file(arguments: argparse.Namespace) -> str:
     document = Preset(segmenter.config, preset.train)
     save_checkpoint(arguments.out, document, {"weights": segmenter.state_dict()})
     classes = f"{segmenter.config.num_classes} classes"
-    return f"{arguments.out}: {classes}, " + (
+    which = (
         "all weights are the published ones"
         if fits
         else "all weights but the category layer's are the published ones: its classes are others"
     )
+    print(f"{arguments.out}: {classes}, {which}")  # noqa: T201  # the command's answer
 
 
 def _categories(published: dict[str, Tensor], data: Path | None) -> Categories:

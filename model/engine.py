@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
-from model.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from model.checkpoint import CheckpointError, load_checkpoint, load_weights, save_checkpoint
 from model.coco import CocoDataset
 from model.config import Preset
 from model.criterion import Criterion
@@ -131,12 +132,20 @@ class Trainer:
             raise CheckpointError(f"{path} is of a run with other settings: it cannot be resumed")
         if state.get("films") != self.films:
             raise CheckpointError(f"{path} is of a run on other films: it cannot be resumed")
-        self.segmenter.load_state_dict(state["last_weights"])
-        self.average.module.load_state_dict(state["weights"])
+        try:
+            self._restore(state)
+        except (LookupError, TypeError, ValueError, RuntimeError) as error:
+            raise CheckpointError(
+                f"{path} cannot be resumed, a part is damaged: {error}"
+            ) from error
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        load_weights(self.segmenter, state["last_weights"])
+        load_weights(self.averaged, state["weights"])
         self.average.n_averaged.copy_(state["averaged_steps"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state.get("scaler", {}))
-        self.step = state["step"]
+        self.step = int(state["step"])
 
     def _batches(self) -> Iterator[tuple[Tensor, list[Objects]]]:
         """This process's part of every batch that is left."""
@@ -201,7 +210,7 @@ class Trainer:
 
 def _freeze_statistics(backbone: nn.Module) -> None:
     for module in backbone.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm):
             module.eval()
 
 

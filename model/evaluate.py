@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -19,10 +18,12 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from model.checkpoint import CheckpointError, load_segmenter
-from model.coco import CocoDataset, DatasetError, load_coco
+from model.checkpoint import load_segmenter
+from model.coco import CocoDataset, load_coco
+from model.command import finish
 from model.contract.instances import Instances
 from model.contract.preprocess import Letterbox
+from model.device import usable_device
 from model.evaluation.average_precision import Number
 from model.evaluation.films import FilmQuality, Masks, Prediction, judge, true_masks
 from model.evaluation.quality import Quality, summarise
@@ -47,8 +48,13 @@ SCORE_THRESHOLD = 0.3
 
 
 def predict(segmenter: Segmenter, data: CocoDataset) -> Iterator[Prediction]:
-    """The instances in each film, and their masks in its own pixels."""
+    """The instances in each film, with the data set's labels, and their masks in its own pixels.
+
+    Raises:
+        ValueError: unless network and data set have the same classes.
+    """
     config = segmenter.config
+    labels_here = data.labels_of(config.class_names)
     device = next(segmenter.parameters()).device
     for record in tqdm(data.images, desc="evaluating", unit="film"):
         film = read_film(record)
@@ -58,7 +64,7 @@ def predict(segmenter: Segmenter, data: CocoDataset) -> Iterator[Prediction]:
             scores, labels, masks = find_instances(segmenter(canvas), config)
         instances = Instances.from_outputs(
             scores[0].cpu().numpy(), labels[0].cpu().numpy(), masks[0].cpu().numpy()
-        )
+        ).relabelled(labels_here)
         yield record, instances, letterbox.restore(instances, config.mask_threshold)
 
 
@@ -110,19 +116,18 @@ def assess(
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     arguments = _parser().parse_args(argv)
-    try:
-        _evaluate(arguments)
-    except (DatasetError, CheckpointError, ValueError, OSError) as error:
-        print(error, file=sys.stderr)  # noqa: T201  # a plain sentence, no traceback
-        return 1
-    return 0
+    return finish(lambda: _evaluate(arguments))
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
+    if arguments.worst < 0 or not 0 <= arguments.score_threshold <= 1:
+        raise ValueError("--worst must be 0 or more, --score-threshold from 0 to 1")
     if arguments.report:
         refuse_to_overwrite(arguments.report)
+        arguments.report.mkdir(parents=True, exist_ok=True)
+    device = usable_device(arguments.device)
     data = load_coco(arguments.data)
-    segmenters = [load_segmenter(path).to(arguments.device) for path in arguments.checkpoints]
+    segmenters = [load_segmenter(path).to(device) for path in arguments.checkpoints]
     if len(segmenters) == 1:
         if arguments.fold is not None:
             _, data = split_by_patient(data, arguments.fold, arguments.folds)

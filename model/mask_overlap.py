@@ -32,7 +32,7 @@ def mask_overlaps(masks: Tensor, groups: Tensor) -> tuple[Tensor, Tensor]:
     """
     count, pixels = masks.shape[1], masks.shape[2] * masks.shape[3]
     on_cpu = masks.device.type == "cpu" and not torch.compiler.is_exporting()
-    if on_cpu and count * count * pixels > _WORTH_PACKING:
+    if on_cpu and len(masks) and count * count * pixels > _WORTH_PACKING:
         images = zip(masks.numpy(), groups.numpy(), strict=True)
         shared = torch.from_numpy(np.stack([packed_overlaps(*image) for image in images]))
         return shared.diagonal(dim1=1, dim2=2), shared

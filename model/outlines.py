@@ -40,12 +40,14 @@ def polygon_area(points: npt.NDArray[np.float64]) -> float:
 
 
 def _read_polygon(ring: object, size: Size) -> npt.NDArray[np.float64]:
+    if not isinstance(ring, list) or any(type(value) not in (int, float) for value in ring):
+        raise ValueError("a polygon holds something other than numbers")
+    if len(ring) < 6 or len(ring) % 2:
+        raise ValueError(f"a polygon needs three or more x, y pairs, it has {len(ring)} numbers")
     try:
         points = np.asarray(ring, np.float64)
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError("a polygon holds something other than numbers") from None
-    if points.ndim != 1 or len(points) < 6 or len(points) % 2:
-        raise ValueError(f"a polygon needs three or more x, y pairs, it has {points.size} numbers")
+    except OverflowError:
+        raise ValueError("a polygon holds a number that is not finite") from None
     if not np.isfinite(points).all():
         raise ValueError("a polygon holds a number that is not finite")
     points = points.reshape(-1, 2)

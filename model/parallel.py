@@ -16,6 +16,7 @@ from torch import Tensor, distributed, nn
 from model.config import ModelConfig
 from model.segmenter import Segmenter
 from model.targets import Objects, assign
+from model.team_norm import norm_over_team
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Team:
     @classmethod
     def join(cls, device: torch.device) -> Team:
         """The team that torchrun started, or a team of one where it did not."""
-        if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        if os.environ.get("WORLD_SIZE", "1") == "1":
             return cls()
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
         return cls(distributed.get_rank(), distributed.get_world_size())
@@ -59,13 +60,21 @@ class Team:
     def wrap(self, segmenter: Segmenter) -> nn.Module:
         """The network whose gradients are averaged over the team after each backward pass.
 
-        Batch norms see the images of their own process alone, unless their statistics are frozen.
+        Its batch norms, changed in place, see the images of the whole team.
         """
         if self.size == 1:
             return segmenter
         device = next(segmenter.parameters()).device
-        places = [device] if device.type == "cuda" else None
-        return nn.parallel.DistributedDataParallel(segmenter, device_ids=places)
+        on_gpu = device.type == "cuda"
+        if on_gpu:
+            nn.SyncBatchNorm.convert_sync_batchnorm(segmenter)
+        else:
+            norm_over_team(segmenter)
+        return nn.parallel.DistributedDataParallel(
+            segmenter,
+            device_ids=[device] if on_gpu else None,
+            find_unused_parameters=_leaves_maps_unused(segmenter.config),
+        )
 
     def share(
         self, losses: dict[str, Tensor], objects: Sequence[Objects], config: ModelConfig
@@ -84,6 +93,14 @@ class Team:
             "mask": losses["mask"] * (own.clamp(min=1) / every.clamp(min=1)),
         }
 
+    def gather(self, sentences: list[str]) -> list[str]:
+        """What all processes have to say, in the order of their ranks."""
+        if self.size == 1:
+            return sentences
+        said: list[list[str] | None] = [None] * self.size
+        distributed.all_gather_object(said, sentences)
+        return [sentence for each in said for sentence in each or ()]
+
     def total(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
         """Sums over the team, without gradients."""
         summed = torch.stack([value.detach().to(torch.float64) for value in values.values()])
@@ -92,11 +109,17 @@ class Team:
         return dict(zip(values, summed, strict=True))
 
 
-def own_device(device: torch.device) -> torch.device:
+def own_device(name: str) -> str:
     """The GPU that is this process's among those of its machine; a CPU is everyone's."""
-    if device.type != "cuda" or "LOCAL_RANK" not in os.environ:
-        return device
-    return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    if not name.startswith("cuda") or "LOCAL_RANK" not in os.environ:
+        return name
+    return f"cuda:{os.environ['LOCAL_RANK']}"
+
+
+def _leaves_maps_unused(config: ModelConfig) -> bool:
+    """Whether some of P2..P5 go into no level, nor into SOLOv2's mask branch: P6 is made of P5."""
+    used = {min(level.pyramid, 5) for level in config.levels}
+    return config.variant != "solov2" and used != {2, 3, 4, 5}
 
 
 def positive_cells(objects: Sequence[Objects], config: ModelConfig) -> Tensor:

@@ -12,21 +12,24 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
 import torch
 
 from model.backbone import load_imagenet
-from model.checkpoint import CheckpointError, adopt_backbone, fine_tune
-from model.coco import CocoDataset, DatasetError, load_coco
+from model.checkpoint import adopt_backbone, fine_tune
+from model.coco import CocoDataset, load_coco
+from model.command import finish, tell
 from model.config import PrecisionName, Preset
+from model.device import usable_device
 from model.engine import NonFiniteLossError, Trainer
 from model.evaluate import measure, predict
 from model.parallel import Team, own_device
 from model.presets import PRESETS
+from model.readable import load_readable
 from model.recipes import SCHEDULES, paper_recipe
 from model.run_log import RunLog
 from model.segmenter import Segmenter
@@ -36,21 +39,29 @@ from model.split import split_by_patient
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     arguments = _parser().parse_args(argv)
-    torch.set_num_threads(arguments.threads)
-    device = own_device(torch.device(arguments.device))
+    return finish(
+        lambda: _join_and_train(arguments),
+        NonFiniteLossError,
+        interrupted="interrupted: the same command goes on from the last checkpoint, if there is "
+        "one",
+    )
+
+
+def _join_and_train(arguments: argparse.Namespace) -> None:
+    torch.set_num_threads(_at_least("--threads", arguments.threads, 1))
+    _at_least("--workers", arguments.workers, 0)
+    _at_least("--seed", arguments.seed, 0)
+    device = usable_device(own_device(arguments.device))
     team = Team.join(device)
     try:
         _train(arguments, device, team)
-    except (DatasetError, CheckpointError, NonFiniteLossError, ValueError, OSError) as error:
-        print(error, file=sys.stderr)  # noqa: T201  # a plain sentence, no traceback
-        return 1
     finally:
         team.leave()
-    return 0
 
 
 def _train(arguments: argparse.Namespace, device: torch.device, team: Team) -> None:
-    data = load_coco(arguments.data)
+    load = load_coco if arguments.trust_films else partial(load_readable, team=team)
+    data = load(arguments.data)
     held_out: CocoDataset | None = None
     if arguments.fold is not None:
         data, held_out = split_by_patient(data, arguments.fold, arguments.folds)
@@ -66,7 +77,8 @@ def _train(arguments: argparse.Namespace, device: torch.device, team: Team) -> N
     trainer = Trainer(segmenter.to(device), preset, data, arguments.seed, arguments.workers, team)
     if goes_on:
         trainer.resume(checkpoint)
-        _tell(team, f"{checkpoint} is there already: going on from step {trainer.step}")
+        unused = ", and --weights is not used" if arguments.weights else ""
+        _tell(team, f"{checkpoint} is there already: going on from step {trainer.step}{unused}")
     log = RunLog(arguments.out / "tensorboard", trainer.step) if team.rank == 0 else None
     try:
         trainer.run(checkpoint, log=log)
@@ -83,19 +95,19 @@ def _choose_preset(arguments: argparse.Namespace, data: CocoDataset) -> Preset:
         preset = adopt_backbone(preset, arguments.weights)
     train = preset.train
     if arguments.batch_size is not None:
-        train = replace(train, batch_size=_at_least_one("--batch-size", arguments.batch_size))
+        train = replace(train, batch_size=_at_least("--batch-size", arguments.batch_size, 1))
     if arguments.recipe is not None:
         train = paper_recipe(arguments.recipe, len(data.images), train.batch_size)
     if arguments.precision is not None:
         train = replace(train, precision=arguments.precision)
     if arguments.iterations is not None:
-        train = replace(train, iterations=_at_least_one("--iterations", arguments.iterations))
+        train = replace(train, iterations=_at_least("--iterations", arguments.iterations, 1))
     return Preset(preset.model, train)
 
 
-def _at_least_one(name: str, value: int) -> int:
-    if value < 1:
-        raise ValueError(f"{name} must be 1 or more")
+def _at_least(name: str, value: int, least: int) -> int:
+    if value < least:
+        raise ValueError(f"{name} must be {least} or more")
     return value
 
 
@@ -109,7 +121,7 @@ def _measure(trainer: Trainer, held_out: CocoDataset, path: Path) -> None:
 
 def _tell(team: Team, sentence: str) -> None:
     if team.rank == 0:
-        print(sentence, file=sys.stderr)  # noqa: T201  # what a user would not expect
+        tell(sentence)
 
 
 def _initialise(segmenter: Segmenter, arguments: argparse.Namespace) -> None:
@@ -142,6 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--fold", type=int, help="hold this fold of patients out, and measure on it at the end")
     add("--folds", type=int, default=5)
     add("--weights", type=Path, help="a checkpoint to fine-tune")
+    add("--trust-films", action="store_true", help="do not read every film before the first step")
     add("--backbone-weights", type=Path, help="a torchvision state dict for a ResNet")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     add("--threads", type=int, default=torch.get_num_threads())

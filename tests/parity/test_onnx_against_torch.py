@@ -127,6 +127,27 @@ def test_a_slight_difference_of_one_weight_is_refused() -> None:
         compare(OnnxSegmenter(segmenter), exported().model, film_canvases())
 
 
+def test_a_pixel_that_rounding_moves_over_the_threshold_is_no_difference(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The network answers as the graph does only with its threshold a little lower."""
+    module = OnnxSegmenter(exported().segmenter)
+    forward, threshold = module.forward, module.segmenter.config.mask_threshold
+
+    def rounded(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        scores, labels, masks = forward(images)
+        moved = threshold - module.segmenter.config.mask_threshold
+        return torch.where(scores > 0, scores + 0.02 * (moved < 1e-6), scores), labels, masks
+
+    monkeypatch.setattr(module, "forward", rounded)
+    parity = compare(module, exported().model, film_canvases())
+    assert parity.score < 1e-3
+    assert module.segmenter.config.mask_threshold == threshold
+    monkeypatch.setattr("export.parity._THRESHOLD_ROUNDING", 0.0)
+    with pytest.raises(ParityError, match="a score differs by"):
+        compare(module, exported().model, film_canvases())
+
+
 def test_other_masks_with_the_same_scores_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     module = OnnxSegmenter(exported().segmenter)
     forward = module.forward

@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+from pycocotools import mask as coco_mask
 
 from tests.support.tiny import CATEGORIES
 
@@ -53,6 +54,27 @@ def write(folder: Path, content: Document, films: Mapping[str, npt.NDArray[np.ui
         (folder / name).parent.mkdir(exist_ok=True)
         cv2.imwrite(str(folder / name), np.asarray(film))
     return folder
+
+
+def write_unread(folder: Path, content: Document) -> Path:
+    """The films are no images at all: whoever decodes one of them fails."""
+    write(folder, content, {})
+    for entry in content["images"]:
+        if isinstance(entry, dict) and entry.get("file_name") in ("film.png", "b.png"):
+            (folder / entry["file_name"]).write_bytes(b"not a picture")
+    return folder
+
+
+def rectangle_mask(top: int, left: int, bottom: int, right: int) -> npt.NDArray[np.uint8]:
+    """uint8 of `SIZE` in pycocotools' order, 1 within the rectangle."""
+    mask = np.zeros(SIZE, np.uint8, order="F")
+    mask[top:bottom, left:right] = 1
+    return mask
+
+
+def compressed(mask: npt.NDArray[np.uint8]) -> Document:
+    """A mask as COCO's compressed run lengths."""
+    return {"size": list(SIZE), "counts": coco_mask.encode(mask)["counts"].decode()}
 
 
 def circle(centre: tuple[float, float], radius: float, corners: int = 60) -> list[float]:

@@ -66,13 +66,20 @@ def test_a_checkpoint_becomes_a_model_file(parts: Path, capsys: pytest.CaptureFi
     assert "at batch sizes 1, 2 and 5" in said.out
 
 
+def test_a_file_that_is_replaced_is_told(parts: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (parts / "out.onnx").write_bytes(b"older")
+    assert command(parts) == 0
+    assert "out.onnx is there already: it is replaced" in capsys.readouterr().err
+    assert (parts / "out.onnx").read_bytes() != b"older"
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
         ({"checkpoint": "none.pt"}, "there is no checkpoint"),
         ({"checkpoint": "about.toml"}, "is not a checkpoint of this project"),
         ({"about": "none.toml"}, "none.toml"),
-        ({"about": "checkpoint.pt"}, ""),
+        ({"about": "checkpoint.pt"}, "checkpoint.pt is not TOML"),
         ({"films": "nowhere"}, "is not a folder"),
         ({"out": "no/such/folder/out.onnx"}, "no/such/folder"),
     ],
@@ -94,8 +101,8 @@ def test_faults_of_the_parts_are_sentences(parts: Path, capsys: pytest.CaptureFi
     disc_folder(parts / "few", 4)
     write(parts / "bad", document(images=[image(height=0)], annotations=[]), {})
     for changes, sentence in (
-        ({"about": "broken.toml"}, "Invalid value"),
-        ({"about": "short.toml"}, "licence"),
+        ({"about": "broken.toml"}, "broken.toml is not TOML: Invalid value"),
+        ({"about": "short.toml"}, "the description does not fit: version: Field required; "),
         ({"films": "few"}, "parity needs 5 films or more, got 4"),
         ({"films": "bad"}, "image 7 has no valid 'height' and 'width'"),
     ):

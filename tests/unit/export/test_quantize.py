@@ -124,6 +124,17 @@ def test_films_that_show_nothing_prove_nothing(
     assert not out.exists()
 
 
+def test_what_is_no_model_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"not a graph")
+    for out, sentence in (
+        (tmp_path / "out.onnx", "model.onnx is no ONNX file"),
+        (tmp_path / "no" / "out.onnx", "is not a folder"),
+    ):
+        given = [str(tmp_path / "model.onnx"), "--films", str(tmp_path), "--out", str(out)]
+        assert main(given) == 1
+        assert sentence in capsys.readouterr().err
+
+
 def test_what_is_int8_already_is_refused(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -82,7 +82,17 @@ class Executed:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"not a checkpoint", [1, 2], {"weights": {}}, {"model": {}, "train": {}}, Executed()],
+    [
+        b"",
+        b"not a checkpoint",
+        [1, 2],
+        {"weights": {}},
+        {"model": {}, "train": {}},
+        {"model": {}, "train": {}, "weights": None},
+        {"model": None, "train": {}, "weights": {}},
+        {"state_dict": {"backbone.conv1.weight": torch.zeros(1)}},
+        Executed(),
+    ],
 )
 def test_a_foreign_file_is_refused_and_never_executed(content: object, tmp_path: Path) -> None:
     path = tmp_path / "foreign.pt"
@@ -105,6 +115,40 @@ def test_a_recipe_of_a_later_version_is_refused(trained: Segmenter, tmp_path: Pa
         load_checkpoint(tmp_path / "later.pt")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"backbone": "vgg"},
+        {"variant": "yolo"},
+        {"norm": None},
+        {"canvas_size": (64,)},
+        {"levels": ()},
+        {"levels": [{"pyramid": 9, "stride": 8, "num_grid": 8, "scale_range": (1, 2)}]},
+        {"levels": [{"pyramid": 3, "stride": 7, "num_grid": 8, "scale_range": (1, 2)}]},
+        {"levels": [{"pyramid": 3, "stride": 8, "num_grid": 0, "scale_range": (1, 2)}]},
+        {"levels": [{"pyramid": 3, "stride": 8, "num_grid": 8, "scale_range": (2, 1)}]},
+        {"fpn_channels": 10**9},
+        {"head_channels": 8.5},
+        {"stacked_convs": 0},
+        {"sigma": "wide"},
+        {"score_threshold": 1.5},
+        {"mask_threshold": None},
+    ],
+    ids=str,
+)
+def test_a_configuration_that_makes_no_network_is_refused(
+    change: dict[str, Any], trained: Segmenter, tmp_path: Path
+) -> None:
+    document = {
+        "model": {**trained.config.to_dict(), **change},
+        "train": {"iterations": 1},
+        "weights": {},
+    }
+    torch.save(document, tmp_path / "odd.pt")
+    with pytest.raises(CheckpointError, match=r"odd\.pt is not a checkpoint of this project"):
+        load_segmenter(tmp_path / "odd.pt")
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"there is no checkpoint .*none\.pt"):
         load_checkpoint(tmp_path / "none.pt")
@@ -125,6 +169,14 @@ def test_the_first_key_that_does_not_fit_is_named(trained: Segmenter) -> None:
         CheckpointError, match=r"'fpn\.lateral\.0\.bias' is \[5\] in the weights, \[16\] in"
     ):
         load_weights(segmenter, changed(fpn__lateral__0__bias=torch.zeros(5)))
+    for odd in (
+        torch.full((16,), float("nan")),
+        torch.zeros(16, dtype=torch.complex64),
+        torch.zeros(16).to_sparse(),
+        "nothing",
+    ):
+        with pytest.raises(CheckpointError, match=r"'fpn\.lateral\.0\.bias' holds"):
+            load_weights(segmenter, changed(fpn__lateral__0__bias=cast(Tensor, odd)))
     # A refusal changes nothing.
     assert all(torch.equal(value, before[key]) for key, value in segmenter.state_dict().items())
     load_weights(segmenter, changed())

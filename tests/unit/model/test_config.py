@@ -70,7 +70,7 @@ def test_no_object_falls_between_the_levels_of_a_preset(name: str) -> None:
 
 @pytest.mark.parametrize("canvas", [(0, 64), (64, 100), (16, 64), (-32, 64)])
 def test_a_canvas_of_another_size_is_refused(canvas: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match="canvas_size must be multiples of 32, not"):
+    with pytest.raises(ValueError, match="canvas_size must be two multiples of 32, not"):
         tiny_config(canvas_size=canvas)
 
 

@@ -155,7 +155,7 @@ def test_training_goes_on_with_the_backbone_of_the_weights(tmp_path: Path) -> No
     save_checkpoint(path, kept, {"weights": segmenter.state_dict()})
     assert adopt_backbone(recipe, path) == kept
     fine_tune(Segmenter(kept.model), path)
-    with pytest.raises(CheckpointError, match="has the backbone resnet50_caffe, the network has"):
+    with pytest.raises(CheckpointError, match="for the backbone resnet50_caffe, the network has"):
         fine_tune(Segmenter(recipe.model), path)
     other = preset()
     assert adopt_backbone(other, path) == other

@@ -278,6 +278,19 @@ def test_a_run_of_other_settings_is_not_resumed(
         Trainer(seeded(preset.model), preset, discs, seed=1).resume(tmp_path / "checkpoint.pt")
 
 
+@pytest.mark.parametrize("part", ["last_weights", "averaged_steps", "optimizer", "step"])
+def test_a_run_with_a_damaged_part_is_not_resumed(part: str, tmp_path: Path) -> None:
+    data, preset = load_coco(disc_folder(tmp_path / "films", 2)), tiny_preset(1)
+    path = tmp_path / "checkpoint.pt"
+    trainer = Trainer(seeded(preset.model), preset, data, seed=0)
+    trainer.save(path)
+    _, state = load_checkpoint(path)
+    for damaged in ({**state, part: {}}, {k: v for k, v in state.items() if k != part}):
+        save_checkpoint(path, preset, damaged)
+        with pytest.raises(CheckpointError, match=r"damaged|weights only|lack"):
+            trainer.resume(path)
+
+
 def test_weights_alone_are_not_resumed(discs: CocoDataset, tmp_path: Path) -> None:
     preset = tiny_preset(1)
     trainer = Trainer(seeded(preset.model), preset, discs, seed=0)

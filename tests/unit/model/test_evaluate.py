@@ -33,7 +33,7 @@ from tests.support.coco_folder import (
     image,
     write,
 )
-from tests.support.tiny import lively, tiny_config
+from tests.support.tiny import CATEGORIES, lively, seeded, tiny_config
 
 Found = tuple[Masks, list[int], list[float]]
 
@@ -233,6 +233,25 @@ def test_a_network_answers_for_every_film(tmp_path: Path) -> None:
         assert masks.shape == (len(instances), record.height, record.width)
         assert (np.diff(instances.scores) <= 0).all()
         assert len(instances) > 0
+
+
+def test_classes_in_another_order_are_told_apart_by_their_names(tmp_path: Path) -> None:
+    data = load(tmp_path, {"segmentation": ring(5, 5)})
+    names, ids = CATEGORIES
+    here = lively(tiny_config())
+    there = lively(tiny_config(class_names=names[::-1], category_ids=ids[::-1]))
+    ((_, found, _),) = predict(here, data)
+    ((_, swapped, _),) = predict(there, data)
+    np.testing.assert_array_equal(swapped.labels, 1 - found.labels)
+    np.testing.assert_array_equal(swapped.scores, found.scores)
+
+
+def test_a_network_of_other_classes_is_refused(tmp_path: Path) -> None:
+    data = load(tmp_path, {"segmentation": ring(5, 5)})
+    for names in (("disc", "heart"), ("disc",), ("disc", "square", "heart")):
+        other = seeded(tiny_config(class_names=names, category_ids=tuple(range(len(names)))))
+        with pytest.raises(ValueError, match=f"classes are {', '.join(names)}, the data set's are"):
+            list(predict(other, data))
 
 
 @pytest.mark.parametrize("networks", [2, 3])

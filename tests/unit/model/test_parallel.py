@@ -14,7 +14,7 @@ import torch
 from model.parallel import Team, own_device, positive_cells
 from model.targets import Objects
 from tests.support.coco_folder import disc_folder
-from tests.support.parallel_run import losses_of
+from tests.support.parallel_run import RUNS, losses_of
 from tests.support.tiny import tiny_config
 
 ROOT = Path(__file__).parents[3]
@@ -24,10 +24,13 @@ ROOT = Path(__file__).parents[3]
 def test_two_processes_lose_and_learn_what_one_does(tmp_path: Path) -> None:
     # One process gets the films without objects more often: parts differ in their objects.
     data = disc_folder(tmp_path / "discs", 5, empty=(1, 2))
+    broken = disc_folder(tmp_path / "broken", 5)
+    for film in ("0.png", "3.png"):  # one for each process
+        (broken / film).write_bytes(b"not a picture")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc-per-node", "2", "-m", "tests.support.parallel_run"]
     done = subprocess.run(
-        [*command, str(data), str(tmp_path / "losses.json")],
+        [*command, str(data), str(broken), str(tmp_path / "seen")],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -35,12 +38,17 @@ def test_two_processes_lose_and_learn_what_one_does(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    together = json.loads((tmp_path / "losses.json").read_text())
-    alone = losses_of(data, Team())
-    assert len(together) == len(alone) == 2
-    for one, two in zip(alone, together, strict=True):
-        # The second step's losses and the norms of the gradients show that learning is equal too.
-        assert two == pytest.approx(one, rel=1e-4)
+    seen, other = (json.loads((tmp_path / f"seen.{rank}").read_text()) for rank in (0, 1))
+    assert seen == other
+    assert seen["faults"] == [f"image {10 + i} cannot be decoded: {i}.png" for i in (0, 3)]
+    together = seen["losses"]
+    assert together.keys() == RUNS.keys()
+    for run, found in together.items():
+        alone = losses_of(run, data, Team())
+        assert len(found) == len(alone) == 4
+        for one, two in zip(alone, found, strict=True):
+            # Later losses and the norms of the gradients show that learning is equal too.
+            assert two == pytest.approx(one, rel=1e-4), run
 
 
 def test_a_batch_is_divided_without_rest() -> None:
@@ -62,8 +70,8 @@ def test_alone_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_each_process_has_a_gpu_and_all_share_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCAL_RANK", "3")
-    assert own_device(torch.device("cuda")) == torch.device("cuda", 3)
-    assert own_device(torch.device("cpu")) == torch.device("cpu")
+    assert own_device("cuda") == "cuda:3"
+    assert own_device("cpu") == "cpu"
 
 
 def test_cells_are_counted_once_however_many_share_them() -> None:

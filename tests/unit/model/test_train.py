@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -138,6 +140,10 @@ def test_a_broken_data_set_is_described(tmp_path: Path, capsys: pytest.CaptureFi
         (("--fold", "0", "--folds", "5"), "4 patients cannot be split into 5 folds"),
         (("--batch-size", "0"), "--batch-size must be 1 or more"),
         (("--iterations", "0"), "--iterations must be 1 or more"),
+        (("--threads", "0"), "--threads must be 1 or more"),
+        (("--workers", "-1"), "--workers must be 0 or more"),
+        (("--seed", "-1"), "--seed must be 0 or more"),
+        (("--device", "abacus"), "there is no device 'abacus' here"),
         (("--weights", "none.pt"), "there is no checkpoint none.pt"),
         (("--backbone-weights", "none.pth"), "none.pth"),
     ],
@@ -155,12 +161,47 @@ def test_what_cannot_be_done_is_a_sentence(
     assert "Traceback" not in said
 
 
-def test_a_film_that_cannot_be_decoded_is_a_sentence(
+def test_films_that_cannot_be_read_stop_it_before_the_first_step(
     discs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (discs / "1.png").write_bytes(b"not a picture")
+    cut = (discs / "1.png").read_bytes()
+    (discs / "1.png").write_bytes(cut[: len(cut) // 2])
+    cv2.imwrite(str(discs / "3.png"), np.zeros((9, 8), np.uint8))
+    path = discs / "annotations.json"
+    content = json.loads(path.read_text())
+    content["annotations"][0]["category_id"] = 5
+    path.write_text(json.dumps(content))
     assert command(discs, tmp_path / "run") == 1
-    assert "image 11 cannot be decoded: 1.png" in capsys.readouterr().err
+    assert capsys.readouterr().err.splitlines()[-3:] == [
+        "annotation 0 of image 10: it is of category 5, which is not there",
+        "image 11 cannot be decoded: 1.png",
+        "image 13 is 9 x 8 pixels, its annotations are for 80 x 100",
+    ]
+    assert not (tmp_path / "run").exists()
+
+
+def test_films_may_be_trusted(discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("all films were read")
+
+    monkeypatch.setattr(train, "load_readable", refuse)
+    assert command(discs, tmp_path / "run", "--iterations", "1", "--trust-films") == 0
+
+
+def test_an_interruption_is_a_sentence(
+    discs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("model.engine.Trainer.run", interrupt)
+    assert command(discs, tmp_path / "run") == 130
+    said = capsys.readouterr().err
+    assert "interrupted: the same command goes on" in said
+    assert "Traceback" not in said
 
 
 def test_a_file_in_the_place_of_the_run_is_a_sentence(
