@@ -17,7 +17,14 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny.onnx", manifest())
 
 
-def test_each_image_of_a_padded_batch_gets_its_own_answer(path: Path) -> None:
+def on_cores(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.inference.onnx_engine.usable_cores", lambda: count)
+
+
+def test_each_image_of_a_padded_batch_gets_its_own_answer(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_cores(1, monkeypatch)
     engine = OnnxEngine(path, "cpu", max_batch=4)
     engine.warm_up()
     images = np.stack([np.full((1, *CANVAS), grey, np.float32) for grey in (0.25, 0.5, 1)])
@@ -32,8 +39,22 @@ def test_each_image_of_a_padded_batch_gets_its_own_answer(path: Path) -> None:
 def test_the_engine_tells_what_it_is(path: Path) -> None:
     engine = OnnxEngine(path, "auto", max_batch=6)
     assert engine.manifest == manifest()
-    assert engine.batch_sizes == (1, 2, 4, 6)
     assert len(engine.sha256) == 64
+
+
+@pytest.mark.parametrize(
+    ("cores", "at_once", "sizes"), [(1, 1, (1, 2, 4, 6)), (2, 2, (1, 2, 3)), (64, 6, (1,))]
+)
+def test_runs_at_once_share_the_images_that_may_be_in_memory(
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cores: int,
+    at_once: int,
+    sizes: tuple[int, ...],
+) -> None:
+    on_cores(cores, monkeypatch)
+    engine = OnnxEngine(path, "cpu", max_batch=6)
+    assert (engine.runs_at_once, engine.batch_sizes) == (at_once, sizes)
 
 
 @pytest.mark.parametrize(
