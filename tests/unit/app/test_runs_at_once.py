@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -50,6 +51,25 @@ def test_turns_are_limited_and_all_of_them_exclude_everybody(threads: ThreadPool
     for job in jobs:
         job.result(30)
     assert 1 < most[0] <= 3
+
+
+def test_who_waits_is_not_overtaken(threads: ThreadPoolExecutor) -> None:
+    turns, order = Turns(1), []
+
+    def take(number: int) -> None:
+        with turns.one():
+            order.append(number)
+
+    with turns.one():
+        jobs = []
+        for number in range(5):
+            jobs.append(threads.submit(take, number))
+            while len(turns._waiting) <= number:
+                time.sleep(0.001)
+    with turns.one():  # comes while those five have been called and may not have begun
+        assert order == [0, 1, 2, 3, 4]
+    for job in jobs:
+        job.result(10)
 
 
 def test_a_turn_is_alone_only_if_nobody_else_had_one_meanwhile() -> None:
