@@ -11,8 +11,8 @@ from contextlib import contextmanager
 class Turns:
     """Turns for threads, first come, first served.
 
-    Who leaves hands the turn over. A `threading.Semaphore` or a queue only says that there is one:
-    whoever is given the interpreter first takes it, and a batch that waits is overtaken by the next.
+    Who leaves hands the turn over. A `threading.Semaphore` or a queue only says that there is one,
+    and whoever is given the interpreter first takes it: a waiting batch is overtaken by the next.
 
     Args:
         at_once: most turns that are taken at the same time.
