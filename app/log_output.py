@@ -8,7 +8,7 @@ import sys
 import warnings
 from typing import Final, TextIO
 
-from app.journal import JsonFormatter
+from app.journal import FIELDS_ATTRIBUTE, JsonFormatter
 
 GATHERING_SECONDS: Final = 0.02
 _MOST_GATHERED: Final = 200
@@ -51,12 +51,20 @@ class GatheringHandler(logging.Handler):
         try:
             records, self._records, self._timer = self._records, [], None
             if records:
-                self._stream.write("".join(f"{self.format(record)}\n" for record in records))
+                self._stream.write("".join(map(self._line, records)))
                 self._stream.flush()
         except (OSError, ValueError):  # nobody reads any more: that is no reason to stop
             pass
         finally:
             self.release()
+
+    def _line(self, record: logging.LogRecord) -> str:
+        try:
+            return f"{self.format(record)}\n"
+        except Exception:  # a library's arguments that do not fit its text; neither is repeated
+            record.msg, record.args = "a log record could not be written", ()
+            record.__dict__.pop(FIELDS_ATTRIBUTE, None)
+            return f"{self.format(record)}\n"
 
 
 def configure_logging() -> None:

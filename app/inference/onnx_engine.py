@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -71,7 +70,7 @@ class OnnxEngine:
         self._file, self._asked, self._gpu = ModelFile.read(path), provider, gpu
         self.manifest, self.sha256 = self._file.manifest, self._file.sha256
         self._session: Any
-        self._run: Callable[[Images], list[npt.NDArray[Any]]]
+        self._bound: BoundRuns | None = None
         self.provider = self._open()
         self.runs_at_once = 1
         if self.provider == CPU:
@@ -99,7 +98,7 @@ class OnnxEngine:
         path = self._file.path
         if sha256_of(path) != self.sha256:
             raise ModelError(f"the model {path} is another file by now")
-        del self._run, self._session  # their memory is needed
+        self._bound = self._session = None  # their memory is needed
         self._open()
         self._check_provider()
         self.warm_up()
@@ -112,7 +111,7 @@ class OnnxEngine:
             padding = np.zeros((size - count, *images.shape[1:]), np.float32)
             images = np.concatenate([images, padding])
         try:
-            outputs = self._run(images)
+            outputs = self._compute(images)
         except Exception as error:
             if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
                 raise DeviceMemoryError(f"no memory for a batch of {size}") from error
@@ -131,14 +130,14 @@ class OnnxEngine:
         candidates = session_providers(self._asked, cuda_options(self._gpu), tensorrt)
         self._session = open_session(self._file.path, self._asked, candidates)
         active: str = self._session.get_providers()[0]
-        if active == CPU:  # computes in the program's own memory: nothing is won by binding it
-            self._run = self._run_plainly
-        else:
+        if active != CPU:  # which computes in the program's own memory: nothing is won there
             graphs = self._gpu.cuda_graphs
-            self._run = BoundRuns(self._session, self.manifest, cuda_graphs=graphs).run
+            self._bound = BoundRuns(self._session, self.manifest, cuda_graphs=graphs)
         return active
 
-    def _run_plainly(self, images: Images) -> list[npt.NDArray[Any]]:
+    def _compute(self, images: Images) -> list[npt.NDArray[Any]]:
+        if self._bound is not None:
+            return self._bound.run(images)
         outputs: list[npt.NDArray[Any]] = self._session.run(
             list(OUTPUT_NAMES), {INPUT_NAME: images}
         )

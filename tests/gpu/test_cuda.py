@@ -72,7 +72,7 @@ def test_bound_memory_gives_what_a_plain_run_gives(engine: OnnxEngine) -> None:
     for count in (1, 2, 4):
         images = stacked()[:count]
         plain = engine._session.run(list(OUTPUT_NAMES), {INPUT_NAME: images})
-        bound = engine._run(images)
+        bound = engine._compute(images)
         for one, other in zip(plain, bound, strict=True):
             assert one.dtype == other.dtype
             np.testing.assert_allclose(one.astype(float), other.astype(float), atol=1)

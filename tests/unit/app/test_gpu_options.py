@@ -166,6 +166,6 @@ def test_short_memory_is_known_by_its_words(
     def fail(_: object) -> None:
         raise RuntimeError(words)
 
-    monkeypatch.setattr(engine, "_run", fail)
+    monkeypatch.setattr(engine, "_compute", fail)
     with pytest.raises(DeviceMemoryError, match="no memory for a batch of 1"):
         engine.warm_up()

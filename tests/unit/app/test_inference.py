@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,19 @@ def test_runs_at_once_share_the_images_that_may_be_in_memory(
     on_cores(cores, monkeypatch)
     engine = OnnxEngine(path, "cpu", max_batch=6)
     assert (engine.runs_at_once, engine.batch_sizes) == (at_once, sizes)
+
+
+def test_a_model_that_was_replaced_gives_its_memory_back_at_once(path: Path) -> None:
+    # What there is when the server starts is frozen: the collector never finds a cycle in it.
+    engine = OnnxEngine(path, "cpu", max_batch=1)
+    engine.warm_up()
+    gone = weakref.ref(engine)
+    gc.disable()
+    try:
+        del engine
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(

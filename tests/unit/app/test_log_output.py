@@ -114,3 +114,19 @@ def test_nobody_who_reads_is_no_reason_to_stop(
     logger.addHandler(handler_on(Broken()))
     write(logger, "a request")
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_line_that_cannot_be_written_costs_no_other_and_repeats_nothing(
+    logger: logging.Logger,
+) -> None:
+    logger.addHandler(handler_on(stream := Stream()))
+
+    async def moment() -> None:
+        write(logger, "before")
+        logger.warning("%d films", "Planted^Patient")
+        write(logger, "after")
+
+    asyncio.run(moment())
+    logger.handlers[0].flush()
+    assert events(stream) == ["before", "a log record could not be written", "after"]
+    assert "Planted" not in stream.getvalue()
