@@ -23,7 +23,7 @@ ASKER   := .venv/asker
 # No GPL, no LGPL, nothing unknown.
 PERMISSIVE := MIT;BSD;Apache;PSF;0BSD;Zlib;CC0
 
-.PHONY: help serve test fuzz check train export bench bench-gpu test-gpu peers compare image train-image test-description test-rules test-containers licences sbom audit lock clean
+.PHONY: help serve test answers fuzz check train export bench bench-gpu test-gpu peers compare image train-image test-description test-rules test-containers licences sbom audit lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -34,6 +34,9 @@ serve: $(SERVE)/.ready  ## start the service on SOLO_HOST:SOLO_PORT (127.0.0.1:8
 
 test: $(DEV)/.ready  ## all tests; ARGS="-k name" picks some
 	$(DEV)/bin/python -m pytest $(ARGS)
+
+answers: $(DEV)/.ready  ## record 2,000 answers, or compare with a recording: make answers ARGS="record before.json"
+	$(DEV)/bin/python -m tests.answers $(ARGS)
 
 fuzz: $(DEV)/.ready  ## break 5,000 files of every kind and decode them; ARGS="--seed 1" breaks others
 	$(DEV)/bin/python -m tests.fuzz.run $(ARGS)
