@@ -1,7 +1,1 @@
-"""The HTTP service. Imports `model.contract`, FastAPI and ONNX Runtime, never torch."""
-
-import os
-
-# ONNX Runtime, as it is distributed, reports each session to its maker and keeps an identifier on
-# disk. It looks for this once, while it is loaded. Nothing leaves a service for patients' films.
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+"""The HTTP service: a door to `solo`, and to nothing else of the project."""

@@ -9,10 +9,10 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
-from app.edge.upload import UploadedFile
-from app.errors import InvalidParameterError
+from app.http.upload import UploadedFile
 from app.schemas import SegmentQuery
-from app.segmenting import Attempt, Order, Segmenter
+from solo.errors import InvalidParameterError
+from solo.segmenter import Attempt, Order, Segmenter
 
 MAX_FRAMES: Final = 128
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 
-from app.errors import DrainingError, StartingError
 from app.metrics import Metrics
+from solo.errors import DrainingError, StartingError
 
 
 class Phase(Enum):

@@ -8,7 +8,7 @@ import sys
 import warnings
 from typing import Final, TextIO
 
-from app.journal import FIELDS_ATTRIBUTE, JsonFormatter
+from app.logging import FIELDS_ATTRIBUTE, JsonFormatter
 
 GATHERING_SECONDS: Final = 0.02
 _MOST_GATHERED: Final = 200

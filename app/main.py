@@ -10,26 +10,26 @@ from fastapi import FastAPI
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
-from app.edge.browsers import PAGE_FILES, interface_page, security_headers
-from app.edge.description import SILENT, DescribedAPI
-from app.edge.gate import KeyMiddleware
-from app.edge.handlers import add_handlers
-from app.edge.key_rates import KeyRates
-from app.edge.observing import ObservingMiddleware
-from app.edge.shortcut import ShortcutMiddleware
-from app.inference.engine import Engine, ModelError
-from app.inference.providers import GpuOptions
-from app.inference.twin import open_engine
-from app.isolation.pool import FilmDecoder
-from app.journal import quieten_decoders
-from app.kept_memory import keep_memory
+from app.allocator import keep_memory
+from app.http.exception_handlers import add_handlers
+from app.http.security_headers import PAGE_FILES, interface_page, security_headers
 from app.keys import Keys, KeysError
 from app.log_output import configure_logging
+from app.logging import quieten_decoders
+from app.middleware.access_log import ObservingMiddleware
+from app.middleware.api_keys import KeyMiddleware
+from app.middleware.rate_limit import KeyRates
+from app.middleware.shortcut import ShortcutMiddleware
+from app.openapi import SILENT, DescribedAPI
 from app.routes import PATHS, SEGMENT, router, segment
 from app.server import run_server
 from app.service import Service
 from app.settings import Settings, SettingsError
-from model.contract.manifest import RESEARCH_USE_ONLY
+from solo.contract.manifest import RESEARCH_USE_ONLY
+from solo.inference.engine import Engine, ModelError
+from solo.inference.precision import open_engine
+from solo.inference.providers import GpuOptions
+from solo.sandbox.pool import FilmDecoder
 
 _TITLE = "SOLO X-ray"
 _DESCRIPTION = f"""Finds and outlines every object in a radiograph.

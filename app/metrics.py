@@ -7,8 +7,8 @@ from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from app.errors import error_classes
-from app.inference.engine import Engine
+from solo.errors import error_classes
+from solo.inference.engine import Engine
 
 Stage = Literal["receive", "decode", "queue", "inference", "postprocess", "total"]
 Release = Literal["full", "idle", "wait"]

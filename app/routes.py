@@ -11,15 +11,14 @@ from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from app.edge.departure import unless_client_leaves
-from app.edge.parameters import PARAMETERS, read_deadline_seconds, read_headers, read_query
-from app.edge.problems import PROBLEM_TYPE, problem_response
-from app.edge.record import RequestRecord, record_of
-from app.edge.upload import FILE_TYPES, MULTIPART, Upload, read_upload
-from app.errors import ClientGoneError, ServiceError, error_classes
-from app.forms.answer import picture, rewritten
-from app.forms.choice import PICTURES, PNG, Form, check_one_picture, chosen_form
 from app.frames import FrameChoice, segment_frames
+from app.http.disconnect import unless_client_leaves
+from app.http.negotiation import PICTURES, PNG, Form, check_one_picture, chosen_form
+from app.http.parameters import PARAMETERS, read_deadline_seconds, read_headers, read_query
+from app.http.problems import PROBLEM_TYPE, problem_response
+from app.http.request_state import RequestRecord, record_of
+from app.http.upload import FILE_TYPES, MULTIPART, Upload, read_upload
+from app.responses import picture, rewritten
 from app.schemas import (
     FailedRequest,
     Health,
@@ -30,8 +29,9 @@ from app.schemas import (
     ProblemDetails,
     SegmentAnswer,
 )
-from app.segmenting import Attempt, Order, one_model
 from app.service import Service, service_of
+from solo.errors import ClientGoneError, ServiceError, error_classes
+from solo.segmenter import Attempt, Order, one_model
 
 router = APIRouter()
 

@@ -6,12 +6,12 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.batching.lanes import Lane
-from app.decoding.radiograph import GreyRecipe
-from app.decoding.spacing import SpacingSource
-from app.errors import ServiceError
-from app.forms.choice import Form
-from model.contract.manifest import RESEARCH_USE_ONLY, Manifest
+from app.http.negotiation import Form
+from solo.batching.priority_queue import Lane
+from solo.contract.manifest import RESEARCH_USE_ONLY, Manifest
+from solo.decoding.pixel_spacing import SpacingSource
+from solo.decoding.radiograph import GreyRecipe
+from solo.errors import ServiceError
 
 
 class Schema(BaseModel):

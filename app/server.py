@@ -10,7 +10,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from app.edge.connection import Connection
+from app.http.connection import Connection
 from app.service import Service
 from app.settings import Settings
 

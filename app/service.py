@@ -15,18 +15,18 @@ from prometheus_client import CollectorRegistry
 from pydantic import HttpUrl
 from starlette.requests import Request
 
-from app.batching.batcher import Batcher
-from app.batching.replacement import Replacement
-from app.decoding.radiograph import Limits
-from app.edge.intake import Intake
-from app.inference.cores import usable_cores
-from app.inference.engine import Engine
-from app.inference.served_model import ServedModel
-from app.isolation.pool import DecoderPool, FilmDecoder
+from app.http.body_limits import Intake
 from app.lifecycle import Lifecycle
 from app.metrics import Metrics
-from app.segmenting import Segmenter
 from app.settings import Settings, SettingsError
+from solo.batching.batcher import Batcher
+from solo.batching.hot_reload import Replacement
+from solo.decoding.radiograph import Limits
+from solo.inference.cores import usable_cores
+from solo.inference.engine import Engine
+from solo.inference.model_runner import ServedModel
+from solo.sandbox.pool import DecoderPool, FilmDecoder
+from solo.segmenter import Segmenter
 
 if TYPE_CHECKING:
     from app.tracing import Tracing

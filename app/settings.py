@@ -10,7 +10,7 @@ from pydantic import Field, HttpUrl, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.inference.cores import usable_cores
+from solo.inference.cores import usable_cores
 
 PREFIX = "SOLO_"
 

@@ -28,11 +28,11 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.batching.flights import Outcome
-from app.edge.gate import OPEN_PATHS
-from app.edge.record import RECORD, RequestRecord
-from app.isolation.pool import DecodedFilm
+from app.http.request_state import RECORD, RequestRecord
 from app.metrics import OTHER_ROUTE
+from app.middleware.api_keys import OPEN_PATHS
+from solo.batching.batch import Outcome
+from solo.sandbox.pool import DecodedFilm
 
 _EXPORT_SECONDS = 2.0
 _FIRST_SERVER_ERROR = 500

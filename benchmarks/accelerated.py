@@ -24,17 +24,17 @@ from time import perf_counter
 import numpy as np
 import numpy.typing as npt
 
-from app.inference.bound_runs import BoundRuns
-from app.inference.engine import ModelError
-from app.inference.model_file import ModelFile
-from app.inference.onnx_engine import closed_batch_sizes
-from app.inference.providers import CPU, GpuOptions, cuda_options, session_providers
-from app.inference.session import open_session
-from app.inference.tensorrt import tensorrt_options
 from benchmarks.http_client import Target
 from benchmarks.service_process import MODEL, serving
 from benchmarks.throughput import ask, film_of
-from model.contract.manifest import INPUT_NAME, OUTPUT_NAMES
+from solo.contract.manifest import INPUT_NAME, OUTPUT_NAMES
+from solo.inference.engine import ModelError
+from solo.inference.io_binding import BoundRuns
+from solo.inference.model_file import ModelFile
+from solo.inference.onnx_engine import closed_batch_sizes
+from solo.inference.providers import CPU, GpuOptions, cuda_options, session_providers
+from solo.inference.session import open_session
+from solo.inference.tensorrt import tensorrt_options
 
 _WARM_UP = 3
 

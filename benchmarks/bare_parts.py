@@ -16,10 +16,10 @@ import numpy.typing as npt
 import onnxruntime as ort
 import pydicom
 
-from app.masks import encode
-from model.contract.instances import Instances
-from model.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest
-from model.contract.preprocess import Letterbox
+from solo.contract.instances import Instances
+from solo.contract.letterbox import Letterbox
+from solo.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest
+from solo.masks.rle import encode
 
 
 @dataclass(frozen=True)

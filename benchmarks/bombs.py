@@ -12,10 +12,10 @@ import argparse
 from statistics import median
 from time import process_time
 
-from app.decoding.decode import decode
-from app.decoding.radiograph import Limits
-from app.errors import ServiceError
-from app.journal import quieten_decoders
+from app.logging import quieten_decoders
+from solo.decoding.decode import decode
+from solo.decoding.radiograph import Limits
+from solo.errors import ServiceError
 from tests.support.bombs import bombs
 
 LIMITS = Limits(50_000_000)

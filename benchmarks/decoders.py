@@ -35,12 +35,12 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from app.decoding.dicom_file import parse_dicom
-from app.decoding.dicom_pixels import read_frame
-from app.decoding.pixel_layout import PixelLayout
-from app.decoding.radiograph import Limits
-from app.decoding.transfer_syntaxes import CODINGS, Coding, syntax_name
 from benchmarks.made_film import large_film
+from solo.decoding.dicom.file import parse_dicom
+from solo.decoding.dicom.frames import read_frame
+from solo.decoding.dicom.pixel_layout import PixelLayout
+from solo.decoding.dicom.transfer_syntaxes import CODINGS, Coding, syntax_name
+from solo.decoding.radiograph import Limits
 from tests.support.dicom import dicom_file
 from tests.support.encapsulated import BASELINE, EXACT, LOSSY, encoded_file
 

@@ -22,12 +22,12 @@ import numpy.typing as npt
 import pydicom
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGLosslessSV1, RLELossless
 
-from app.decoding.decode import decode
-from app.decoding.radiograph import Limits
-from app.isolation.pool import DecoderPool
-from app.journal import quieten_decoders
+from app.logging import quieten_decoders
 from benchmarks.made_film import large_film
-from model.contract.preprocess import Letterbox
+from solo.contract.letterbox import Letterbox
+from solo.decoding.decode import decode
+from solo.decoding.radiograph import Limits
+from solo.sandbox.pool import DecoderPool
 from tests.support.encapsulated import EXACT, encoded_file
 
 CANVAS = (256, 256)

@@ -21,13 +21,13 @@ from time import perf_counter
 import cv2
 import numpy as np
 
-from app.inference.cores import usable_cores
 from benchmarks.bare_parts import bare_parts, medians, open_session
 from benchmarks.made_film import large_film
 from benchmarks.multiply_adds import count_multiply_adds, peak_multiply_adds_per_second
 from benchmarks.plain_way import plain_answer, time_masks
 from benchmarks.service_process import MODEL, serving
-from model.contract.manifest import Manifest
+from solo.contract.manifest import Manifest
+from solo.inference.cores import usable_cores
 
 STAGES = ("decode", "queue", "inference", "postprocess")
 _WARM_UP = 5
@@ -97,7 +97,7 @@ def report_masks() -> None:
     """Prints what encoding 20 masks takes, by three ways."""
     times = time_masks()
     print("20 masks of the size of lungs at 3000 x 2500, processor time")
-    for name, seconds in (("app/masks.py", times.ours), ("plain", times.plain),
+    for name, seconds in (("solo/masks/rle.py", times.ours), ("plain", times.plain),
                           ("best plain", times.best)):  # fmt: skip
         print(f"  {name:<14}{1e3 * seconds:8.2f} ms  {seconds / times.ours:5.1f} times")
 

@@ -24,17 +24,17 @@ from torch import Tensor
 from benchmarks.average_precision import Film, mask_ap
 from benchmarks.made_masks import Scene, made_scene
 from benchmarks.processor_time import seconds
-from model import mask_overlap
-from model.checkpoint import load_segmenter
-from model.coco import load_coco
-from model.config import ModelConfig
-from model.contract.instances import Instances
-from model.contract.preprocess import Letterbox
+from model.data.coco import load_coco
+from model.data.film import read_film
 from model.evaluate import true_masks
-from model.film import read_film
-from model.mask_nms import fast_nms, hard_nms, soft_nms
-from model.matrix_nms import decay, matrix_nms, overlap_with_better
-from model.postprocess import Candidates, find_candidates, keep_best
+from model.network import mask_overlap
+from model.network.checkpoint import load_segmenter
+from model.network.config import ModelConfig
+from model.network.mask_nms import fast_nms, hard_nms, soft_nms
+from model.network.matrix_nms import decay, matrix_nms, overlap_with_better
+from model.network.postprocess import Candidates, find_candidates, keep_best
+from solo.contract.instances import Instances
+from solo.contract.letterbox import Letterbox
 
 Suppress = Callable[[Tensor, Tensor], Tensor]
 Predictions = tuple[Tensor, Tensor, Callable[[Tensor], Film], Film]

@@ -13,11 +13,11 @@ import pydicom
 from pycocotools import mask as coco_mask
 from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 
-from app.masks import encode
 from benchmarks.processor_time import seconds
-from model.contract.instances import Instances
-from model.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest
-from model.contract.preprocess import Letterbox
+from solo.contract.instances import Instances
+from solo.contract.letterbox import Letterbox
+from solo.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest
+from solo.masks.rle import encode
 
 
 def plain_answer(film: bytes, session: ort.InferenceSession, manifest: Manifest) -> list[bytes]:

@@ -27,19 +27,19 @@ import onnxruntime as ort
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 from pycocotools import mask as coco_mask
 
-from app.decoding.decode import decode, sniff
-from app.decoding.dicom_file import parse_dicom
-from app.decoding.dicom_pixels import read_frame
-from app.decoding.grey import to_grey
-from app.decoding.grey_description import GreyDescription
-from app.decoding.pixel_layout import PixelLayout
-from app.decoding.radiograph import Limits
-from app.masks import encode
 from benchmarks.bare_parts import open_session
-from model.contract.grey import Grey, as_grey
-from model.contract.instances import Instances
-from model.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest
-from model.contract.preprocess import Letterbox
+from solo.contract.greyscale import Grey, as_grey
+from solo.contract.instances import Instances
+from solo.contract.letterbox import Letterbox
+from solo.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest
+from solo.decoding.decode import decode, sniff
+from solo.decoding.dicom.file import parse_dicom
+from solo.decoding.dicom.frames import read_frame
+from solo.decoding.dicom.pixel_layout import PixelLayout
+from solo.decoding.dicom.voi import to_grey
+from solo.decoding.dicom.voi_attributes import GreyDescription
+from solo.decoding.radiograph import Limits
+from solo.masks.rle import encode
 
 MODEL: Final = Path(__file__).parents[1] / "model/zoo/cxr-lungs.onnx"
 LIMITS: Final = Limits(50_000_000)

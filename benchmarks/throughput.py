@@ -23,13 +23,13 @@ import numpy as np
 import onnxruntime as ort
 import uvloop
 
-from app.inference.cores import usable_cores
 from benchmarks.bare_parts import open_session
 from benchmarks.http_client import Target
 from benchmarks.load import Load, Window, measure
 from benchmarks.service_process import MODEL, ROOT, serving
-from model.contract.manifest import INPUT_NAME, Manifest
-from model.contract.preprocess import Letterbox
+from solo.contract.letterbox import Letterbox
+from solo.contract.manifest import INPUT_NAME, Manifest
+from solo.inference.cores import usable_cores
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ COPY --from=libraries /opt/solo /opt/solo
 WORKDIR /solo
 COPY app app
 COPY model/__init__.py model/__init__.py
-COPY model/contract model/contract
+COPY solo/contract model/contract
 COPY model/zoo/*.onnx model/zoo/
 # 0.0.0.0 is the container's own address; compose says what of it can be reached.
 ENV PATH=/opt/solo/bin:$PATH \

@@ -13,11 +13,11 @@ import numpy.typing as npt
 
 from export.onnx_export import export, read_about
 from export.parity import ParityError
-from model.checkpoint import keep_weights, load_segmenter
-from model.coco import load_coco
-from model.command import finish, tell_replacement
-from model.contract.preprocess import Letterbox
-from model.film import read_film
+from model.cli import finish, tell_replacement
+from model.data.coco import load_coco
+from model.data.film import read_film
+from model.network.checkpoint import keep_weights, load_segmenter
+from solo.contract.letterbox import Letterbox
 
 _MOST_FILMS = 20
 

@@ -20,9 +20,9 @@ from onnx.utils import Extractor
 from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
-from export.twin import twin_command
-from model.coco import CocoDataset
-from model.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest
+from export.reduced_precision import twin_command
+from model.data.coco import CocoDataset
+from solo.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest
 
 # Their sums of squares do not fit into 16 bits.
 _IN_FLOAT = ("InstanceNormalization", "GroupNormalization", "LayerNormalization")

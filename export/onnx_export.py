@@ -19,15 +19,15 @@ from pydantic import ValidationError
 
 from export.parity import Parity, compare
 from export.wrapper import OnnxSegmenter
-from model.command import tell_replacement
-from model.contract.manifest import (
+from model.cli import tell_replacement
+from model.network.segmenter import Segmenter
+from solo.contract.manifest import (
     INPUT_NAME,
     OUTPUT_NAMES,
     Manifest,
     ManifestError,
     list_faults,
 )
-from model.segmenter import Segmenter
 
 OPSET = 20
 

@@ -12,7 +12,7 @@ import onnxruntime
 import torch
 
 from export.wrapper import OnnxSegmenter
-from model.contract.manifest import INPUT_NAME, OUTPUT_NAMES
+from solo.contract.manifest import INPUT_NAME, OUTPUT_NAMES
 
 BATCH_SIZES = (1, 2, 5)
 # Sums in another order change a logit by 1e-6; a pixel that this moves over the mask threshold then

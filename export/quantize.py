@@ -28,11 +28,11 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from export.twin import twin_command
-from model.coco import CocoDataset
-from model.contract.manifest import INPUT_NAME, Manifest
-from model.contract.preprocess import Letterbox
-from model.film import read_film
+from export.reduced_precision import twin_command
+from model.data.coco import CocoDataset
+from model.data.film import read_film
+from solo.contract.letterbox import Letterbox
+from solo.contract.manifest import INPUT_NAME, Manifest
 
 _CALIBRATION_FILMS = 64
 _LEFT_IN_FLOAT = 2  # of the convolutions

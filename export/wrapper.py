@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from model.postprocess import find_instances
-from model.segmenter import Segmenter
+from model.network.postprocess import find_instances
+from model.network.segmenter import Segmenter
 
 
 class OnnxSegmenter(nn.Module):
@@ -27,6 +27,6 @@ class OnnxSegmenter(nn.Module):
 
         Returns:
             float32 [N, K], int64 [N, K] and uint8 [N, K, H / 4, W / 4], as in
-            `model.postprocess.find_instances`.
+            `model.network.postprocess.find_instances`.
         """
         return find_instances(self.segmenter(images), self.segmenter.config)

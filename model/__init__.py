@@ -1,1 +1,1 @@
-"""The SOLO family in PyTorch. `model.contract` is the part that serving may import."""
+"""The SOLO family in PyTorch. `solo.contract` is the part that serving may import."""

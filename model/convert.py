@@ -15,14 +15,14 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from model.backbone import Backbone
-from model.checkpoint import CheckpointError, load_weights, save_checkpoint
-from model.coco import load_coco
-from model.command import finish
-from model.config import BackboneName, Preset
-from model.presets import PRESETS, Categories
-from model.published_keys import Layout, layout_of, own_name
-from model.segmenter import Segmenter
+from model.cli import finish
+from model.data.coco import load_coco
+from model.network.backbone import Backbone
+from model.network.checkpoint import CheckpointError, load_weights, save_checkpoint
+from model.network.config import BackboneName, Preset
+from model.network.presets import PRESETS, Categories
+from model.network.published_keys import Layout, layout_of, own_name
+from model.network.segmenter import Segmenter
 
 # What a published network subtracts from, and divides by, the channels of an image in 0 to 255.
 _NORMALISATION: dict[Layout, tuple[tuple[float, ...], tuple[float, ...]]] = {

@@ -1,6 +1,6 @@
 """Reads a DICOM film for training: pydicom's own pixel pipeline, to the grey that serving sees.
 
-The service has a pipeline of its own, for bytes that nobody vouches for (`app.decoding`); tests
+The service has a pipeline of its own, for bytes that nobody vouches for (`solo.decoding`); tests
 hold the two together.
 """
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from pydicom import Dataset, dcmread
 from pydicom.pixels.processing import apply_modality_lut, apply_voi, apply_windowing
 
-from model.contract.grey import Grey, as_grey, percentile_range
+from solo.contract.greyscale import Grey, as_grey, percentile_range
 
 Values = npt.NDArray[np.float64]
 

@@ -18,20 +18,20 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from model.checkpoint import load_segmenter
-from model.coco import CocoDataset, load_coco
-from model.command import finish
-from model.contract.instances import Instances
-from model.contract.preprocess import Letterbox
-from model.device import usable_device
+from model.cli import finish
+from model.data.coco import CocoDataset, load_coco
+from model.data.film import read_film
+from model.data.split import split_by_patient
 from model.evaluation.average_precision import Number
 from model.evaluation.films import FilmQuality, Masks, Prediction, judge, true_masks
 from model.evaluation.quality import Quality, summarise
 from model.evaluation.report import refuse_to_overwrite, write_report
-from model.film import read_film
-from model.postprocess import find_instances
-from model.segmenter import Segmenter
-from model.split import split_by_patient
+from model.network.checkpoint import load_segmenter
+from model.network.device import usable_device
+from model.network.postprocess import find_instances
+from model.network.segmenter import Segmenter
+from solo.contract.instances import Instances
+from solo.contract.letterbox import Letterbox
 
 __all__ = [
     "Masks",

@@ -19,21 +19,21 @@ from typing import get_args
 
 import torch
 
-from model.backbone import load_imagenet
-from model.checkpoint import adopt_backbone, fine_tune
-from model.coco import CocoDataset, load_coco
-from model.command import finish, tell
-from model.config import PrecisionName, Preset
-from model.device import usable_device
-from model.engine import NonFiniteLossError, Trainer
+from model.cli import finish, tell
+from model.data.coco import CocoDataset, load_coco
+from model.data.split import split_by_patient
 from model.evaluate import measure, predict
-from model.parallel import Team, own_device
-from model.presets import PRESETS
-from model.readable import load_readable
-from model.recipes import SCHEDULES, paper_recipe
-from model.run_log import RunLog
-from model.segmenter import Segmenter
-from model.split import split_by_patient
+from model.network.backbone import load_imagenet
+from model.network.checkpoint import adopt_backbone, fine_tune
+from model.network.config import PrecisionName, Preset
+from model.network.device import usable_device
+from model.network.presets import PRESETS
+from model.network.segmenter import Segmenter
+from model.training.distributed import Team, own_device
+from model.training.recipes import SCHEDULES, paper_recipe
+from model.training.tensorboard import RunLog
+from model.training.trainer import NonFiniteLossError, Trainer
+from model.training.verify import load_readable
 
 
 def main(argv: list[str] | None = None) -> int:

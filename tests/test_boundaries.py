@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-TORCH_FREE = ["app.main", "model.contract.manifest", "model.contract.preprocess"]
+TORCH_FREE = ["app.main", "solo.contract.manifest", "solo.contract.letterbox"]
 
 
 def run_python(code: str) -> subprocess.CompletedProcess[str]:
@@ -27,7 +27,7 @@ def test_it_imports_where_torch_cannot_be(module: str) -> None:
 def test_serving_does_not_load_what_it_does_not_need() -> None:
     done = run_python(
         "import app.main, sys;"
-        "unwanted = {'torch', 'onnx', 'model.config', 'opentelemetry.sdk', 'app.tracing'};"
+        "unwanted = {'torch', 'onnx', 'model.network.config', 'opentelemetry.sdk', 'app.tracing'};"
         "print(unwanted & {*sys.modules})"
     )
     assert done.stdout.strip() == "set()", done.stderr

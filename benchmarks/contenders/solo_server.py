@@ -16,8 +16,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from app.isolation.messages import FilmFacts
-from app.isolation.pool import DecodedFilm
 from app.log_output import configure_logging
 from app.main import application
 from app.routes import PATHS
@@ -25,8 +23,10 @@ from app.server import run_server
 from app.service import Service
 from app.settings import Settings
 from benchmarks.contenders.accelerator import MAX_BATCH, run, run_seconds
-from model.contract.instances import Instances
-from model.contract.manifest import Manifest
+from solo.contract.instances import Instances
+from solo.contract.manifest import Manifest
+from solo.sandbox.pool import DecodedFilm
+from solo.sandbox.protocol import FilmFacts
 
 _CANVAS = (256, 256)
 _STRIDE = 4

@@ -23,10 +23,10 @@ import torch
 
 from experiments.comparison.entrants import ENTRANTS, FROM_NOTHING, enter
 from experiments.comparison.race import Course, run
-from model.coco import CocoDataset, DatasetError, load_coco
-from model.config import ModelConfig, PrecisionName
-from model.presets import PRESETS
-from model.split import split_by_patient
+from model.data.coco import CocoDataset, DatasetError, load_coco
+from model.data.split import split_by_patient
+from model.network.config import ModelConfig, PrecisionName
+from model.network.presets import PRESETS
 
 _BYTES = 4  # of a weight
 _HEADER = (

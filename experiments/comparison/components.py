@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from experiments.comparison.contender import MAX_INSTANCES, MIN_SCORE
-from model.contract.instances import Instances
-from model.targets import Objects
+from model.training.targets import Objects
+from solo.contract.instances import Instances
 
 _SMALLEST = 16  # pixels of a component; a smaller one is noise
 

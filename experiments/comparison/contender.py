@@ -6,8 +6,8 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
-from model.contract.instances import Instances
-from model.targets import Objects
+from model.training.targets import Objects
+from solo.contract.instances import Instances
 
 MIN_SCORE = 0.05  # of an instance, as in the presets' `nms_threshold`
 MAX_INSTANCES = 100  # in a film, as COCO counts them

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation, ResNetConfig
 
 from experiments.comparison.queries import read_queries
-from model.contract.instances import Instances
-from model.targets import Objects
+from model.training.targets import Objects
+from solo.contract.instances import Instances
 
 _HIDDEN = 128
 

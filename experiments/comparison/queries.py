@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from experiments.comparison.contender import MAX_INSTANCES, MIN_SCORE
-from model.contract.instances import Instances
+from solo.contract.instances import Instances
 
 
 def read_queries(class_logits: Tensor, mask_logits: Tensor) -> Instances:

@@ -14,16 +14,16 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from experiments.comparison.contender import Contender
-from model.coco import CocoDataset
-from model.config import PrecisionName, TrainConfig
-from model.contract.preprocess import Letterbox
-from model.dataset import TrainingStream, collate
+from model.data.coco import CocoDataset
+from model.data.dataset import TrainingStream, collate
+from model.data.film import read_film
 from model.evaluate import measure
 from model.evaluation.average_precision import Number
 from model.evaluation.films import Prediction
-from model.film import read_film
-from model.optimisation import learning_rate_factor
-from model.precision import autocast
+from model.network.config import PrecisionName, TrainConfig
+from model.training.mixed_precision import autocast
+from model.training.optimisation import learning_rate_factor
+from solo.contract.letterbox import Letterbox
 
 _WARMUP_RUNS = 2
 

@@ -8,8 +8,8 @@ from monai.networks.nets import BasicUNet
 from torch import Tensor, nn
 
 from experiments.comparison.components import class_maps, find_components
-from model.contract.instances import Instances
-from model.targets import Objects
+from model.training.targets import Objects
+from solo.contract.instances import Instances
 
 
 class UNet:

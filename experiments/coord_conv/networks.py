@@ -7,7 +7,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from model.coord_conv import append_coordinates
+from model.network.coord_conv import append_coordinates
 
 _DRAW_WIDTHS = (32, 32, 64, 64, 1)
 _READ_WIDTH = 16

@@ -14,7 +14,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from model.coco import CocoDataset, ImageRecord
+from model.data.coco import CocoDataset, ImageRecord
 
 Number = float | None
 """None where there is nothing to find, and so nothing to say."""

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
-from model.coco import ImageRecord
-from model.contract.instances import Instances
+from model.data.coco import ImageRecord
 from model.evaluation.average_precision import outlines
 from model.evaluation.boundary import BoundaryDistance, boundary_distance
+from solo.contract.instances import Instances
 
 Masks = npt.NDArray[np.bool_]
 Prediction = tuple[ImageRecord, Instances, Masks]

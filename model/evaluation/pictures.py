@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
-from model.contract.preprocess import Letterbox
+from model.data.film import read_film
 from model.evaluation.films import FilmQuality, true_masks
-from model.film import read_film
+from solo.contract.letterbox import Letterbox
 
 Picture = npt.NDArray[np.uint8]
 

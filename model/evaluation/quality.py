@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from model.coco import CocoDataset
+from model.data.coco import CocoDataset
 from model.evaluation.average_precision import AveragePrecision, Number, average_precision
 from model.evaluation.calibration import ScoreBin, calibrate
 from model.evaluation.films import FilmQuality

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cv2
 
-from model.coco import CocoDataset
+from model.data.coco import CocoDataset
 from model.evaluation.average_precision import Number
 from model.evaluation.films import FilmQuality
 from model.evaluation.pictures import draw_film

@@ -19,9 +19,9 @@ from time import perf_counter
 
 import numpy as np
 
-from app.decoding.radiograph import Limits
-from app.errors import DecoderCrashedError, ServiceError
-from app.isolation.pool import DecoderPool
+from solo.decoding.radiograph import Limits
+from solo.errors import DecoderCrashedError, ServiceError
+from solo.sandbox.pool import DecoderPool
 from tests.fuzz.corpus import corpus
 from tests.fuzz.mutations import mutate
 from tests.support.decoders import workers_of
@@ -75,7 +75,7 @@ async def fuzz(files: int, seed: int, *, first: int = 0, only: str | None = None
         only: the one kind to try, or None for all.
     """
     tally, deaths = Tally(), _Deaths()
-    logger = logging.getLogger("app.isolation.pool")
+    logger = logging.getLogger("solo.sandbox.pool")
     level = logger.level
     logger.setLevel(logging.INFO)
     logger.addHandler(deaths)

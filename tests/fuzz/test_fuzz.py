@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app.decoding.decode import decode
-from app.decoding.radiograph import Limits
-from app.decoding.transfer_syntaxes import CODINGS, JPEGXLJPEGRecompression
+from solo.decoding.decode import decode
+from solo.decoding.dicom.transfer_syntaxes import CODINGS, JPEGXLJPEGRecompression
+from solo.decoding.radiograph import Limits
 from tests.fuzz.corpus import FILM, corpus
 from tests.fuzz.mutations import mutate
 from tests.fuzz.run import DECODE_SECONDS, MAX_PIXELS, fuzz
@@ -62,7 +62,7 @@ async def test_broken_files_get_a_status_of_the_design(anyio_backend: str) -> No
 async def test_the_fuzzer_complains_and_counts_deaths(
     anyio_backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.isolation.process._WORKER", "tests.support.planted_worker")
+    monkeypatch.setattr("solo.sandbox.process._WORKER", "tests.support.planted_worker")
     plans = iter([SEGFAULT, FAULT, corpus()["png grey"]])
     monkeypatch.setattr("tests.fuzz.run.mutate", lambda *_: next(plans))
     tally = await fuzz(3, SEED, only="png grey")

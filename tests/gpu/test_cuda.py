@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from app.inference import onnx_engine
-from app.inference.engine import DeviceMemoryError, ModelError
-from app.inference.golden import SAME_MODEL, Golden, Tolerance
-from app.inference.onnx_engine import OnnxEngine
-from app.inference.providers import GpuOptions, cuda_options
-from app.inference.twin import open_engine
-from model.contract.instances import Instances
-from model.contract.manifest import INPUT_NAME, OUTPUT_NAMES
+from solo.contract.instances import Instances
+from solo.contract.manifest import INPUT_NAME, OUTPUT_NAMES
+from solo.inference import onnx_engine
+from solo.inference.engine import DeviceMemoryError, ModelError
+from solo.inference.onnx_engine import OnnxEngine
+from solo.inference.precision import open_engine
+from solo.inference.providers import GpuOptions, cuda_options
+from solo.inference.self_test import SAME_MODEL, Golden, Tolerance
 from tests.support.bundled import MODEL, chest_canvases, write_half
 from tests.support.exported import exported, film_canvases
 

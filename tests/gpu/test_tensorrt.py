@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.inference.golden import Golden, Tolerance
-from app.inference.onnx_engine import OnnxEngine
-from app.inference.providers import GpuOptions
+from solo.inference.onnx_engine import OnnxEngine
+from solo.inference.providers import GpuOptions
+from solo.inference.self_test import Golden, Tolerance
 from tests.support.bundled import MODEL, chest_canvases, write_half
 
 pytestmark = [pytest.mark.gpu, pytest.mark.slow]

@@ -11,16 +11,16 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from model.config import NmsKernel
-from model.contract.instances import Instances
-from model.contract.preprocess import Letterbox
-from model.criterion import MASK_LOSS_WEIGHTS, Criterion
-from model.fpn import FPN
-from model.losses import dice_loss, sigmoid_focal_loss
-from model.matrix_nms import matrix_nms
-from model.postprocess import find_instances
-from model.solov2_head import SOLOv2Head, SOLOv2Outputs
-from model.targets import Objects, assign, binary_mask_targets
+from model.network.config import NmsKernel
+from model.network.fpn import FPN
+from model.network.matrix_nms import matrix_nms
+from model.network.postprocess import find_instances
+from model.network.solov2_head import SOLOv2Head, SOLOv2Outputs
+from model.training.criterion import MASK_LOSS_WEIGHTS, Criterion
+from model.training.losses import dice_loss, sigmoid_focal_loss
+from model.training.targets import Objects, assign, binary_mask_targets
+from solo.contract.instances import Instances
+from solo.contract.letterbox import Letterbox
 from tests import tolerances
 from tests.support import goldens
 from tests.support.golden_objects import config_of, objects_of

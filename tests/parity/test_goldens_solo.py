@@ -11,15 +11,15 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from model.config import ModelConfig, VariantName
-from model.contract.instances import Instances
-from model.contract.preprocess import Letterbox
-from model.criterion import Criterion
-from model.decoupled_solo_head import DecoupledSOLOOutputs
-from model.heads import HeadOutputs, build_head
-from model.postprocess import find_candidates, find_instances
-from model.solo_head import SOLOOutputs
-from model.targets import Objects, assign, binary_mask_targets
+from model.network.config import ModelConfig, VariantName
+from model.network.decoupled_solo_head import DecoupledSOLOOutputs
+from model.network.heads import HeadOutputs, build_head
+from model.network.postprocess import find_candidates, find_instances
+from model.network.solo_head import SOLOOutputs
+from model.training.criterion import Criterion
+from model.training.targets import Objects, assign, binary_mask_targets
+from solo.contract.instances import Instances
+from solo.contract.letterbox import Letterbox
 from tests import tolerances
 from tests.reference import losses, postprocess, solo_network, targets
 from tests.support import goldens

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app.inference.golden import Golden, Tolerance
-from app.inference.onnx_engine import OnnxEngine
+from solo.inference.onnx_engine import OnnxEngine
+from solo.inference.self_test import Golden, Tolerance
 from tests.support.bundled import MODEL, chest_canvases, write_half
 
 # On the golden film, the example and the 90 films that it was trained on, 184 lungs in all, the

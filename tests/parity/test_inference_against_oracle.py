@@ -9,10 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.config import Level, ModelConfig, NmsKernel
-from model.matrix_nms import matrix_nms, points_nms
-from model.postprocess import find_instances
-from model.solov2_head import SOLOv2Outputs
+from model.network.config import Level, ModelConfig, NmsKernel
+from model.network.matrix_nms import matrix_nms, points_nms
+from model.network.postprocess import find_instances
+from model.network.solov2_head import SOLOv2Outputs
 from tests import tolerances
 from tests.reference import matrix_nms as oracle_nms
 from tests.reference import postprocess

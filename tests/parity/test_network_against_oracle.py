@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from model.fpn import FPN
-from model.solov2_head import SOLOv2Head
+from model.network.fpn import FPN
+from model.network.solov2_head import SOLOv2Head
 from tests import tolerances
 from tests.reference import network
 from tests.support.mmdet_names import as_mmdet

@@ -12,8 +12,8 @@ import torch
 
 from export.parity import MASK_TOLERANCE, ParityError, compare
 from export.wrapper import OnnxSegmenter
-from model.contract.instances import Instances
-from model.contract.manifest import INPUT_NAME, OUTPUT_NAMES
+from solo.contract.instances import Instances
+from solo.contract.manifest import INPUT_NAME, OUTPUT_NAMES
 from tests import tolerances
 from tests.support.exported import exported, film_canvases
 from tests.support.tiny import lively, tiny_config

@@ -11,10 +11,10 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from model.config import Level, MaskLossName, ModelConfig, VariantName
-from model.criterion import MASK_LOSS_WEIGHTS, Criterion
-from model.heads import HeadOutputs, build_head
-from model.postprocess import find_candidates
+from model.network.config import Level, MaskLossName, ModelConfig, VariantName
+from model.network.heads import HeadOutputs, build_head
+from model.network.postprocess import find_candidates
+from model.training.criterion import MASK_LOSS_WEIGHTS, Criterion
 from tests import tolerances
 from tests.parity.test_network_against_oracle import SIZES, random_pyramid, randomise
 from tests.parity.test_training_against_oracle import oracle_targets

@@ -10,10 +10,10 @@ import onnxruntime
 import pytest
 
 from export.onnx_export import export
-from model.config import ModelConfig
-from model.contract.instances import Instances
-from model.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest
-from model.segmenter import Segmenter
+from model.network.config import ModelConfig
+from model.network.segmenter import Segmenter
+from solo.contract.instances import Instances
+from solo.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest
 from tests.support.exported import ABOUT, film_canvases
 from tests.support.tiny import FourConvolutions, enliven, tiny_config
 
@@ -28,7 +28,7 @@ CONFIGS = {
 def test_a_variant_exports_to_the_same_interface(
     config: ModelConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("model.segmenter.build_backbone", lambda _: FourConvolutions())
+    monkeypatch.setattr("model.network.segmenter.build_backbone", lambda _: FourConvolutions())
     out = tmp_path / "model.onnx"
     segmenter = enliven(Segmenter(config))
     parity = export(segmenter, ABOUT, film_canvases(), out)  # at batch sizes 1, 2 and 5

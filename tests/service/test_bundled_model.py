@@ -15,8 +15,8 @@ import pytest
 from pycocotools import mask as coco_mask
 from pydicom import dcmread
 
-from app.inference.onnx_engine import OnnxEngine
-from model.contract.preprocess import Letterbox
+from solo.contract.letterbox import Letterbox
+from solo.inference.onnx_engine import OnnxEngine
 from tests.support.films import png
 from tests.support.processes import serving
 

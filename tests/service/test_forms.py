@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 from pycocotools import mask as coco_mask
 
-from model.contract.manifest import RESEARCH_USE_ONLY
+from solo.contract.manifest import RESEARCH_USE_ONLY
 from tests.support.dicom import INSTANCE_UID, PATIENT_ID, PATIENT_NAME, dicom_file
 from tests.support.films import chest, png
 

@@ -17,11 +17,11 @@ import imagecodecs
 import pytest
 from pydicom.uid import CTImageStorage
 
-from app.errors import error_classes
-from app.isolation.pool import DecodedFilm, FilmDecoder
 from app.keys import new_key
 from app.main import create_app
 from app.settings import Settings
+from solo.errors import error_classes
+from solo.sandbox.pool import DecodedFilm, FilmDecoder
 from tests.support.decoders import DecoderHere, decoders, until_stopped, workers_of
 from tests.support.dicom import dicom_file
 from tests.support.engines import FakeEngine
@@ -253,7 +253,7 @@ CASES: dict[str, Case] = {
 async def test_a_problem_has_its_exact_body(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, service: ServiceProcess
 ) -> None:
-    monkeypatch.setattr("app.isolation.process._WORKER", "tests.support.planted_worker")
+    monkeypatch.setattr("solo.sandbox.process._WORKER", "tests.support.planted_worker")
     expected = EXPECTED[kind]
     answer = await CASES[kind](Place(tmp_path, service.url))
     request_id = answer.headers["x-request-id"]

@@ -9,8 +9,8 @@ import httpx
 import numpy as np
 import pytest
 
-from app.inference.cores import usable_cores
-from model.contract.manifest import RESEARCH_USE_ONLY
+from solo.contract.manifest import RESEARCH_USE_ONLY
+from solo.inference.cores import usable_cores
 from tests.support.decoders import is_running, workers_of
 from tests.support.engines import manifest, write_tiny_model
 from tests.support.films import flat, png

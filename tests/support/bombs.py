@@ -23,7 +23,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from app.decoding.transfer_syntaxes import JPEGXLLossless
+from solo.decoding.dicom.transfer_syntaxes import JPEGXLLossless
 from tests.support.dicom import deflate_bomb, dicom_file
 from tests.support.encapsulated import BASELINE, EXACT, encapsulated_file
 from tests.support.films import chest, jpeg, png, png_chunk, png_header_only

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from app.inference.golden import golden_canvas
 from export.half import halve
-from model.contract.manifest import Manifest
-from model.contract.preprocess import Letterbox
+from solo.contract.letterbox import Letterbox
+from solo.contract.manifest import Manifest
+from solo.inference.self_test import golden_canvas
 
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "model/zoo/cxr-lungs.onnx"

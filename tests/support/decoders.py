@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from app.decoding.decode import decode
-from app.decoding.radiograph import Limits
-from app.isolation.messages import FilmFacts
-from app.isolation.pool import DecodedFilm, DecoderPool
-from model.contract.preprocess import Letterbox
+from solo.contract.letterbox import Letterbox
+from solo.decoding.decode import decode
+from solo.decoding.radiograph import Limits
+from solo.sandbox.pool import DecodedFilm, DecoderPool
+from solo.sandbox.protocol import FilmFacts
 from tests.support.engines import CANVAS
 
 MAX_PIXELS = 1_000_000

@@ -27,7 +27,7 @@ from pydicom.uid import (
     JPEGLSNearLossless,
 )
 
-from app.decoding.transfer_syntaxes import (
+from solo.decoding.dicom.transfer_syntaxes import (
     JPEGXL,
     DeflatedImageFrame,
     EncapsulatedUncompressed,

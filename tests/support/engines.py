@@ -10,9 +10,9 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from app.inference.golden import golden_canvas
-from model.contract.instances import Instances
-from model.contract.manifest import INPUT_NAME, Manifest
+from solo.contract.instances import Instances
+from solo.contract.manifest import INPUT_NAME, Manifest
+from solo.inference.self_test import golden_canvas
 
 CANVAS = (64, 64)
 STRIDE = 4

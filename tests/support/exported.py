@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from export.onnx_export import export
 from export.parity import Parity
-from model.contract.preprocess import Letterbox
-from model.segmenter import Segmenter
+from model.network.segmenter import Segmenter
+from solo.contract.letterbox import Letterbox
 from tests.support.tiny import lively, tiny_config
 
 ABOUT: dict[str, Any] = {

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from prometheus_client import generate_latest
 
-from app.isolation.pool import FilmDecoder
 from app.main import create_app
 from app.settings import Settings
+from solo.sandbox.pool import FilmDecoder
 from tests.support.decoders import DecoderHere
 from tests.support.engines import FakeEngine
 from tests.support.films import flat, png

@@ -13,11 +13,11 @@ from unittest.mock import patch
 
 import torch
 
-from model.coco import DatasetError, load_coco
-from model.config import Level, ModelConfig, Preset, TrainConfig
-from model.engine import Trainer
-from model.parallel import Team
-from model.readable import load_readable
+from model.data.coco import DatasetError, load_coco
+from model.network.config import Level, ModelConfig, Preset, TrainConfig
+from model.training.distributed import Team
+from model.training.trainer import Trainer
+from model.training.verify import load_readable
 from tests.support.tiny import FourConvolutions, seeded, tiny_config
 
 _WIDE = {"fpn_channels": 32, "head_channels": 32, "mask_branch_channels": 32, "mask_channels": 32}
@@ -34,7 +34,7 @@ def losses_of(run: str, data: Path, team: Team) -> list[dict[str, float]]:
     preset = Preset(RUNS[run], TrainConfig(3, batch_size=4, frozen_batch_norm=True))
     # The many batch norms of an untrained Lite0 on so small a film would make each rounding error
     # a hundred thousand times as large: they are frozen, or in the head alone.
-    other = patch("model.segmenter.build_backbone", lambda _: FourConvolutions())
+    other = patch("model.network.segmenter.build_backbone", lambda _: FourConvolutions())
     with other if run == BATCH_NORM else nullcontext():
         segmenter = seeded(RUNS[run])
     trainer = Trainer(segmenter, preset, load_coco(data), seed=3, team=team)

@@ -8,12 +8,12 @@ import signal
 from dataclasses import replace
 from typing import Any
 
-from app.decoding.decode import decode
-from app.decoding.radiograph import Limits, Radiograph
-from app.decoding.spacing import PixelSpacing
-from app.isolation import worker
-from app.isolation.messages import FilmFacts, Job, Report
-from app.isolation.worker import Decoder
+from solo.decoding.decode import decode
+from solo.decoding.pixel_spacing import PixelSpacing
+from solo.decoding.radiograph import Limits, Radiograph
+from solo.sandbox import worker
+from solo.sandbox.protocol import FilmFacts, Job, Report
+from solo.sandbox.worker import Decoder
 
 HANG, SEGFAULT, ABORT, EXIT, BOMB, FAULT, NOISE = (
     b"hang", b"segfault", b"abort", b"exit", b"bomb", b"fault", b"noise",

@@ -7,8 +7,8 @@ import re
 import torch
 from torch import Tensor
 
-from model.config import ModelConfig
-from model.segmenter import Segmenter
+from model.network.config import ModelConfig
+from model.network.segmenter import Segmenter
 from tests.support.mmdet_names import mmdet_name
 
 # mmdetection to WXinlong/SOLO, which was a fork of an early version.

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from model.backbone import load_imagenet
-from model.config import Level, ModelConfig, Preset, TrainConfig
-from model.presets import Categories
-from model.segmenter import Segmenter
+from model.network.backbone import load_imagenet
+from model.network.config import Level, ModelConfig, Preset, TrainConfig
+from model.network.presets import Categories
+from model.network.segmenter import Segmenter
 
 CATEGORIES: Categories = (("disc", "square"), (3, 9))
 

@@ -9,11 +9,6 @@ import pytest
 import torch
 from pycocotools import mask as coco_mask
 
-from app.decoding.decode import decode
-from app.decoding.radiograph import Limits
-from app.inference.bound_runs import BoundRuns
-from app.inference.model_file import ModelFile
-from app.masks import encode
 from benchmarks.accelerated import Images, time_graph
 from benchmarks.average_precision import Film, mask_ap
 from benchmarks.bare_parts import open_session
@@ -21,14 +16,19 @@ from benchmarks.made_masks import made_scene
 from benchmarks.nms import METHODS, compare_quality, network_predictions, plain_matrix_nms
 from benchmarks.plain_way import best_plain_masks, lungs, plain_answer, plain_masks
 from benchmarks.targets import looped_targets
-from model.checkpoint import save_checkpoint
-from model.coco import load_coco
-from model.config import Preset, TrainConfig
-from model.contract.instances import Instances
-from model.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest
-from model.contract.preprocess import Letterbox
-from model.matrix_nms import matrix_nms
-from model.targets import assign, binary_mask_targets
+from model.data.coco import load_coco
+from model.network.checkpoint import save_checkpoint
+from model.network.config import Preset, TrainConfig
+from model.network.matrix_nms import matrix_nms
+from model.training.targets import assign, binary_mask_targets
+from solo.contract.instances import Instances
+from solo.contract.letterbox import Letterbox
+from solo.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest
+from solo.decoding.decode import decode
+from solo.decoding.radiograph import Limits
+from solo.inference.io_binding import BoundRuns
+from solo.inference.model_file import ModelFile
+from solo.masks.rle import encode
 from tests.support import random_inputs
 from tests.support.coco_folder import disc_folder
 from tests.support.small_network import small_config

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from pydicom.uid import JPEGLSLossless
 
-from app.errors import InvalidParameterError
 from app.frames import MAX_FRAMES, FrameChoice
 from app.main import create_app
 from app.schemas import SegmentQuery
 from app.settings import Settings
+from solo.errors import InvalidParameterError
 from tests.support.decoders import DecoderHere
 from tests.support.dicom import dicom_file
 from tests.support.encapsulated import EXACT, encapsulated_file

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.journal import JsonFormatter, write
 from app.log_output import GATHERING_SECONDS, GatheringHandler
+from app.logging import JsonFormatter, write
 
 
 class Stream(io.StringIO):

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from app.journal import JsonFormatter
+from app.logging import JsonFormatter
 from app.main import create_app
 from app.settings import Settings
 from tests.support.decoders import DecoderHere

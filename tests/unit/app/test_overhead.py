@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 
-from app.isolation.messages import FilmFacts
-from app.isolation.pool import DecodedFilm
 from app.main import create_app
 from app.settings import Settings
+from solo.sandbox.pool import DecodedFilm
+from solo.sandbox.protocol import FilmFacts
 from tests.support.decoders import DecoderHere
 from tests.support.engines import CANVAS, FakeEngine
 from tests.support.films import flat, png

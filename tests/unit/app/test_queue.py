@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from app.isolation.pool import DecodedFilm
 from app.main import create_app
 from app.settings import Settings
+from solo.sandbox.pool import DecodedFilm
 from tests.support.decoders import DecoderHere
 from tests.support.engines import FakeEngine
 from tests.support.films import flat, png

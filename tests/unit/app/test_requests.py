@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from app.journal import FIELDS_ATTRIBUTE
+from app.logging import FIELDS_ATTRIBUTE
 from tests.support.films import flat, png
 from tests.support.in_process import IMAGE, PNG, client, post
 

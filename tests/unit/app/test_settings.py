@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.inference.cores import usable_cores
 from app.settings import Settings, SettingsError
+from solo.inference.cores import usable_cores
 
 
 @pytest.fixture(autouse=True)

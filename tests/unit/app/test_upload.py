@@ -7,10 +7,10 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
-from app.edge.intake import Intake
-from app.edge.parameters import read_headers
-from app.edge.upload import MAX_PARTS, Upload, UploadedFile, read_upload
-from app.errors import (
+from app.http.body_limits import Intake
+from app.http.parameters import read_headers
+from app.http.upload import MAX_PARTS, Upload, UploadedFile, read_upload
+from solo.errors import (
     BodyTooLargeError,
     EmptyError,
     MalformedError,

@@ -10,11 +10,11 @@ import pytest
 
 from export import onnx_export
 from export.__main__ import load_canvases, main
-from model.checkpoint import save_checkpoint
-from model.coco import load_coco
-from model.contract.manifest import Manifest
-from model.contract.preprocess import Letterbox
-from model.film import read_film
+from model.data.coco import load_coco
+from model.data.film import read_film
+from model.network.checkpoint import save_checkpoint
+from solo.contract.letterbox import Letterbox
+from solo.contract.manifest import Manifest
 from tests.support.coco_folder import SIZE, disc_folder, document, image, write
 from tests.support.exported import exported
 from tests.support.tiny import lively, tiny_config, tiny_preset

@@ -11,9 +11,9 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, shape_inference
 
-from export import twin
+from export import reduced_precision as twin
 from export.half import halve, main
-from model.contract.manifest import OUTPUT_NAMES, Manifest
+from solo.contract.manifest import OUTPUT_NAMES, Manifest
 from tests.support.coco_folder import disc_folder
 from tests.support.exported import exported, film_canvases
 

@@ -11,8 +11,8 @@ import pytest
 from export import onnx_export
 from export.onnx_export import OPSET, export, read_about
 from export.parity import ParityError
-from model.contract.manifest import RESEARCH_USE_ONLY, Manifest
-from model.segmenter import Segmenter
+from model.network.segmenter import Segmenter
+from solo.contract.manifest import RESEARCH_USE_ONLY, Manifest
 from tests.support.exported import ABOUT, exported, film_canvases
 from tests.support.tiny import CATEGORIES, lively, tiny_config
 

@@ -13,10 +13,10 @@ import onnxruntime
 import pytest
 
 from export import quantize as module
-from export import twin
+from export import reduced_precision as twin
 from export.quantize import main, quantize
-from model.coco import load_coco
-from model.contract.manifest import OUTPUT_NAMES, Manifest
+from model.data.coco import load_coco
+from solo.contract.manifest import OUTPUT_NAMES, Manifest
 from tests.support.coco_folder import disc_folder
 from tests.support.exported import exported, film_canvases
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.checkpoint import (
+from model.convert import convert, main, read_published, rename
+from model.network.checkpoint import (
     CheckpointError,
     adopt_backbone,
     fine_tune,
@@ -18,11 +19,10 @@ from model.checkpoint import (
     load_segmenter,
     save_checkpoint,
 )
-from model.config import Preset, VariantName
-from model.convert import convert, main, read_published, rename
-from model.presets import PRESETS
-from model.resnet import BasicBlock, ResNet
-from model.segmenter import Segmenter
+from model.network.config import Preset, VariantName
+from model.network.presets import PRESETS
+from model.network.resnet import BasicBlock, ResNet
+from model.network.segmenter import Segmenter
 from tests.support.coco_folder import disc_folder
 from tests.support.published import adelaidet_names, published_state, wxinlong_names
 from tests.support.small_network import small_config

@@ -15,12 +15,12 @@ from pycocotools import mask as coco_mask
 from torch import Tensor, nn
 
 from model import evaluate
-from model.coco import CocoDataset, load_coco
-from model.config import ModelConfig
-from model.contract.instances import Instances
+from model.data.coco import CocoDataset, load_coco
+from model.data.split import split_by_patient
 from model.evaluate import Masks, Prediction, cross_validate, measure, predict, true_masks
-from model.segmenter import Segmenter
-from model.split import split_by_patient
+from model.network.config import ModelConfig
+from model.network.segmenter import Segmenter
+from solo.contract.instances import Instances
 from tests.support.coco_folder import (
     DISC,
     SIZE,

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import torch
 
+from datasets.phantom.__main__ import main as make_films
 from model import train
-from model.checkpoint import load_checkpoint, load_segmenter
-from model.efficientnet_lite import imagenet_state_dict
-from model.phantom.__main__ import main as make_films
-from model.presets import PRESETS
-from model.recipes import paper_recipe
+from model.network.checkpoint import load_checkpoint, load_segmenter
+from model.network.efficientnet_lite import imagenet_state_dict
+from model.network.presets import PRESETS
+from model.training.recipes import paper_recipe
 from tests.support.coco_folder import annotation, disc_folder, document, write
 from tests.support.tiny import CATEGORIES, tiny_preset
 
@@ -197,7 +197,7 @@ def test_an_interruption_is_a_sentence(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("model.engine.Trainer.run", interrupt)
+    monkeypatch.setattr("model.training.trainer.Trainer.run", interrupt)
     assert command(discs, tmp_path / "run") == 130
     said = capsys.readouterr().err
     assert "interrupted: the same command goes on" in said

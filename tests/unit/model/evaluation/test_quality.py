@@ -12,13 +12,13 @@ import numpy.typing as npt
 import pytest
 
 from model import evaluate
-from model.checkpoint import save_checkpoint
-from model.coco import CocoDataset, DatasetError, load_coco
-from model.contract.instances import Instances
+from model.data.coco import CocoDataset, DatasetError, load_coco
 from model.evaluate import Masks, Prediction, assess
 from model.evaluation.pictures import FOUND_COLOUR, TRUE_COLOUR, draw_film
 from model.evaluation.quality import Quality
 from model.evaluation.report import as_markdown
+from model.network.checkpoint import save_checkpoint
+from solo.contract.instances import Instances
 from tests.support.coco_folder import (
     DISC,
     SIZE,

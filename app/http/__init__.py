@@ -1,0 +1,1 @@
+"""HTTP itself: bodies in, problems out, connections, headers, content negotiation."""

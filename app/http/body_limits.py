@@ -1,0 +1,133 @@
+"""Bodies on their way in: bounded in bytes, one and all together, and in patience.
+
+The limits hold while reading, whatever Content-Length says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
+
+from solo.errors import BodiesFullError, BodyTooLargeError, TooSlowError
+
+# Half a megabit a second: less than any line over which films are worth sending.
+LEAST_BYTES_PER_SECOND: Final = 64 * 1024
+
+
+class Intake:
+    """What all requests' bodies may take.
+
+    Args:
+        max_body_bytes: of one body.
+        max_bodies_bytes: of all bodies that are in memory at once; each is until its answer.
+        seconds: within so long a body that is not complete has to bring another
+            `LEAST_BYTES_PER_SECOND` times as many bytes. What came early buys no silence later.
+
+    Attributes:
+        least_bytes: what has to come within each `seconds`.
+        held_bytes: of bodies that are in memory now.
+    """
+
+    def __init__(self, max_body_bytes: int, max_bodies_bytes: int, seconds: float) -> None:
+        self.max_body_bytes = max_body_bytes
+        self.max_bodies_bytes = max_bodies_bytes
+        self.seconds = seconds
+        self.least_bytes = LEAST_BYTES_PER_SECOND * seconds
+        self.held_bytes = 0
+
+    @contextmanager
+    def arrival(self) -> Iterator[Arrival]:
+        """A body from its first byte until its request is answered, when its bytes are free."""
+        arrival = Arrival(self)
+        try:
+            yield arrival
+        finally:
+            self.held_bytes -= arrival.received_bytes
+
+
+class Arrival:
+    """One body on its way in.
+
+    Args:
+        intake: what it is a part of.
+
+    Attributes:
+        received_bytes: so far.
+        pace: the time that is left for more of it; to be entered around the reading.
+    """
+
+    def __init__(self, intake: Intake) -> None:
+        self.received_bytes = 0
+        self.pace = asyncio.timeout(intake.seconds)
+        self._intake = intake
+        self._recent_bytes = 0
+
+    def announce(self, length: str) -> None:
+        """Refuses early what cannot be taken in, before a byte is read.
+
+        Only what has come counts as held: a large announcement takes nobody's place.
+
+        Args:
+            length: the request's Content-Length.
+
+        Raises:
+            BodyTooLargeError: beyond the limit of one body.
+            BodiesFullError: beyond what is left of the limit of all.
+        """
+        if not length.isdecimal():
+            return
+        limit = self._intake.max_body_bytes
+        if int(length) > limit:
+            raise BodyTooLargeError(f"the body has {int(length):,} bytes; at most {limit:,} may be")
+        self._check_room(int(length))
+
+    async def chunks(self, receive: Receive) -> AsyncIterator[bytes]:
+        """The body, piece by piece.
+
+        Raises:
+            BodyTooLargeError: beyond the limit of one body.
+            BodiesFullError: beyond the limit of all.
+            ClientDisconnect: if the client left.
+        """
+        limit, more = self._intake.max_body_bytes, True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            more = message.get("more_body", False)
+            if chunk := message.get("body", b""):
+                if self.received_bytes + len(chunk) > limit:
+                    raise BodyTooLargeError(
+                        f"the body has more than the {limit:,} bytes that it may"
+                    )
+                self._take(len(chunk))
+                yield chunk
+
+    def too_slow(self) -> TooSlowError:
+        """What to say when the time is up."""
+        seconds = self._intake.seconds
+        return TooSlowError(
+            f"{self._recent_bytes:,} bytes came in {seconds:g} s; a body that is not complete has "
+            f"to bring {self._intake.least_bytes:,.0f}"
+        )
+
+    def _take(self, length: int) -> None:
+        self._check_room(length)
+        self.received_bytes += length
+        self._intake.held_bytes += length
+        self._recent_bytes += length
+        if self._recent_bytes >= self._intake.least_bytes:
+            self._recent_bytes = 0
+            self.pace.reschedule(asyncio.get_running_loop().time() + self._intake.seconds)
+
+    def _check_room(self, length: int) -> None:
+        held, limit = self._intake.held_bytes, self._intake.max_bodies_bytes
+        if held + length > limit:
+            raise BodiesFullError(
+                f"{held:,} bytes of requests are in memory, and at most {limit:,} may be"
+            )

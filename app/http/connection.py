@@ -1,0 +1,142 @@
+"""A client's connection before there is a request: bounded in time and in bytes.
+
+Uvicorn waits for a request's head for as long as the client likes, and httptools takes a head of
+any length.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from typing import ClassVar, Final
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from app.http.problems import PROBLEM_TYPE
+from app.logging import write
+from app.metrics import OTHER_ROUTE, Metrics
+from app.schemas import ProblemDetails
+from solo.errors import HeadTooLargeError, MalformedError, ServiceError, TooSlowError
+
+MAX_HEAD_BYTES: Final = 64 * 1024
+
+_logger = logging.getLogger("app.requests")
+
+
+class Connection(HttpToolsProtocol):
+    """Cuts off who does not get a request's head across; `bounded` sets what it needs.
+
+    A body is the request's own affair (`app.http.body_limits`), and so is the wait for its answer.
+    """
+
+    _seconds: ClassVar[float]
+    _metrics: ClassVar[Metrics]
+
+    _timer: asyncio.TimerHandle | None = None
+    _in_head = False
+    _overhead_bytes = 0  # received since the last part of a body or the last whole head
+
+    @classmethod
+    def bounded(cls, seconds: float, metrics: Metrics) -> type[Connection]:
+        """The class for a server, which makes an instance for each connection.
+
+        Args:
+            seconds: from the connection, or the first byte after an answer, to a whole head.
+            metrics: told of every refusal.
+        """
+        return type(cls.__name__, (cls,), {"_seconds": seconds, "_metrics": metrics})
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The head is expected from now on."""
+        super().connection_made(transport)  # type: ignore[arg-type]
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is expected any more."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Most heads are whole with their first bytes, and so need no timer."""
+        self._overhead_bytes += len(data)
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if self._overhead_bytes > MAX_HEAD_BYTES:
+            self._refuse(
+                HeadTooLargeError(f"the request has more than {MAX_HEAD_BYTES:,} bytes of headers")
+            )
+        elif self._timer is None and not self._answering:
+            self._expect_head()
+
+    def on_message_begin(self) -> None:
+        """The first byte of a head."""
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Trailers, which come after a body, are passed over."""
+        if self._in_head:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The head is whole."""
+        self._in_head = False
+        self._overhead_bytes = 0
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        self._overhead_bytes = 0
+        super().on_body(body)
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP."""
+        del msg
+        self._refuse(MalformedError("the bytes are not a request in HTTP/1.1"))
+
+    @property
+    def _answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _expect_head(self) -> None:
+        self._timer = self.loop.call_later(self._seconds, self._time_is_up)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _time_is_up(self) -> None:
+        self._timer = None
+        if self._in_head:
+            self._refuse(TooSlowError(f"the headers were not complete within {self._seconds:g} s"))
+        else:  # nothing was asked, and so there is nothing to answer
+            self.transport.close()
+
+    def _refuse(self, error: ServiceError) -> None:
+        """Answers without the application, and closes.
+
+        A client that is owed the answer to an earlier request gets none of a later one.
+        """
+        if not self._answering or (self.cycle.more_body and not self.cycle.response_started):
+            self._write(error)
+        self.transport.close()
+
+    def _write(self, error: ServiceError) -> None:
+        request_id = f"{random.getrandbits(128):032x}"
+        body = ProblemDetails.of(error, request_id).model_dump_json().encode()
+        headers = [
+            *self.server_state.default_headers,
+            (b"content-type", PROBLEM_TYPE.encode()),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+            (b"x-request-id", request_id.encode()),
+        ]
+        lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
+        self.transport.write(STATUS_LINE[error.status] + lines + b"\r\n" + body)
+        self._metrics.count_rejected(error.kind)
+        self._metrics.requests.labels(OTHER_ROUTE, str(error.status)).inc()
+        write(_logger, "refused", request_id=request_id, status=error.status, error=error.kind)

@@ -1,0 +1,146 @@
+"""What surrounds every request: its id, its metrics, its log line, the last resort of errors."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from time import perf_counter
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.http.problems import problem_response
+from app.http.request_state import RECORD, RequestRecord
+from app.logging import write
+from app.metrics import OTHER_ROUTE, Metrics
+from solo.errors import ClientGoneError, DrainingError, ServiceError
+
+# How long a refusal waits for the rest of a request that nobody will read.
+_REST_SECONDS = 30.0
+_ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_logger = logging.getLogger("app.requests")
+
+
+class ObservingMiddleware:
+    """Gives each request an id, counts and logs it, and answers what nobody else caught with 500.
+
+    Args:
+        app: the application within.
+        metrics: told of every request.
+        routes: the paths that are told apart in metrics and logs.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, routes: frozenset[str]) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = perf_counter()
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        record = RequestRecord(_request_id(headers))
+        scope.setdefault("state", {})[RECORD] = record
+        body = _Body(receive, headers)
+
+        async def observed_receive() -> Message:
+            message = await body.receive()
+            record.received_bytes += len(message.get("body", b""))
+            return message
+
+        async def observed_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                record.status = message["status"]
+                if not record.hangs_up:
+                    await body.discard_rest()
+                name_and_value = b"x-request-id", record.request_id.encode()
+                message["headers"] = [*message.get("headers", ()), name_and_value]
+            await send(message)
+
+        async def answer(error: ServiceError) -> None:
+            if record.status == 0:
+                record.error = error.kind
+                self._metrics.count_rejected(error.kind)
+                await problem_response(error, record.request_id)(scope, receive, observed_send)
+
+        try:
+            await self._app(scope, observed_receive, observed_send)
+        except Exception:
+            _logger.exception("a request failed unexpectedly")
+            await answer(ServiceError("the service failed; the request id leads to its log"))
+        except asyncio.CancelledError:  # the server's time to drain is up
+            body.awaited = False
+            await answer(DrainingError("the service stopped before the request was answered"))
+            raise
+        finally:
+            self._finish(scope, record, perf_counter() - started)
+
+    def _finish(self, scope: Scope, record: RequestRecord, seconds: float) -> None:
+        record.status = record.status or ClientGoneError.status
+        route = scope["path"] if scope["path"] in self._routes else OTHER_ROUTE
+        self._metrics.requests.labels(route, str(record.status)).inc()
+        if record.images:
+            self._metrics.observe_stage("total", seconds)
+        write(
+            _logger,
+            "request",
+            request_id=record.request_id,
+            route=route,
+            status=record.status,
+            error=record.error,
+            key=record.key,
+            bytes=record.received_bytes,
+            seconds=round(seconds, 6),
+            images=record.images,
+        )
+
+
+class _Body:
+    """A request's body on its way in.
+
+    An answer that overtakes the body, a refusal, is lost where the connection is closed after it:
+    the client is still sending, is reset, and never reads why. So what is left is read before the
+    answer is sent, and forgotten.
+
+    Args:
+        receive: where it comes from.
+        headers: of the request.
+
+    Attributes:
+        awaited: whether there is a rest that is worth waiting for. A client that asked whether it
+            may send is told, and sends nothing.
+    """
+
+    def __init__(self, receive: Receive, headers: Mapping[bytes, bytes]) -> None:
+        self._receive = receive
+        self._asks_first = headers.get(b"expect", b"").lower() == b"100-continue"
+        self.awaited = b"content-length" in headers or b"transfer-encoding" in headers
+
+    async def receive(self) -> Message:
+        """The next part of it."""
+        self._asks_first = False
+        message = await self._receive()
+        self.awaited &= message["type"] == "http.request" and message.get("more_body", False)
+        return message
+
+    async def discard_rest(self) -> None:
+        """Reads what is left, within bounds of time."""
+        if not self.awaited:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_REST_SECONDS):
+                while self.awaited and not self._asks_first:
+                    await self.receive()
+
+
+def _request_id(headers: Mapping[bytes, bytes]) -> str:
+    given = headers.get(b"x-request-id", b"").decode("latin-1")
+    if _ACCEPTED_ID.fullmatch(given):
+        return given
+    return f"{random.getrandbits(128):032x}"

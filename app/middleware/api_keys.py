@@ -1,0 +1,68 @@
+"""Lets in only who shows a key and does not ask too often, before anything of a request is read."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.http.problems import problem_response
+from app.http.request_state import RECORD, RequestRecord
+from app.keys import Keys
+from app.metrics import Metrics
+from app.middleware.rate_limit import KeyRates
+from solo.errors import KeyRateError, ServiceError, UnauthorizedError
+
+# For probes and for Prometheus, which come from the inner network; everything else is closed, what
+# a later version adds included.
+OPEN_PATHS: Final = frozenset({"/healthz/live", "/healthz/ready", "/metrics"})
+
+
+class KeyMiddleware:
+    """Answers 401 without a known bearer key (RFC 6750 section 2.1), 429 to one too many.
+
+    Args:
+        app: the application within.
+        keys: those that are accepted.
+        metrics: told of every refusal.
+        rates: how often each key may ask, or None.
+    """
+
+    def __init__(
+        self, app: ASGIApp, keys: Keys, metrics: Metrics, rates: KeyRates | None = None
+    ) -> None:
+        self._app = app
+        self._keys = keys
+        self._metrics = metrics
+        self._rates = rates
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one request; its record learns whose key it had."""
+        if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
+            await self._app(scope, receive, send)
+            return
+        record: RequestRecord = scope["state"][RECORD]
+        error = self._refusal(Headers(scope=scope).get("authorization", ""), record)
+        if error is None:
+            await self._app(scope, receive, send)
+            return
+        record.error = error.kind
+        self._metrics.count_rejected(error.kind)
+        await problem_response(error, record.request_id)(scope, receive, send)
+
+    def _refusal(self, authorization: str, record: RequestRecord) -> ServiceError | None:
+        scheme, _, key = authorization.partition(" ")
+        record.key = self._keys.name_of(key.strip()) if scheme.lower() == "bearer" else None
+        if record.key is None:
+            return UnauthorizedError(
+                "this service asks for a key, as in 'Authorization: Bearer KEY'"
+                if not scheme
+                else "the key is not known"
+            )
+        try:
+            if self._rates is not None:
+                self._rates.count(record.key)
+        except KeyRateError as error:
+            return error
+        return None

@@ -1,0 +1,1 @@
+"""Data sets: phantoms made in code, and the doctor who says what will go wrong with one."""

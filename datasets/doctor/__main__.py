@@ -1,0 +1,113 @@
+"""Tells before training what will go wrong with a data set and a preset.
+
+python -m datasets.doctor --data DIR --preset solov2-light-r18 --page page.png
+
+Reads every film, draws every object on the preset's canvas and assigns it as training does. Ends
+with 1 where training would refuse the data set, else with 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from datasets.doctor.cells import PlacedFilm, Survey, place_objects, survey
+from datasets.doctor.findings import compare, examine
+from datasets.doctor.page import draw_page
+from datasets.doctor.proposals import describe_levels, propose
+from datasets.doctor.resolution import find_coarseness
+from model.cli import finish
+from model.data.coco import CocoDataset, load_coco
+from model.network.presets import PRESETS
+from model.training.verify import load_readable
+
+_MEASURED = 20  # films whose outlines are compared at their own size
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    arguments = _parser().parse_args(argv)
+    return finish(lambda: _examine(arguments))
+
+
+def _examine(arguments: argparse.Namespace) -> None:
+    if arguments.page and arguments.page.exists():
+        raise FileExistsError(f"{arguments.page} is there already: nothing is overwritten")
+    if arguments.page and not arguments.page.parent.is_dir():
+        raise FileNotFoundError(f"{arguments.page.parent} is not a folder")
+    if arguments.films < 1:
+        raise ValueError("--films must be 1 or more")
+    data = load_readable(arguments.data)
+    other = load_coco(arguments.other) if arguments.other else None
+    objects = sum(len(record.annotations) for record in data.images)
+    _say(f"{len(data.images)} images, {objects} objects of {len(data.class_names)} classes.")
+    _list(examine(data))
+    if other is not None:
+        _list(compare(data, other))
+
+    config = PRESETS[arguments.preset]((data.class_names, data.category_ids)).model
+    data = _sample(data, arguments.films)
+    progress = tqdm(data.images, desc="placing objects", unit="film")
+    placed = [PlacedFilm.of(place_objects(record, config.canvas_size)) for record in progress]
+    seen = survey(data, placed, config)
+    _say(f"\n{arguments.preset}, on a canvas of {config.canvas_size}:")
+    _list(seen.findings() or ["every object has a cell of its own."])
+    _list(find_coarseness(_thin_out(data, _MEASURED), config.canvas_size))
+    better = propose(seen, lambda other: survey(data, placed, other))
+    if better is not seen:
+        _say(f"\nProposed instead, {_counted(seen)} becomes {_counted(better)}:")
+        _say(describe_levels(better.config))
+    if arguments.page:
+        _, png = cv2.imencode(".png", draw_page(data, seen))
+        arguments.page.write_bytes(png.tobytes())
+
+
+def _sample(data: CocoDataset, most: int) -> CocoDataset:
+    """At most so many films, evenly picked: every object is drawn in full."""
+    if len(data.images) <= most:
+        return data
+    _say(f"Of these, {most} films are looked at closely (--films).")
+    return _thin_out(data, most)
+
+
+def _thin_out(data: CocoDataset, most: int) -> CocoDataset:
+    count = len(data.images)
+    picked = np.linspace(0, count - 1, min(most, count)).round().astype(int)
+    return data.subset(tuple(data.images[index] for index in picked))
+
+
+def _counted(seen: Survey) -> str:
+    return f"{seen.count('lost')} lost and {seen.count('unranged')} out of range"
+
+
+def _list(sentences: Iterable[object]) -> None:
+    for sentence in sentences:
+        _say(f"- {sentence}")
+
+
+def _say(text: str) -> None:
+    print(text)  # noqa: T201  # the command's answer
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m datasets.doctor",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--data", type=Path, required=True, help="a COCO data set: one JSON, and the images")
+    add("--preset", choices=sorted(PRESETS), required=True)
+    add("--other", type=Path, help="the data set to test on: what do they share?")
+    add("--page", type=Path, help="write a PNG of the films in most trouble")
+    add("--films", type=int, default=300, help="look closely at so many at most")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

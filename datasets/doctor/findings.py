@@ -1,0 +1,155 @@
+"""What can be told of a data set without looking at how a network would see it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from model.data.coco import CocoDataset, ImageRecord
+
+_NAMED = 8  # ids in a sentence; the rest is counted
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sentence, and the images that it is about.
+
+    Attributes:
+        sentence: what is the case, and what follows from it.
+        image_ids: in the order of the data set, each once.
+    """
+
+    sentence: str
+    image_ids: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        if not self.image_ids:
+            return self.sentence
+        named = ", ".join(map(str, self.image_ids[:_NAMED]))
+        more = len(self.image_ids) - _NAMED
+        return f"{self.sentence} Images {named}" + (f" and {more} more." if more > 0 else ".")
+
+
+def examine(data: CocoDataset) -> list[Finding]:
+    """Categories, outlines, negatives and patients of one data set."""
+    return [*_categories(data), *_outlines(data), *_patients(data), *_twins(data, data)]
+
+
+def compare(data: CocoDataset, other: CocoDataset) -> list[Finding]:
+    """What two splits have in common that they must not."""
+    findings = list(_twins(data, other))
+    shared = {record.patient for record in data.images} & {r.patient for r in other.images}
+    if shared:
+        ids = _ids(record for record in data.images if record.patient in shared)
+        findings.append(
+            Finding(
+                f"{len(shared)} patients are in both data sets: what is measured on the other is "
+                "too good.",
+                ids,
+            )
+        )
+    if data.class_names != other.class_names or data.category_ids != other.category_ids:
+        findings.append(
+            Finding(
+                "The two data sets have other categories: "
+                f"{_listed(data)} here, {_listed(other)} there."
+            )
+        )
+    return findings
+
+
+def _categories(data: CocoDataset) -> Iterator[Finding]:
+    ids = data.category_ids
+    if sorted(ids) != list(range(1, len(ids) + 1)):
+        yield Finding(
+            f"The category ids {', '.join(map(str, ids))} are not 1 to {len(ids)}. That works: "
+            "labels count from 0 in this order, and answers have your ids again."
+        )
+    counts = Counter(a.label for r in data.images for a in r.annotations if not a.is_crowd)
+    for label, name in enumerate(data.class_names):
+        if not counts[label]:
+            yield Finding(f"No object is a '{name}': the network cannot learn it.")
+    if counts and max(counts.values()) > 100 * min(counts.values()):
+        rare = data.class_names[min(counts, key=counts.__getitem__)]
+        yield Finding(
+            f"'{rare}' has {min(counts.values())} objects, the most frequent class "
+            f"{max(counts.values())}: expect little of the rare one."
+        )
+
+
+def _outlines(data: CocoDataset) -> Iterator[Finding]:
+    outside = [record for record in data.images if _reaches_out(record)]
+    if outside:
+        yield Finding("Polygons reach out of the image and are cut at its edge.", _ids(outside))
+    crowds = [record for record in data.images if any(a.is_crowd for a in record.annotations)]
+    if crowds:
+        yield Finding(
+            "Crowd regions are not trained on: what is in them counts as background.", _ids(crowds)
+        )
+    empty = [record for record in data.images if not record.annotations]
+    if empty:
+        yield Finding(
+            f"{len(empty)} of {len(data.images)} images show no object; they are kept as "
+            "negatives.",
+            _ids(empty),
+        )
+
+
+def _reaches_out(record: ImageRecord) -> bool:
+    extent = np.array([record.width, record.height])
+    return any(
+        (ring < -0.5).any() or (ring > extent + 0.5).any()  # half a pixel is rounding
+        for annotation in record.annotations
+        for ring in annotation.polygons
+    )
+
+
+def _patients(data: CocoDataset) -> Iterator[Finding]:
+    patients = {record.patient for record in data.images}
+    unnamed = [r for r in data.images if r.patient == f"the one of image {r.image_id}"]
+    if unnamed:
+        yield Finding(
+            f"{len(unnamed)} images name no patient ('patientid' or 'patient_id') and count as one "
+            "each: --fold may put films of one patient on both sides.",
+            _ids(unnamed),
+        )
+    if len(patients) == 1 and len(data.images) > 1:
+        yield Finding(
+            "All films are of one patient: they cannot be split, and nothing measured on them "
+            "tells how another patient would fare."
+        )
+
+
+def _twins(data: CocoDataset, other: CocoDataset) -> Iterator[Finding]:
+    """Files of the same bytes; within one data set only those of different patients matter."""
+    by_digest: dict[str, list[ImageRecord]] = defaultdict(list)
+    for record in other.images:
+        by_digest[_digest(record)].append(record)
+    twins = [
+        record
+        for record in data.images
+        for twin in by_digest[_digest(record)]
+        if other is not data or twin.patient != record.patient
+    ]
+    if not twins:
+        return
+    where = "in the other data set too" if other is not data else "stored under several patients"
+    yield Finding(f"The same films are {where}: they will be trained and measured on.", _ids(twins))
+
+
+def _digest(record: ImageRecord) -> str:
+    return hashlib.sha256(record.path.read_bytes()).hexdigest()
+
+
+def _ids(records: Iterable[ImageRecord]) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(record.image_id for record in records))
+
+
+def _listed(data: CocoDataset) -> str:
+    return ", ".join(
+        f"{key} {name}" for key, name in zip(data.category_ids, data.class_names, strict=True)
+    )

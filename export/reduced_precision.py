@@ -1,0 +1,116 @@
+"""A twin of an exported model in fewer bits, written only if it is as good on annotated films."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import onnx
+import onnxruntime
+
+from export.onnx_export import write_model
+from model.cli import finish
+from model.data.coco import CocoDataset, load_coco
+from model.data.film import read_film
+from model.data.split import split_by_patient
+from model.evaluate import measure
+from model.evaluation.average_precision import Number
+from model.evaluation.films import Prediction
+from solo.contract.instances import Instances
+from solo.contract.letterbox import Letterbox
+from solo.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest
+
+MOST_LOSS = 0.005
+
+Bits = Literal["float16", "int8"]
+Figures = dict[str, Number]
+Convert = Callable[[Path, Manifest, CocoDataset], onnx.ModelProto]
+"""Makes the twin's graph of a file, its manifest, and films that the network may have seen."""
+
+
+class WorseError(RuntimeError):
+    """The twin loses more than it may."""
+
+
+def twin_command(
+    argv: list[str] | None, module: str, about: str | None, bits: Bits, convert: Convert
+) -> int:
+    """Command line of a module that makes twins; returns the exit code.
+
+    Args:
+        argv: arguments, or None for the process's own.
+        module: such as `export.half`.
+        about: what `--help` says.
+        bits: the twin's precision.
+        convert: makes the twin's graph; its metadata do not matter.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {module}",
+        description=about,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--films", type=Path, required=True, help="a COCO data set")
+    parser.add_argument("--fold", type=int, help="the model was trained without this fold")
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--most-loss", type=float, default=MOST_LOSS, help="of AP")
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args(argv)
+    return finish(lambda: _make(arguments, bits, convert), WorseError, before="not written: ")
+
+
+def quality(model: bytes, data: CocoDataset) -> Figures:
+    """AP, Dice and counts of an exported model on a data set, as `model.evaluate.measure`."""
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    return measure(data, _predictions(session, data))
+
+
+def _predictions(session: Any, data: CocoDataset) -> Iterator[Prediction]:  # noqa: ANN401
+    manifest = Manifest.from_metadata(session.get_modelmeta().custom_metadata_map)
+    labels_here = data.labels_of(manifest.class_names)
+    for record in data.images:
+        letterbox = Letterbox.fit((record.height, record.width), manifest.canvas_size)
+        canvas = letterbox.apply(read_film(record))[None, None]
+        scores, labels, masks = session.run(list(OUTPUT_NAMES), {INPUT_NAME: canvas})
+        instances = Instances.from_outputs(scores[0], labels[0], masks[0]).relabelled(labels_here)
+        yield record, instances, letterbox.restore(instances, manifest.mask_threshold)
+
+
+def _manifest(model: bytes, path: Path) -> Manifest:
+    try:
+        properties = onnx.load_from_string(model).metadata_props
+    except Exception as error:  # protobuf has errors of its own
+        raise ValueError(f"{path} is no ONNX file, or a damaged one") from error
+    return Manifest.from_metadata({entry.key: entry.value for entry in properties})
+
+
+def _make(arguments: argparse.Namespace, bits: Bits, convert: Convert) -> None:
+    if not arguments.out.parent.is_dir():
+        raise FileNotFoundError(f"{arguments.out.parent} is not a folder")
+    given = arguments.model.read_bytes()
+    manifest = _manifest(given, arguments.model)
+    if manifest.precision != "float32":
+        raise ValueError(f"{arguments.model} is in {manifest.precision} already")
+    seen = unseen = load_coco(arguments.films)
+    if arguments.fold is not None:
+        seen, unseen = split_by_patient(seen, arguments.fold, arguments.folds)
+    graph = convert(arguments.model, manifest, seen)
+    twin = manifest.model_copy(
+        update={"precision": bits, "float32_sha256": hashlib.sha256(given).hexdigest()}
+    )
+    del graph.metadata_props[:]
+    onnx.helper.set_model_props(graph, twin.to_metadata())
+    before, after = quality(given, unseen), quality(graph.SerializeToString(), unseen)
+    for name, figures in (("float32", before), (bits, after)):
+        said = ", ".join(f"{key} {value}" for key, value in figures.items())
+        print(f"{name:<8} on {len(unseen.images)} films: {said}")  # noqa: T201
+    if not before["ap"] or after["ap"] is None:
+        raise ValueError("the model finds nothing right in these films: nothing to compare")
+    lost = before["ap"] - after["ap"]
+    if lost > arguments.most_loss:
+        raise WorseError(f"AP falls by {lost:.3f}, and may by {arguments.most_loss:g}")
+    write_model(graph, arguments.out)
+    print(f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.1f} MB")  # noqa: T201

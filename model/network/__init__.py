@@ -1,0 +1,1 @@
+"""The networks of the SOLO family: backbones, heads, post-processing, presets, checkpoints."""

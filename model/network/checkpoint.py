@@ -1,0 +1,128 @@
+"""Checkpoints: everything a run needs to go on, and weights that carry their configuration."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from model.network.config import ModelConfig, Preset, TrainConfig
+from model.network.segmenter import Segmenter
+from model.network.state_dict import first_misfit
+
+
+class CheckpointError(ValueError):
+    """The file is no checkpoint of this project, or does not fit."""
+
+
+def save_checkpoint(path: Path, preset: Preset, state: dict[str, Any]) -> None:
+    """Writes a checkpoint; a reader never sees half of one.
+
+    Args:
+        path: replaced if it exists.
+        preset: the network and its recipe.
+        state: what `model.training.trainer.Trainer` needs to go on; holds `weights` at least.
+    """
+    document = {"model": preset.model.to_dict(), "train": asdict(preset.train), **state}
+    partial = path.with_name(path.name + ".partial")
+    torch.save(document, partial)
+    os.replace(partial, path)
+
+
+def load_checkpoint(path: Path) -> tuple[Preset, dict[str, Any]]:
+    """Reads a checkpoint without executing anything in it.
+
+    Raises:
+        CheckpointError: if it cannot be read as one.
+    """
+    foreign = f"{path} is not a checkpoint of this project"
+    try:
+        document: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"there is no checkpoint {path}") from None
+    except Exception as error:  # torch.load raises whatever its unpickler met
+        raise CheckpointError(
+            f"{foreign}: it is damaged, or holds more than numbers and names"
+        ) from error
+    for key in ("model", "train", "weights"):
+        if not isinstance(document, dict) or not isinstance(document.get(key), dict):
+            raise CheckpointError(
+                f"{foreign}: it has no '{key}' (published weights: python -m model.convert)"
+            )
+    try:
+        model = ModelConfig.from_dict(document.pop("model"))
+        preset = Preset(model, TrainConfig(**document.pop("train")))
+    except (LookupError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{foreign}, or of another version of it: {error}") from error
+    return preset, document
+
+
+def keep_weights(path: Path, out: Path) -> None:
+    """Writes a checkpoint's averaged weights alone: to fine-tune from, not to resume.
+
+    Raises:
+        CheckpointError: if the file is no checkpoint.
+    """
+    preset, state = load_checkpoint(path)
+    save_checkpoint(out, preset, {"weights": state["weights"]})
+
+
+def load_segmenter(path: Path) -> Segmenter:
+    """The network of a checkpoint with its averaged weights, in evaluation mode.
+
+    Raises:
+        CheckpointError: if the file is no checkpoint or its weights do not fit its configuration.
+    """
+    preset, state = load_checkpoint(path)
+    segmenter = Segmenter(preset.model)
+    load_weights(segmenter, state["weights"])
+    return segmenter.eval()
+
+
+def load_weights(segmenter: Segmenter, weights: dict[str, torch.Tensor]) -> None:
+    """Loads weights strictly, naming the first key that does not fit.
+
+    Raises:
+        CheckpointError: if a key is missing, unknown, of another shape, or holds no finite numbers.
+    """
+    misfit = first_misfit(segmenter.state_dict(), weights)
+    if misfit:
+        raise CheckpointError(misfit)
+    segmenter.load_state_dict(weights)
+
+
+def adopt_backbone(preset: Preset, path: Path) -> Preset:
+    """The preset on the Caffe form of its backbone, where a checkpoint to start from has that.
+
+    Raises:
+        CheckpointError: if the file is no checkpoint.
+    """
+    kept, _ = load_checkpoint(path)
+    if kept.model.backbone != f"{preset.model.backbone}_caffe":
+        return preset
+    return replace(preset, model=replace(preset.model, backbone=kept.model.backbone))
+
+
+def fine_tune(segmenter: Segmenter, path: Path) -> None:
+    """Starts from another checkpoint's weights; the category layer stays where classes differ.
+
+    Raises:
+        CheckpointError: if anything but the category layer does not fit.
+    """
+    kept, state = load_checkpoint(path)
+    weights: dict[str, torch.Tensor] = dict(state["weights"])
+    own = segmenter.state_dict()
+    category = weights.get("head.category.bias")
+    if category is not None and category.shape != own["head.category.bias"].shape:
+        for key in ("head.category.weight", "head.category.bias"):
+            weights[key] = own[key]
+    misfit = first_misfit(own, weights)
+    found, wanted = kept.model.backbone, segmenter.config.backbone
+    if misfit is None and found != wanted:  # two forms of a ResNet have the same keys and shapes
+        misfit = f"the weights are for the backbone {found}, the network has {wanted}"
+    if misfit:
+        raise CheckpointError(f"{path}: {misfit}")
+    segmenter.load_state_dict(weights)

@@ -1,0 +1,31 @@
+"""The whole network: normalisation, backbone, FPN and head."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from model.network.backbone import build_backbone
+from model.network.config import ModelConfig
+from model.network.fpn import FPN
+from model.network.heads import HeadOutputs, build_head
+
+
+class Segmenter(nn.Module):
+    """A SOLO network of any variant for one-channel images."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = build_backbone(config.backbone)
+        self.fpn = FPN(self.backbone.channels, config.fpn_channels)
+        self.head = build_head(config)
+
+    def forward(self, images: Tensor) -> HeadOutputs:
+        """Raw head outputs of display-ready grey images.
+
+        Args:
+            images: float32 [N, 1, H, W] in [0, 1], letterboxed to the canvas.
+        """
+        normalised = (images - self.backbone.input_mean) / self.backbone.input_std
+        outputs: HeadOutputs = self.head(self.fpn(self.backbone(normalised)))
+        return outputs

@@ -1,0 +1,1 @@
+"""Training: targets, losses, optimisation, and the loop, in one process or several."""

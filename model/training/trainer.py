@@ -1,0 +1,218 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader, Subset
+from tqdm import tqdm
+
+from model.data.coco import CocoDataset
+from model.data.dataset import TrainingStream, collate
+from model.network.checkpoint import CheckpointError, load_checkpoint, load_weights, save_checkpoint
+from model.network.config import Preset
+from model.network.segmenter import Segmenter
+from model.training.criterion import Criterion
+from model.training.distributed import Team
+from model.training.mixed_precision import autocast, gradient_scaler, in_float32
+from model.training.optimisation import build_optimizer, learning_rate_factor
+from model.training.targets import Objects
+from model.training.tensorboard import RunLog
+
+_SMALLEST_SCALE = 1.0  # of a float16 loss; below it overflow is no matter of scale
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss or its gradient is infinite or not a number; the message names step and images."""
+
+
+class Trainer:
+    """Trains a network and keeps the running average of its weights.
+
+    Args:
+        segmenter: the network, already on its device.
+        preset: its configuration and recipe.
+        data: the films to train on.
+        seed: of the order of the films and of every augmentation.
+        workers: processes that prepare samples; 0 prepares them in this one.
+        team: the processes that train together, each with its part of every batch.
+    """
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        preset: Preset,
+        data: CocoDataset,
+        seed: int,
+        workers: int = 0,
+        team: Team | None = None,
+    ) -> None:
+        self.team = team or Team()
+        # Depthwise convolutions train a quarter faster on a CPU in this layout.
+        segmenter.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # no stub
+        self.segmenter = segmenter
+        self.preset = preset
+        self.seed = seed
+        self.workers = workers
+        train = preset.train
+        self.part = self.team.part_of(train.batch_size)
+        self.films = [record.image_id for record in data.images]
+        length = train.iterations * train.batch_size
+        self.stream = TrainingStream(data, preset.model.canvas_size, length, seed)
+        self.criterion = Criterion(preset.model)
+        self.optimizer = build_optimizer(segmenter, train)
+        self.device = next(segmenter.parameters()).device
+        self.scaler = gradient_scaler(self.device, train.precision)
+        self.average = AveragedModel(
+            segmenter, multi_avg_fn=get_ema_multi_avg_fn(train.ema_decay), use_buffers=True
+        )
+        self.network = self.team.wrap(segmenter)
+        self.step = 0
+
+    @property
+    def averaged(self) -> Segmenter:
+        """The network with the averaged weights, the one to evaluate and export."""
+        segmenter = self.average.module
+        assert isinstance(segmenter, Segmenter)
+        return segmenter.eval()
+
+    def run(self, checkpoint: Path, save_every: int = 200, log: RunLog | None = None) -> None:
+        """Trains to the last iteration, saving as it goes.
+
+        Raises:
+            NonFiniteLossError: with the step and its images, before the weights are touched.
+        """
+        total, first = self.preset.train.iterations, self.team.rank == 0
+        with tqdm(
+            total=total, initial=self.step, unit="step", smoothing=0.05, disable=not first
+        ) as progress:
+            for images, objects in self._batches():
+                if log is not None:
+                    log.pictures(self.step, images, objects)
+                values = self._train_step(images, objects)
+                if log is not None:
+                    log.scalars(self.step, values)
+                progress.set_postfix(
+                    {name: f"{values[name]:.3f}" for name in ("category", "mask")}, refresh=False
+                )
+                progress.update()
+                if first and (self.step % save_every == 0 or self.step == total):
+                    self.save(checkpoint)
+
+    def save(self, path: Path) -> None:
+        """Writes a checkpoint from which `resume` goes on as if nothing had happened."""
+        state = {
+            "step": self.step,
+            "seed": self.seed,
+            "films": self.films,
+            "weights": self.averaged.state_dict(),
+            "last_weights": self.segmenter.state_dict(),
+            "averaged_steps": self.average.n_averaged,
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+        }
+        save_checkpoint(path, self.preset, state)
+
+    def resume(self, path: Path) -> None:
+        """Goes on from a checkpoint of the same run.
+
+        Raises:
+            CheckpointError: if it is of another network, recipe, seed or set of films, or holds
+                weights only.
+        """
+        preset, state = load_checkpoint(path)
+        if "optimizer" not in state:
+            raise CheckpointError(f"{path} holds weights only: start from it with --weights")
+        if preset != self.preset or state.get("seed") != self.seed:
+            raise CheckpointError(f"{path} is of a run with other settings: it cannot be resumed")
+        if state.get("films") != self.films:
+            raise CheckpointError(f"{path} is of a run on other films: it cannot be resumed")
+        try:
+            self._restore(state)
+        except (LookupError, TypeError, ValueError, RuntimeError) as error:
+            raise CheckpointError(
+                f"{path} cannot be resumed, a part is damaged: {error}"
+            ) from error
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        load_weights(self.segmenter, state["last_weights"])
+        load_weights(self.averaged, state["weights"])
+        self.average.n_averaged.copy_(state["averaged_steps"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state.get("scaler", {}))
+        self.step = int(state["step"])
+
+    def _batches(self) -> Iterator[tuple[Tensor, list[Objects]]]:
+        """This process's part of every batch that is left."""
+        size, total = self.preset.train.batch_size, self.preset.train.iterations
+        places = [step * size + place for step in range(self.step, total) for place in self.part]
+        yield from DataLoader(
+            Subset(self.stream, places),
+            batch_size=len(self.part),
+            num_workers=self.workers,
+            collate_fn=collate,
+            persistent_workers=False,
+        )
+
+    def _train_step(self, images: Tensor, objects: list[Objects]) -> dict[str, float]:
+        """One step; returns the whole batch's losses, the gradient's norm and the rate."""
+        train = self.preset.train
+        factor = learning_rate_factor(self.step, train)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak"] * factor
+        losses = self._losses(images, objects)
+        values = {name: float(value) for name, value in self.team.total(losses).items()}
+        if not torch.isfinite(torch.tensor(list(values.values()))).all():
+            raise NonFiniteLossError(
+                f"the loss is not finite at step {self.step}: {values}; {self._batch_name()}"
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        # A team's gradients are averaged, but the parts of its losses add up.
+        total = torch.stack(list(losses.values())).sum() * self.team.size
+        self.scaler.scale(total).backward()
+        self.scaler.unscale_(self.optimizer)
+        norm = nn.utils.clip_grad_norm_(self.segmenter.parameters(), train.clip_norm)
+        # A scaled float16 gradient may overflow: the scaler then skips the step and scales less.
+        may_overflow = self.scaler.is_enabled() and self.scaler.get_scale() > _SMALLEST_SCALE
+        if not may_overflow and not torch.isfinite(norm):
+            raise NonFiniteLossError(
+                f"the gradient is not finite at step {self.step}; {self._batch_name()}"
+            )
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.average.update_parameters(self.segmenter)
+        self.step += 1
+        return {**values, "gradient_norm": float(norm), "rate": train.learning_rate * factor}
+
+    def _losses(self, images: Tensor, objects: list[Objects]) -> dict[str, Tensor]:
+        """This process's part of the batch's losses, in float32."""
+        train = self.preset.train
+        self.segmenter.train()
+        if train.frozen_batch_norm:
+            _freeze_statistics(self.segmenter.backbone)
+        with autocast(self.device, train.precision):
+            outputs = self.network(images.to(self.device, memory_format=torch.channels_last))
+        moved = [_move(each, self.device) for each in objects]
+        losses = self.criterion(in_float32(outputs), moved)
+        return self.team.share(losses, moved, self.preset.model)
+
+    def _batch_name(self) -> str:
+        size = self.preset.train.batch_size
+        first = self.step * size
+        ids = [self.stream.film(place).image_id for place in range(first, first + size)]
+        return f"the batch has the images {', '.join(map(str, ids))}"
+
+
+def _freeze_statistics(backbone: nn.Module) -> None:
+    for module in backbone.modules():
+        if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm):
+            module.eval()
+
+
+def _move(objects: Objects, device: torch.device) -> Objects:
+    return Objects(objects.masks.to(device), objects.boxes.to(device), objects.labels.to(device))

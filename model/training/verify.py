@@ -1,0 +1,47 @@
+"""A data set whose films can all be read: what training must know before its first step."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tqdm import tqdm
+
+from model.data.coco import CocoDataset, DatasetError, ImageRecord, examine_coco
+from model.data.film import read_film
+from model.training.distributed import Team
+
+
+def load_readable(folder: Path, team: Team | None = None) -> CocoDataset:
+    """Reads and checks a data set as `load_coco` does, and decodes every film of it.
+
+    Args:
+        folder: of the data set.
+        team: the processes that load it together; each decodes its part of the films.
+
+    Raises:
+        DatasetError: with all faults of the annotation file and all films that cannot be used.
+    """
+    team = team or Team()
+    data, faults = examine_coco(folder)
+    own = data.images[team.rank :: team.size]
+    with ThreadPoolExecutor() as pool:  # OpenCV decodes without Python's lock
+        found = tqdm(
+            pool.map(_fault, own),
+            total=len(own),
+            desc="reading films",
+            unit="film",
+            disable=team.rank > 0 or not own,
+        )
+        faults += team.gather([fault for fault in found if fault])
+    if faults:
+        raise DatasetError("\n".join(faults))
+    return data
+
+
+def _fault(record: ImageRecord) -> str | None:
+    try:
+        read_film(record)
+    except (DatasetError, OSError) as error:
+        return str(error)
+    return None

@@ -1,0 +1,132 @@
+"""A model that failed: the golden film tells; then the last model, a new session, or the end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor
+
+from app.lifecycle import Lifecycle
+from app.logging import write
+from app.metrics import Metrics
+from solo.inference.engine import DeviceMemoryError, ProviderChangedError
+from solo.inference.model_runner import ServedModel
+
+_MAX_SESSIONS_IN_A_ROW = 3
+_PROBATION_RUNS = 1000
+
+_logger = logging.getLogger(__name__)
+
+
+class Recovery:
+    """Holds the model that serves, and finds one that works when it does not.
+
+    Args:
+        model: serves; warm.
+        threads: where models run.
+        lifecycle: told whether the model answers, and when the process has to end.
+        metrics: told of every step.
+
+    Attributes:
+        model: what new requests are for.
+    """
+
+    def __init__(
+        self, model: ServedModel, threads: Executor, lifecycle: Lifecycle, metrics: Metrics
+    ) -> None:
+        self.model = model
+        self._previous: ServedModel | None = None
+        self._threads = threads
+        self._lifecycle = lifecycle
+        self._metrics = metrics
+        self._lock = asyncio.Lock()
+        self._sessions_in_a_row = 0
+        self._session_is_unproved = False
+        self._good_runs = 0
+
+    def adopt(self, model: ServedModel) -> None:
+        """Lets another model answer new requests; the old one is kept until that has proved itself.
+
+        Args:
+            model: warm, and compared with the old one.
+        """
+        self._previous, self.model = self.model, model
+        self._good_runs = 0
+        self._metrics.announce(model.engine)
+
+    def note_good_run(self) -> None:
+        """A batch was answered."""
+        self._lifecycle.note_model(answers=True)
+        self._session_is_unproved = False
+        self._good_runs += 1
+        if self._good_runs >= _PROBATION_RUNS:
+            self._previous = None
+            self._sessions_in_a_row = self._good_runs = 0
+
+    async def check(self) -> bool:
+        """The canary: runs the golden film, and helps the model if it fails."""
+        return await self.examine(self.model, self.model.sessions, None)
+
+    async def examine(self, model: ServedModel, session: int, error: Exception | None) -> bool:
+        """Finds out whether a model that failed on a batch still works, and helps it if not.
+
+        Args:
+            model: which failed.
+            session: the session in which it did.
+            error: what it raised; None if it did not.
+
+        Returns:
+            Whether there is a model that works now. If not, the process is ending.
+        """
+        async with self._lock:
+            if self._lifecycle.fatal is not None:
+                return False
+            if isinstance(error, ProviderChangedError):
+                self._lifecycle.fail(str(error))
+                return False
+            if model.stands_in is not None or model.sessions != session:
+                return True  # helped meanwhile
+            no_memory = isinstance(error, DeviceMemoryError)
+            if no_memory and self._session_is_unproved:
+                self._lifecycle.fail("the device has no memory for one image, in a new session too")
+                return False
+            if not no_memory and await self._succeeds(model.check):
+                self._lifecycle.note_model(answers=True)
+                return True
+            self._lifecycle.note_model(answers=False)
+            if await self._roll_back(model) or await self._reopen(model):
+                self._lifecycle.note_model(answers=True)
+                return True
+            self._lifecycle.fail("the model fails, and a new session does not help")
+            return False
+
+    async def _roll_back(self, model: ServedModel) -> bool:
+        previous = self._previous
+        if model is not self.model or previous is None:
+            return False
+        self._previous = None
+        if not await self._succeeds(previous.check):
+            return False
+        model.stands_in, self.model = previous, previous
+        self._metrics.announce(previous.engine)
+        self._metrics.count_replacement("rolled_back")
+        write(_logger, "model rolled back", sha256=previous.engine.sha256)
+        return True
+
+    async def _reopen(self, model: ServedModel) -> bool:
+        if self._sessions_in_a_row >= _MAX_SESSIONS_IN_A_ROW:
+            return False
+        self._sessions_in_a_row += 1
+        self._session_is_unproved = True
+        self._metrics.sessions_reopened.inc()
+        write(_logger, "session reopened", sha256=model.engine.sha256)
+        return await self._succeeds(model.reopen)
+
+    async def _succeeds(self, step: Callable[[], None]) -> bool:
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._threads, step)
+        except Exception:  # whatever the runtime raises
+            _logger.exception("the golden film failed")
+            return False
+        return True

@@ -1,0 +1,92 @@
+"""Replaces the model without losing a request: load beside, warm, compare, swap."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from app.logging import FIELDS_ATTRIBUTE, write
+from app.metrics import Metrics
+from solo.batching.batcher import Batcher
+from solo.inference.engine import Engine, ModelError
+from solo.inference.model_runner import ServedModel
+from solo.inference.self_test import OTHER_MODEL
+
+_logger = logging.getLogger(__name__)
+
+
+class Replacement:
+    """Opens the model anew when asked to and, if it is a worthy successor, lets it answer.
+
+    Requests that have begun are answered by the model that served when they came. The old model is
+    kept until its successor has proved itself; see `Recovery`.
+
+    Args:
+        open_engine: opens the model that is set now; blocks.
+        batcher: whose model is replaced.
+        metrics: told of what came of it.
+    """
+
+    def __init__(
+        self, open_engine: Callable[[], Engine], batcher: Batcher, metrics: Metrics
+    ) -> None:
+        self._open_engine = open_engine
+        self._batcher = batcher
+        self._metrics = metrics
+        self._task: asyncio.Task[bool] | None = None
+
+    def begin(self) -> None:
+        """Starts a replacement; one that is going on is left to end."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self.run(), name="replacement")
+
+    async def run(self) -> bool:
+        """Replaces the model, or leaves everything as it was.
+
+        Returns:
+            Whether another model answers now.
+        """
+        serving = self._batcher.model
+        # A thread of its own: the one that decodes and the one that runs the model have work.
+        threads = ThreadPoolExecutor(1, thread_name_prefix="successor")
+        try:
+            loop = asyncio.get_running_loop()
+            successor = await loop.run_in_executor(threads, self._prepare, serving)
+            if self._batcher.model is not serving:
+                raise ModelError("the model that it was compared with no longer serves")
+        except Exception as error:
+            # It ran on drawn images alone, so that its words can hold nothing of a patient.
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            _logger.warning("model refused", extra={FIELDS_ATTRIBUTE: {"reason": reason}})
+            self._metrics.count_replacement("refused")
+            return False
+        finally:
+            threads.shutdown(wait=False)
+        self._batcher.replace(successor)
+        self._metrics.count_replacement("swapped")
+        write(_logger, "model replaced", sha256=successor.engine.sha256)
+        return True
+
+    def _prepare(self, serving: ServedModel) -> ServedModel:
+        """Opens, warms and compares; blocks.
+
+        Raises:
+            ModelError: if the new model answers other questions.
+            InferenceError: if it sees other objects in the golden film.
+            Exception: whatever opening and running it raises.
+        """
+        engine = self._open_engine()
+        old, new = serving.engine, engine
+        if new.sha256 == old.sha256:
+            raise ModelError("it is the model that serves already")
+        for name in ("canvas_size", "class_names", "category_ids"):
+            if getattr(new.manifest, name) != getattr(old.manifest, name):
+                raise ModelError(f"its {name} is another: start a service of its own for it")
+        if new.provider != old.provider:
+            raise ModelError(f"it runs on {new.provider}, and not on {old.provider}")
+        successor = ServedModel(engine)
+        successor.warm_up()
+        serving.golden.check(successor.golden.instances, OTHER_MODEL)
+        return successor

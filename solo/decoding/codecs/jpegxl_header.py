@@ -1,0 +1,127 @@
+"""The start of a JPEG XL codestream: size, depth and channels (ISO/IEC 18181-1, Annex D).
+
+libjxl reports codestreams that end early, so nothing but the header is looked at here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from solo.errors import MalformedError, NotSegmentableError
+
+_CODESTREAM: Final = b"\xff\x0a"
+_CONTAINER: Final = b"\0\0\0\x0cJXL \r\n\x87\n"
+_CODESTREAM_BOXES: Final = {b"jxlc": 0, b"jxlp": 4}  # the latter begins with its number
+_MAX_BOXES: Final = 100
+_HEADER_BYTES: Final = 64
+
+# An integer of a two-bit choice: (offset, bits) each (B.2.2)
+_Choices = tuple[tuple[int, int], tuple[int, int], tuple[int, int], tuple[int, int]]
+_SIZE: Final[_Choices] = ((1, 9), (1, 13), (1, 18), (1, 30))
+_INTEGER_DEPTH: Final[_Choices] = ((8, 0), (10, 0), (12, 0), (1, 6))
+_EXTRA_CHANNELS: Final[_Choices] = ((0, 0), (1, 0), (2, 4), (1, 12))
+_ENUM: Final[_Choices] = ((0, 0), (1, 0), (2, 4), (18, 6))
+_RATIOS: Final = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
+_GREY: Final = 1
+
+
+@dataclass(frozen=True)
+class JpegXlHeader:
+    """The image's header.
+
+    Attributes:
+        height: rows.
+        width: columns.
+        components: 1 for grey, 3 for colour.
+        precision: bits of a sample.
+    """
+
+    height: int
+    width: int
+    components: int
+    precision: int
+
+
+class _Bits:
+    """Reads bits, lowest first; beyond the end there are zeros."""
+
+    def __init__(self, data: bytes) -> None:
+        self._rest = int.from_bytes(data, "little")
+
+    def take(self, count: int) -> int:
+        value = self._rest & ((1 << count) - 1)
+        self._rest >>= count
+        return value
+
+    def choose(self, choices: _Choices) -> int:
+        offset, count = choices[self.take(2)]
+        return offset + self.take(count)
+
+
+def read_jpegxl_header(data: bytes) -> JpegXlHeader:
+    """Reads size, depth and channels.
+
+    Raises:
+        MalformedError: for what is no JPEG XL.
+        NotSegmentableError: for animations, floating point and channels beside the colour.
+    """
+    start = _codestream(data)
+    if data[start : start + 2] != _CODESTREAM:
+        raise MalformedError("the JPEG XL frame does not start with a codestream")
+    bits = _Bits(data[start + 2 : start + _HEADER_BYTES])
+    height, width = _size(bits)
+    if bits.take(1):  # all by default
+        return JpegXlHeader(height, width, 3, 8)
+    _check_extra_fields(bits)
+    if bits.take(1):
+        raise NotSegmentableError("the JPEG XL frame has floating point samples")
+    precision = bits.choose(_INTEGER_DEPTH)
+    bits.take(1)  # whether 16-bit buffers suffice
+    if bits.choose(_EXTRA_CHANNELS):
+        raise NotSegmentableError("the JPEG XL frame has channels beside its colour")
+    bits.take(1)  # whether the colour is XYB within
+    grey = not bits.take(1) and not bits.take(1) and bits.choose(_ENUM) == _GREY
+    return JpegXlHeader(height, width, 1 if grey else 3, precision)
+
+
+def _codestream(data: bytes) -> int:
+    """Where the codestream begins, which may lie in a box."""
+    if not data.startswith(_CONTAINER):
+        return 0
+    offset = 0
+    for _ in range(_MAX_BOXES):
+        length, kind = (
+            int.from_bytes(data[offset : offset + 4], "big"),
+            data[offset + 4 : offset + 8],
+        )
+        header = 8
+        if length == 1:
+            length, header = int.from_bytes(data[offset + 8 : offset + 16], "big"), 16
+        if kind in _CODESTREAM_BOXES:
+            return offset + header + _CODESTREAM_BOXES[kind]
+        if length < header:
+            break
+        offset += length
+    raise MalformedError("the JPEG XL container has no codestream")
+
+
+def _size(bits: _Bits) -> tuple[int, int]:
+    """(height, width) of the size header (D.2)."""
+    small = bits.take(1)
+    height = 8 * (bits.take(5) + 1) if small else bits.choose(_SIZE)
+    ratio = bits.take(3)
+    if ratio:
+        across, down = _RATIOS[ratio - 1]
+        return height, height * across // down
+    return height, 8 * (bits.take(5) + 1) if small else bits.choose(_SIZE)
+
+
+def _check_extra_fields(bits: _Bits) -> None:
+    if not bits.take(1):
+        return
+    bits.take(3)  # orientation, which is not applied: masks must fit the stored array
+    if bits.take(1):
+        _size(bits)  # the size that its maker would like it to be shown at
+    if bits.take(1) or bits.take(1):
+        raise NotSegmentableError("the JPEG XL frame has a preview or is an animation")

@@ -1,0 +1,60 @@
+"""Chooses the decoder by what the bytes are, whatever they are called."""
+
+from __future__ import annotations
+
+from solo.decoding.codecs.jpeg_header import JPEG_SIGNATURE
+from solo.decoding.dicom.decode import decode_dicom
+from solo.decoding.dicom.file import looks_like_dicom
+from solo.decoding.png_chunks import PNG_SIGNATURE
+from solo.decoding.radiograph import FileKind, Limits, Radiograph
+from solo.decoding.raster import decode_jpeg, decode_png
+from solo.decoding.tiff import decode_tiff
+from solo.decoding.tiff_header import TIFF_SIGNATURES
+from solo.errors import EmptyError, MalformedError
+
+
+def sniff(data: bytes | memoryview) -> FileKind | None:
+    """The format that the first bytes announce, or None."""
+    head = bytes(data[:16])
+    if head.startswith(PNG_SIGNATURE):
+        return "png"
+    if head.startswith(JPEG_SIGNATURE):
+        return "jpeg"
+    if head.startswith(TIFF_SIGNATURES):
+        return "tiff"
+    return "dicom" if looks_like_dicom(memoryview(data)) else None
+
+
+def decode(data: bytes | memoryview, limits: Limits, frame: int = 0) -> Radiograph:
+    """Decodes a file.
+
+    The bytes alone decide how: a declared media type opens the door, but a JPEG called PNG is
+    still read as the JPEG it is, with the same result as without the declaration.
+
+    Args:
+        data: the whole file; it does not change meanwhile.
+        limits: what it may ask for.
+        frame: which frame, from 0; a single image has frame 0 only.
+
+    Raises:
+        MalformedError: for bytes that are empty, truncated, or none of DICOM, PNG, JPEG and TIFF.
+        ImageTooLargeError: above the pixel limit.
+        UnsupportedEncodingError: for pixels in an encoding that is not read.
+        NotSegmentableError: for what is no radiograph.
+        InvalidParameterError: for a frame that is not there.
+    """
+    if not data:
+        raise EmptyError("the file has no bytes")
+    match sniff(data):
+        case "dicom":
+            return decode_dicom(data, limits, frame)
+        case "png":
+            return decode_png(bytes(data), limits, frame)
+        case "jpeg":
+            return decode_jpeg(bytes(data), limits, frame)
+        case "tiff":
+            return decode_tiff(bytes(data), limits, frame)
+        case None:
+            raise MalformedError(
+                f"the {len(data):,} bytes are none of DICOM, PNG, JPEG and TIFF by their signature"
+            )

@@ -1,0 +1,1 @@
+"""DICOM radiographs: data set, transfer syntaxes, encapsulated frames, VOI LUT and window."""

@@ -1,0 +1,195 @@
+"""Which decoder reads which coding.
+
+A codestream's header is read in Python first; only what agrees with the DICOM header reaches a
+decoder. imagecodecs brings them: libjpeg-turbo, CharLS, OpenJPEG and libjxl.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import cv2
+import imagecodecs
+import numpy as np
+import numpy.typing as npt
+from pydicom.uid import UID
+
+from solo.decoding.codecs.jpeg2000_header import read_jpeg2000_header
+from solo.decoding.codecs.jpeg_header import (
+    BASELINE,
+    EXTENDED,
+    JPEG_LS,
+    JPEG_SIGNATURE,
+    LOSSLESS,
+    read_jpeg_header,
+)
+from solo.decoding.codecs.jpeg_whole import decode_whole
+from solo.decoding.codecs.jpegxl_header import read_jpegxl_header
+from solo.decoding.dicom.frame_header import Codestream
+from solo.decoding.dicom.pixel_layout import PixelLayout
+from solo.decoding.dicom.transfer_syntaxes import CODINGS, Coding, JPEGXLLossless, syntax_name
+from solo.errors import MalformedError, ServiceError
+
+Samples = npt.NDArray[Any]
+_Decoder = Callable[[], Samples]
+
+_DECODERS: Final = (
+    "jpeg8_decode", "jpegls_decode", "jpeg2k_decode", "jpegxl_decode", "packbits_decode",
+    "tiff_decode",
+)  # fmt: skip
+_WORKING_BYTES: Final = 12  # of each sample: OpenJPEG and libjxl work in 32 bits, and twice
+_JPEG_PROCESSES: Final = {
+    Coding.JPEG: (BASELINE, EXTENDED),
+    Coding.JPEG_LOSSLESS: (LOSSLESS,),
+    Coding.JPEG_LS: (JPEG_LS,),
+}
+
+
+def decode_codestream(data: bytes, syntax: UID, layout: PixelLayout) -> tuple[Samples, Codestream]:
+    """Decodes one frame.
+
+    Args:
+        data: the frame's fragments, joined.
+        syntax: transfer syntax.
+        layout: what the DICOM header says of the frame.
+
+    Returns:
+        uint8, uint16 or their signed twins [rows, columns], or [rows, columns, 3] with the
+        luminance or RGB in front as the photometric interpretation says; and the frame's header.
+
+    Raises:
+        MalformedError: if the codestream is damaged or contradicts the DICOM header.
+        TruncatedError: if a part of it is missing.
+        NotSegmentableError: for an image that no radiograph is.
+    """
+    codestream, decoder = _READERS[CODINGS[syntax]](data, syntax, layout)
+    codestream.check(layout)
+    try:
+        samples = decoder()
+    except (ServiceError, MemoryError):
+        raise
+    except Exception as error:  # each decoder has its own, and its text is the library's
+        check_memory(error)
+        # Some do not say that they lacked memory: what they need of it is asked for once more.
+        np.empty((layout.rows, layout.columns, layout.samples, _WORKING_BYTES), np.uint8)
+        raise MalformedError(
+            f"the {codestream.process} frame cannot be decoded: its data are damaged"
+        ) from None
+    if samples.shape[:2] != (layout.rows, layout.columns) or samples.dtype.kind not in "ui":
+        raise MalformedError(f"the {codestream.process} frame is not what its header says")
+    return samples, codestream
+
+
+def load_decoders() -> None:
+    """Loads all of them, which imagecodecs does when the first file needs one."""
+    for name in _DECODERS:
+        getattr(imagecodecs, name)
+
+
+def check_memory(error: Exception) -> None:
+    """Raises a MemoryError for a library's exception that says it lacked memory.
+
+    Raises:
+        MemoryError: so that the file is not called damaged.
+    """
+    if "memory" in str(error).lower() or getattr(error, "code", None) == cv2.Error.StsNoMem:
+        raise MemoryError from None
+
+
+def begins_codestream(fragment: memoryview) -> bool:
+    """Whether a fragment is the first of a frame, by its first bytes."""
+    return bytes(fragment[:12]).startswith(_SIGNATURES)
+
+
+_SIGNATURES: Final = (
+    JPEG_SIGNATURE,
+    b"\xff\x4f\xff\x51",
+    b"\0\0\0\x0cjP  \r\n\x87\n",
+    b"\xff\x0a",
+    b"\0\0\0\x0cJXL \r\n\x87\n",
+)
+
+
+def _jpeg(data: bytes, syntax: UID, layout: PixelLayout) -> tuple[Codestream, _Decoder]:
+    if not data.startswith(JPEG_SIGNATURE):
+        raise MalformedError(
+            f"the frame is no JPEG, but its transfer syntax is {syntax_name(syntax)}"
+        )
+    header = read_jpeg_header(data)
+    coding = CODINGS[syntax]
+    if header.marker not in _JPEG_PROCESSES[coding]:
+        raise MalformedError(
+            f"the frame is {header.process}, but its transfer syntax is {syntax_name(syntax)}"
+        )
+    codestream = Codestream(
+        process=header.process,
+        height=header.height,
+        width=header.width,
+        components=header.components,
+        precision=header.precision,
+        signed=False,
+        reversible=coding is not Coding.JPEG and header.near == 0,
+    )
+    if coding is Coding.JPEG_LS:
+        return codestream, lambda: imagecodecs.jpegls_decode(data)
+    outside: str | None = None
+    inside: str | None = None
+    if layout.samples > 1:
+        outside = "RGB" if layout.photometric == "RGB" else "YCBCR"
+        # libjpeg takes three components for YCbCr unless a marker says otherwise; so does DICOM.
+        inside = None if header.tells_colour and outside == "RGB" else outside
+    return codestream, lambda: decode_whole(
+        data,
+        header,
+        lambda whole: imagecodecs.jpeg8_decode(whole, colorspace=inside, outcolorspace=outside),
+    )
+
+
+def _jpeg2000(data: bytes, _syntax: UID, _layout: PixelLayout) -> tuple[Codestream, _Decoder]:
+    header = read_jpeg2000_header(data)
+    codestream = Codestream(
+        process="HTJ2K" if header.high_throughput else "JPEG 2000",
+        height=header.height,
+        width=header.width,
+        components=header.components,
+        precision=header.precision,
+        signed=header.signed,
+        reversible=header.reversible,
+    )
+    # OpenJPEG for HTJ2K too. OpenJPH is faster, but lets what is beyond the range wrap around, and
+    # imagecodecs drops its errors: a damaged film would be half an image and no exception.
+    return codestream, lambda: imagecodecs.jpeg2k_decode(header.codestream, numthreads=1)
+
+
+def _jpegxl(data: bytes, syntax: UID, _layout: PixelLayout) -> tuple[Codestream, _Decoder]:
+    header = read_jpegxl_header(data)
+    codestream = Codestream(
+        process="JPEG XL",
+        height=header.height,
+        width=header.width,
+        components=header.components,
+        precision=header.precision,
+        signed=False,
+        reversible=syntax == JPEGXLLossless,
+    )
+
+    def decoder() -> Samples:
+        samples: Samples = imagecodecs.jpegxl_decode(
+            data, index=0, keeporientation=True, numthreads=1
+        )
+        if samples.ndim == 2:
+            return samples
+        # RGB whatever the photometric interpretation, which may tell of the JPEG it once was
+        return np.asarray(cv2.cvtColor(samples, cv2.COLOR_RGB2GRAY))
+
+    return codestream, decoder
+
+
+_READERS: Final[dict[Coding, Callable[[bytes, UID, PixelLayout], tuple[Codestream, _Decoder]]]] = {
+    Coding.JPEG: _jpeg,
+    Coding.JPEG_LOSSLESS: _jpeg,
+    Coding.JPEG_LS: _jpeg,
+    Coding.JPEG_2000: _jpeg2000,
+    Coding.JPEG_XL: _jpegxl,
+}

@@ -1,0 +1,47 @@
+"""DICOM radiographs."""
+
+from __future__ import annotations
+
+from solo.decoding.dicom.elements import numbers, text
+from solo.decoding.dicom.file import parse_dicom
+from solo.decoding.dicom.frames import read_frame
+from solo.decoding.dicom.pixel_layout import PixelLayout
+from solo.decoding.dicom.sop_classes import check_projection
+from solo.decoding.dicom.voi import to_grey
+from solo.decoding.dicom.voi_attributes import GreyDescription
+from solo.decoding.pixel_spacing import choose_spacing
+from solo.decoding.radiograph import Limits, Radiograph
+from solo.errors import NotSegmentableError
+
+
+def decode_dicom(data: bytes | memoryview, limits: Limits, frame: int) -> Radiograph:
+    """Decodes one frame of a DICOM file.
+
+    Raises:
+        ServiceError: one of those that `solo.decoding.decode` names.
+    """
+    file = parse_dicom(data)
+    dataset = file.dataset
+    check_projection(text(dataset, "SOPClassUID"), text(dataset, "Modality"))
+    if file.pixel_data is None:
+        raise NotSegmentableError("the DICOM object has no pixel data")
+    layout = PixelLayout.of(dataset, limits)
+    description = GreyDescription.of(dataset)
+    cells = read_frame(file, layout, frame)
+    if layout.samples == 1:
+        pixels, recipe = to_grey(cells, description)
+    else:
+        pixels, recipe = cells, "as_stored"
+    return Radiograph(
+        pixels=pixels,
+        spacing=choose_spacing(
+            numbers(dataset, "ImagerPixelSpacing"),
+            numbers(dataset, "PixelSpacing"),
+            text(dataset, "PixelSpacingCalibrationType"),
+        ),
+        grey=recipe,
+        frame=frame,
+        kind="dicom",
+        encoding=str(file.transfer_syntax),
+        frames=layout.frames,
+    )

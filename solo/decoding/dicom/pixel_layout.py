@@ -1,0 +1,128 @@
+"""How the pixels of a DICOM image lie in memory, by its header (PS3.3 C.7.6.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from pydicom.dataset import Dataset
+
+from solo.decoding.dicom.elements import integer, text
+from solo.decoding.radiograph import Limits
+from solo.errors import MalformedError, NotSegmentableError
+
+_SAMPLES: Final = {
+    "MONOCHROME1": 1,
+    "MONOCHROME2": 1,
+    "RGB": 3,
+    "YBR_FULL": 3,
+    "YBR_FULL_422": 3,
+    "YBR_RCT": 3,
+    "YBR_ICT": 3,
+}
+_REFUSED_BY_NAME: Final = {"PALETTE COLOR", "ARGB", "HSV", "CMYK", "YBR_PARTIAL_422", "XYB"}
+
+
+@dataclass(frozen=True)
+class SampleBits:
+    """Where a sample lies in its cell (PS3.5 8.1.1).
+
+    Attributes:
+        allocated: bits of a cell.
+        stored: bits of the sample.
+        high: position of its highest bit, from 0.
+        signed: whether it is in two's complement.
+    """
+
+    allocated: int
+    stored: int
+    high: int
+    signed: bool
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> SampleBits:
+        """Reads the elements; those that are absent have the only values that make sense.
+
+        Raises:
+            MalformedError: if the sample does not fit into its cell.
+        """
+        allocated = integer(dataset, "BitsAllocated")
+        stored = integer(dataset, "BitsStored", default=allocated)
+        high = integer(dataset, "HighBit", default=stored - 1)
+        if not 1 <= stored <= high + 1 <= allocated:
+            raise MalformedError(
+                f"{stored} bits stored up to bit {high} do not fit into {allocated} bits allocated"
+            )
+        return cls(allocated, stored, high, integer(dataset, "PixelRepresentation", default=0) == 1)
+
+
+@dataclass(frozen=True)
+class PixelLayout:
+    """How cells lie in the pixel data.
+
+    Attributes:
+        rows: height.
+        columns: width.
+        frames: how many images follow each other.
+        samples: 1 for grey, 3 for colour.
+        bits: of a cell, which has 8 or 16.
+        planar: whether colour comes as three planes rather than pixel by pixel.
+        photometric: photometric interpretation.
+    """
+
+    rows: int
+    columns: int
+    frames: int
+    samples: int
+    bits: SampleBits
+    planar: bool
+    photometric: str
+
+    @property
+    def frame_cells(self) -> int:
+        """Cells of one frame without compression; two pixels of YBR_FULL_422 share a chroma."""
+        cells = 2 if self.photometric == "YBR_FULL_422" else self.samples
+        return self.rows * self.columns * cells
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of one frame without compression."""
+        return self.frame_cells * self.bits.allocated // 8
+
+    @classmethod
+    def of(cls, dataset: Dataset, limits: Limits) -> PixelLayout:
+        """Reads the layout and refuses what cannot be segmented.
+
+        Raises:
+            MalformedError: for missing or contradictory elements.
+            ImageTooLargeError: above the pixel limit.
+            NotSegmentableError: for pixels that are neither grey nor true colour.
+        """
+        rows, columns = integer(dataset, "Rows"), integer(dataset, "Columns")
+        limits.check(rows, columns)
+        frames = integer(dataset, "NumberOfFrames", default=1) or 1  # 0 is some writers' nothing
+        photometric = text(dataset, "PhotometricInterpretation") or "MONOCHROME2"
+        samples = integer(dataset, "SamplesPerPixel", default=1)
+        _check_kind(photometric, samples, integer(dataset, "BitsAllocated"))
+        if photometric == "YBR_FULL_422" and columns % 2:
+            raise MalformedError(f"YBR_FULL_422 has pairs of pixels, but {columns} columns")
+        if frames < 1:
+            raise MalformedError(f"the number of frames is {frames}")
+        planar = samples > 1 and integer(dataset, "PlanarConfiguration", default=0) == 1
+        bits = SampleBits.of(dataset)
+        return cls(rows, columns, frames, samples, bits, planar, photometric)
+
+
+def _check_kind(photometric: str, samples: int, allocated: int) -> None:
+    if photometric not in _SAMPLES:
+        name = photometric if photometric in _REFUSED_BY_NAME else "not known"
+        raise NotSegmentableError(
+            f"photometric interpretation {name} is not supported: only {', '.join(_SAMPLES)} are"
+        )
+    if samples != _SAMPLES[photometric]:
+        raise MalformedError(f"{photometric} does not have {samples} samples per pixel")
+    if allocated not in ((8, 16) if samples == 1 else (8,)):
+        raise NotSegmentableError(
+            f"{photometric} with {allocated} bits allocated is not supported: grey may have 8 or "
+            "16, colour 8"
+        )

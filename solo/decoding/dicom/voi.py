@@ -1,0 +1,149 @@
+"""The grey-value pipeline of DICOM as one lookup table over the stored cells.
+
+Every step of the pipeline is a function of one value, so all of them together are a table of 256
+or 65536 entries, built once per image and applied in one pass before anything is resized.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from solo.contract.greyscale import Grey, as_grey, histogram, percentile_range
+from solo.decoding.dicom.voi_attributes import GreyDescription, LookupTable, Window
+from solo.decoding.radiograph import GreyRecipe
+
+Levels = npt.NDArray[np.float64]
+_LOOKED_AT: Final = 256  # rows or columns, about
+
+
+def to_grey(cells: Grey, description: GreyDescription) -> tuple[Grey, GreyRecipe]:
+    """Turns stored cells into grey from black to white.
+
+    Args:
+        cells: uint8 or uint16 [H, W], as stored: shift, mask and sign still to be applied.
+        description: what the file says about them.
+
+    Returns:
+        uint8 [H, W] from 8 bits and uint16 [H, W] from 16, and how it was done.
+    """
+    stored = stored_values(description)
+    levels = modality_values(stored, description)
+    padded = padding_mask(stored, description)
+    grey, recipe = _values_of_interest(cells, levels, padded, description)
+    if description.inverted:  # PS3.3 C.7.6.3.1.2, C.11.6.1.2: after the VOI LUT, and once
+        grey = 1 - grey
+    grey[padded] = 0  # no measurement is background
+    white = np.iinfo(cells.dtype).max
+    table = as_grey((grey * white).round().astype(cells.dtype))
+    return as_grey(cv2.LUT(cells, table)), recipe
+
+
+def stored_values(description: GreyDescription) -> npt.NDArray[np.int64]:
+    """The sample in each cell (PS3.5 8.1.1): int64 [256] or [65536], indexed by the cell.
+
+    Bits outside the sample may hold retired overlays.
+    """
+    cells = np.arange(1 << description.bits_allocated, dtype=np.int64)
+    shift = description.high_bit + 1 - description.bits_stored
+    samples = (cells >> shift) & ((1 << description.bits_stored) - 1)
+    if not description.signed:
+        return samples
+    sign = samples >> (description.bits_stored - 1)
+    return samples - (sign << description.bits_stored)
+
+
+def padding_mask(
+    stored: npt.NDArray[np.int64], description: GreyDescription
+) -> npt.NDArray[np.bool_]:
+    """Which stored values are padding (PS3.3 C.7.5.1.1.2): bool, one for each."""
+    if description.padding is None:
+        return np.zeros(stored.shape, np.bool_)
+    first, last = description.padding
+    return (stored >= first) & (stored <= last)
+
+
+def modality_values(stored: npt.NDArray[np.int64], description: GreyDescription) -> Levels:
+    """The Modality LUT, or else the rescale (PS3.3 C.11.1): float64, one for each stored value."""
+    if description.modality_lut is not None:
+        return look_up(stored.astype(np.float64), description.modality_lut)
+    return stored.astype(np.float64) * description.slope + description.intercept
+
+
+def look_up(levels: Levels, table: LookupTable) -> Levels:
+    """A LUT's output values; inputs beyond its ends take the end entries (PS3.3 C.11.2.1.1)."""
+    indices = np.clip(np.floor(levels) - table.first, 0, len(table.values) - 1)
+    found: Levels = table.values[indices.astype(np.int64)].astype(np.float64)
+    return found
+
+
+def apply_window(levels: Levels, window: Window) -> Levels:
+    """A window's output in [0, 1] (PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
+    center, width = window.center, window.width
+    match window.function:
+        case "SIGMOID":
+            # Beyond 700 the exponential overflows, and the result is black long before.
+            exponents = np.clip(-4 * (levels - center) / width, -700, 700)
+            sigmoid: Levels = 1 / (1 + np.exp(exponents))
+            return sigmoid
+        case "LINEAR_EXACT":
+            return np.clip((levels - center) / width + 0.5, 0, 1)
+        case "LINEAR":
+            if width == 1:  # the formula's limit: one step just above the centre minus one half
+                return (levels > center - 0.5).astype(np.float64)
+            return np.clip((levels - (center - 0.5)) / (width - 1) + 0.5, 0, 1)
+
+
+def _values_of_interest(
+    cells: Grey, levels: Levels, padded: npt.NDArray[np.bool_], description: GreyDescription
+) -> tuple[Levels, GreyRecipe]:
+    """Grey in [0, 1] for each cell, by the file's VOI LUT or window (PS3.3 C.11.2), or without.
+
+    By the standard what is for processing has none, even if a window is left in the file. One that
+    leaves no contrast is not believed.
+    """
+    proposed = _proposed(levels, description)
+    if proposed is not None and _has_contrast(cells, proposed[0], padded):
+        return proposed
+    if not description.for_processing and _is_display_ready(description):
+        return levels / 255, "as_stored"
+    low, high = percentile_range(levels, np.where(padded, 0, histogram(cells)))
+    return np.clip((levels - low) / (high - low if high > low else 1.0), 0, 1), "percentiles"
+
+
+def _proposed(levels: Levels, description: GreyDescription) -> tuple[Levels, GreyRecipe] | None:
+    """What the file itself proposes for display; raw films have nothing to say of it."""
+    if description.for_processing:
+        return None
+    if description.voi_lut is not None:
+        table = description.voi_lut
+        return np.clip(look_up(levels, table) / table.full_scale, 0, 1), "voi_lut"
+    if description.window is not None:
+        return apply_window(levels, description.window), "window"
+    return None
+
+
+def _has_contrast(cells: Grey, grey: Levels, padded: npt.NDArray[np.bool_]) -> bool:
+    """Whether the film is more than one grey, but for 0.5 % at each end: a few pixels tell.
+
+    By the standard a window is applied as it is (PS3.3 C.11.2.1.2); it does not foresee one beside
+    all values. Such a film would be a blank, and no answer to it could be right.
+    """
+    step = 1 + min(cells.shape) // _LOOKED_AT
+    some = as_grey(np.ascontiguousarray(cells[::step, ::step]))
+    counts = np.where(padded, 0, np.bincount(some.ravel(), minlength=len(grey)))
+    low, high = percentile_range(grey, counts)
+    return high > low
+
+
+def _is_display_ready(description: GreyDescription) -> bool:
+    """Full 8 bits without any transform: the same film as a PNG must give the same grey."""
+    return (
+        description.bits_allocated == description.bits_stored == 8
+        and not description.signed
+        and description.modality_lut is None
+        and (description.slope, description.intercept) == (1, 0)
+    )

@@ -1,0 +1,66 @@
+"""A decoded X-ray, and the limits under which it is decoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from solo.contract.greyscale import Grey
+from solo.decoding.pixel_spacing import PixelSpacing
+from solo.errors import ImageTooLargeError, MalformedError
+
+GreyRecipe = Literal["window", "voi_lut", "percentiles", "as_stored"]
+"""How stored values became grey: by the file's window, by its VOI LUT, by stretching the 0.5 to
+99.5 percentiles because the file says nothing, or not at all because they were grey already."""
+
+FileKind = Literal["dicom", "png", "jpeg", "tiff"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a file may ask of the decoder.
+
+    Attributes:
+        max_pixels: most pixels of one image, rows x columns.
+    """
+
+    max_pixels: int
+
+    def check(self, height: int, width: int) -> None:
+        """Refuses a size before any memory is spent on it.
+
+        Raises:
+            MalformedError: for an image without pixels.
+            ImageTooLargeError: above the limit.
+        """
+        if height < 1 or width < 1:
+            raise MalformedError(f"the image is {height} x {width} pixels (rows x columns)")
+        if height * width > self.max_pixels:
+            raise ImageTooLargeError(
+                f"the image is {height} x {width} = {height * width:,} pixels; "
+                f"at most {self.max_pixels:,} are accepted"
+            )
+
+
+@dataclass(frozen=True)
+class Radiograph:
+    """One frame, ready for display.
+
+    Attributes:
+        pixels: uint8 or uint16 [height, width]; the dtype's full range is black to white, in
+            MONOCHROME2 polarity (bone is bright).
+        spacing: size of a pixel; None where the file does not say.
+        grey: how the stored values became grey.
+        frame: which frame of the file this is, from 0.
+        kind: the file's format.
+        encoding: DICOM transfer syntax UID, or the format again.
+        frames: how many the file has.
+    """
+
+    pixels: Grey
+    spacing: PixelSpacing | None
+    grey: GreyRecipe
+    frame: int
+    kind: FileKind
+    encoding: str
+    frames: int = 1

@@ -1,0 +1,90 @@
+"""PNG and JPEG radiographs.
+
+OpenCV decodes; what a header promises is checked first, since a few hundred bytes may ask for
+gigabytes. Orientation tags are ignored: masks must fit the array that the caller has.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from solo.contract.greyscale import Grey, as_grey, luminance, stretch
+from solo.decoding.codecs.jpeg_header import BASELINE, EXTENDED, PROGRESSIVE, read_jpeg_header
+from solo.decoding.codecs.jpeg_whole import decode_whole
+from solo.decoding.dicom.codestreams import check_memory
+from solo.decoding.png_chunks import pixel_chunks, png_size
+from solo.decoding.radiograph import FileKind, GreyRecipe, Limits, Radiograph
+from solo.errors import (
+    InvalidParameterError,
+    MalformedError,
+    UnsupportedEncodingError,
+)
+
+_DECODABLE_PROCESSES = (BASELINE, EXTENDED, PROGRESSIVE)
+
+
+def decode_png(data: bytes, limits: Limits, frame: int) -> Radiograph:
+    """Decodes a PNG. 8 bits are grey as stored; 16 bits are stretched between percentiles.
+
+    Files of 16 bits mostly hold the 10 to 14 bits of a detector and would be nearly black.
+    """
+    refuse_other_frames(frame)
+    height, width = png_size(data)
+    limits.check(height, width)
+    pixels = _decode(pixel_chunks(data), "png")
+    return _radiograph(pixels, (height, width), "png")
+
+
+def decode_jpeg(data: bytes, limits: Limits, frame: int) -> Radiograph:
+    """Decodes a JPEG of 8 bits, whose values are grey as stored."""
+    refuse_other_frames(frame)
+    header = read_jpeg_header(data)
+    limits.check(header.height, header.width)
+    if header.marker not in _DECODABLE_PROCESSES or header.precision != 8:
+        raise UnsupportedEncodingError(
+            f"{header.process} with {header.precision} bits is not supported: only baseline, "
+            "extended and progressive JPEG with 8 bits are"
+        )
+    pixels = decode_whole(data, header, lambda whole: _decode(whole, "jpeg"))
+    return _radiograph(pixels, (header.height, header.width), "jpeg")
+
+
+def refuse_other_frames(frame: int) -> None:
+    """Refuses any frame but the first.
+
+    Raises:
+        InvalidParameterError: for another.
+    """
+    if frame != 0:
+        raise InvalidParameterError(f"frame is {frame}, but the file has one frame, number 0")
+
+
+def _decode(data: bytes, kind: FileKind) -> Grey:
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        check_memory(error)
+        pixels = None
+    if pixels is None:
+        raise MalformedError(f"the {kind.upper()} cannot be decoded: its data are damaged")
+    return as_grey(pixels)
+
+
+def _radiograph(decoded: Grey, size: tuple[int, int], kind: FileKind) -> Radiograph:
+    if decoded.shape[:2] != size:
+        raise MalformedError(
+            f"the {kind.upper()} holds {decoded.shape[:2]} pixels, but its header says {size}"
+        )
+    return grey_radiograph(luminance(decoded), kind)
+
+
+def grey_radiograph(pixels: Grey, kind: FileKind) -> Radiograph:
+    """A radiograph of a file that says nothing of windows or spacing.
+
+    Args:
+        pixels: uint8 [H, W], grey as stored, or uint16 [H, W], to be stretched.
+        kind: the file's format.
+    """
+    recipe: GreyRecipe = "as_stored" if pixels.dtype == np.uint8 else "percentiles"
+    return Radiograph(stretch(pixels), None, recipe, frame=0, kind=kind, encoding=kind)

@@ -1,0 +1,96 @@
+"""Which of a model's files runs: float32, or a twin in fewer bits that this machine is quick at."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Final, Literal
+
+from app.logging import write
+from app.settings import Precision, Provider
+from solo.inference.engine import ModelError
+from solo.inference.model_file import ModelFile, sha256_of
+from solo.inference.onnx_engine import OnnxEngine
+from solo.inference.providers import CPU, NOTHING_BESIDES, GpuOptions, may_be_gpu
+
+Bits = Literal["float16", "int8"]
+
+_SUFFIXES: Final[dict[Bits, str]] = {"float16": ".fp16.onnx", "int8": ".int8.onnx"}
+_CPU_INFO = Path("/proc/cpuinfo")
+# Multiply and add bytes in one instruction; without, int8 is no faster than float32.
+_BYTE_PRODUCTS = {"avx512_vnni", "avx_vnni", "asimddp"}
+
+_logger = logging.getLogger(__name__)
+
+
+def open_engine(
+    path: Path,
+    provider: Provider,
+    max_batch: int,
+    precision: Precision = "auto",
+    gpu: GpuOptions = NOTHING_BESIDES,
+) -> OnnxEngine:
+    """Opens a model, or its twin in fewer bits if that is there and fits.
+
+    Args:
+        path: file written by `python -m export`. The twins of `model.onnx` are `model.fp16.onnx`,
+            written by `python -m export.half`, and `model.int8.onnx`, by `export.quantize`. A twin
+            may be named itself.
+        provider: the setting.
+        max_batch: the largest batch size.
+        precision: `auto` takes the float16 twin where a GPU computes and the int8 twin where a
+            processor does that has instructions for it; `float16` and `int8` take that twin or
+            nothing; `float32` takes the file as it is.
+        gpu: what is asked of a GPU besides.
+
+    Raises:
+        ModelError: if the model cannot be served, or a twin is asked for and there is none of this
+            very file, or what computes is not what the twin is for.
+    """
+    open_file = partial(OnnxEngine, provider=provider, max_batch=max_batch, gpu=gpu)
+    if precision in ("float32", ModelFile.read(path).manifest.precision):
+        return open_file(path)
+    if precision == "float16" or precision == "int8":
+        engine = open_file(_twin(path, precision))
+        if fault := _fault(engine, precision, path):
+            raise ModelError(f"SOLO_PRECISION={precision}: {fault}")
+        return engine
+    for bits in _quick_here(provider):
+        if _twin(path, bits).exists():
+            engine = open_file(_twin(path, bits))
+            fault = _fault(engine, bits, path)
+            if fault is None:
+                return engine
+            write(_logger, "twin of the model ignored", reason=fault, sha256=engine.sha256)
+    return open_file(path)
+
+
+def has_byte_products(cpu_info: Path = _CPU_INFO) -> bool:
+    """Whether this processor multiplies bytes; where nobody can tell, it does not."""
+    try:
+        return not _BYTE_PRODUCTS.isdisjoint(cpu_info.read_text().split())
+    except OSError:
+        return False
+
+
+def _twin(path: Path, bits: Bits) -> Path:
+    return path.with_suffix(_SUFFIXES[bits])
+
+
+def _quick_here(provider: Provider) -> Iterator[Bits]:
+    if may_be_gpu(provider):
+        yield "float16"
+    if provider in ("auto", "cpu") and has_byte_products():
+        yield "int8"
+
+
+def _fault(engine: OnnxEngine, bits: Bits, path: Path) -> str | None:
+    """Why this twin must not answer for the file at `path`; None if it may."""
+    if (engine.provider == CPU) != (bits == "int8"):
+        device = "processors" if bits == "int8" else "GPUs"
+        return f"{bits} is for {device}, but {engine.provider} computes"
+    if engine.manifest.float32_sha256 != sha256_of(path):
+        return f"{_twin(path, bits).name} was made of another file than {path.name}"
+    return None

@@ -1,0 +1,107 @@
+"""A film whose answer is known, to tell a model that works from one that merely answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from solo.contract.instances import Instances
+from solo.inference.engine import Engine, InferenceError
+
+_LUNGS = ((0.5, 0.3), (0.5, 0.7))  # (row, column) of the centres, of the canvas
+_LUNG_RADII = (0.3, 0.14)
+
+
+def golden_canvas(size: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """A drawn chest: a bright body, two dark lungs, a shaded ground, no patient.
+
+    Args:
+        size: (height, width) in pixels.
+
+    Returns:
+        float32 [height, width] in [0, 1].
+    """
+    row, column = ((axis + 0.5) / side for axis, side in zip(np.indices(size), size, strict=True))
+    film = 0.8 - 0.4 * (row - 0.5) ** 2 - 0.6 * (column - 0.5) ** 2
+    for centre in _LUNGS:
+        distance = ((row - centre[0]) / _LUNG_RADII[0]) ** 2
+        distance += ((column - centre[1]) / _LUNG_RADII[1]) ** 2
+        film -= 0.5 / (1 + distance**4)
+    canvas: npt.NDArray[np.float32] = np.clip(film, 0, 1).astype(np.float32)
+    return canvas
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far two answers for one film may lie apart.
+
+    Attributes:
+        overlap: least intersection over union of two masks of one object.
+        score: largest difference of their scores.
+    """
+
+    overlap: float
+    score: float
+
+
+SAME_MODEL = Tolerance(overlap=0.9, score=0.05)
+"""One model at two times, or in two batch sizes: the runtime may choose other kernels."""
+OTHER_MODEL = Tolerance(overlap=0.5, score=1.0)
+"""A model and its successor: they should see the same objects."""
+
+
+@dataclass(frozen=True)
+class Golden:
+    """A model's answer for the golden film, recorded when the model was warmed up."""
+
+    engine: Engine
+    instances: Instances
+
+    @classmethod
+    def record(cls, engine: Engine) -> Golden:
+        """Runs the golden film alone and as a full batch.
+
+        Raises:
+            InferenceError: if the answers differ, or tell nothing.
+            Exception: whatever the runtime raises.
+        """
+        golden = cls(engine, run_golden(engine))
+        masks = golden.instances.masks
+        if len(masks) and (masks.min((1, 2)) == masks.max((1, 2))).all():
+            raise InferenceError("each mask of the golden film is of one value")
+        golden.check(run_golden(engine, engine.batch_sizes[-1]))
+        return golden
+
+    def check(self, found: Instances, tolerance: Tolerance = SAME_MODEL) -> None:
+        """Compares an answer for the golden film with this one.
+
+        Raises:
+            InferenceError: if an object is missing or another one is there.
+        """
+        for expected, given in ((self.instances, found), (found, self.instances)):
+            # What is near the threshold in one answer may be below it in the other.
+            seen = expected.select(self.engine.manifest.score_threshold, len(expected))
+            for index in range(len(seen)):
+                if not _is_among(seen, index, given, tolerance):
+                    raise InferenceError("the golden film is answered otherwise than before")
+
+
+def run_golden(engine: Engine, count: int = 1) -> Instances:
+    """The answer for the golden film, the last of so many in one batch."""
+    canvas = golden_canvas(engine.manifest.canvas_size)
+    return engine.run(np.repeat(canvas[None, None], count, axis=0))[-1]
+
+
+def _is_among(seen: Instances, index: int, given: Instances, tolerance: Tolerance) -> bool:
+    alike = (given.labels == seen.labels[index]) & (
+        np.abs(given.scores - seen.scores[index]) <= tolerance.score
+    )
+    mask = seen.masks[index] > 127
+    return any(_overlap(mask, other > 127) >= tolerance.overlap for other in given.masks[alike])
+
+
+def _overlap(one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]) -> float:
+    union = int((one | other).sum())
+    return int((one & other).sum()) / union if union else 1.0

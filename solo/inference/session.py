@@ -1,0 +1,89 @@
+"""Sessions of ONNX Runtime, on the provider that was asked for or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import onnxruntime as ort
+
+from app.settings import Provider
+from solo.inference.cores import usable_cores
+from solo.inference.engine import ModelError
+from solo.inference.providers import CPU, ProviderList
+
+_ERRORS_ONLY = 3
+_NO_GRAPH = "graph capture"  # in ONNX Runtime's refusals
+
+
+def open_session(
+    path: Path,
+    provider: Provider,
+    candidates: list[ProviderList],
+) -> Any:  # noqa: ANN401 (the runtime has no types)
+    """Opens a model file to run it.
+
+    Args:
+        path: an ONNX file.
+        provider: the setting.
+        candidates: what it allows, from `session_providers`; the first that becomes active is
+            taken.
+
+    Raises:
+        ModelError: if the file cannot be opened, or none of the providers becomes active.
+    """
+    options = _options()
+    # A spinning pool burns the cores that decode the next image.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    compiled_in = ort.get_available_providers()
+    for providers in candidates:
+        wanted = providers[0] if isinstance(providers[0], str) else providers[0][0]
+        if wanted not in compiled_in:
+            raise ModelError(
+                f"SOLO_PROVIDER={provider}, but this ONNX Runtime has no {wanted}: it has "
+                + ", ".join(compiled_in)
+            )
+        options.intra_op_num_threads = usable_cores() if wanted == CPU else 1
+        session = _open(path, options, providers)
+        # The runtime gives a CPU session for a CUDA request without an exception.
+        active = session.get_providers()[0]
+        if active == wanted:
+            session.disable_fallback()  # else a run that fails there goes on elsewhere
+            return session
+    raise ModelError(
+        f"SOLO_PROVIDER={provider}, but {wanted} did not become active: ONNX Runtime fell back "
+        f"to {active}"
+    )
+
+
+def open_unoptimised(path: Path) -> Any:  # noqa: ANN401
+    """Opens a model file to read what it says of itself, on the CPU and without preparing it.
+
+    Raises:
+        ModelError: if the file cannot be opened.
+    """
+    options = _options()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    return _open(path, options, [CPU])
+
+
+def _options() -> Any:  # noqa: ANN401
+    options = ort.SessionOptions()
+    options.log_severity_level = _ERRORS_ONLY
+    return options
+
+
+def _open(path: Path, options: Any, providers: ProviderList) -> Any:  # noqa: ANN401
+    try:
+        return ort.InferenceSession(path, options, providers=providers)
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        if _NO_GRAPH in reason:
+            raise ModelError(
+                "SOLO_CUDA_GRAPHS=true, but not all of this model's operations run on the GPU, so "
+                f"that they cannot be recorded as one graph: {reason}"
+            ) from error
+        raise ModelError(
+            f"the model {path} cannot be opened by ONNX Runtime {ort.__version__}: {reason}"
+        ) from error

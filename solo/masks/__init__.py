@@ -1,0 +1,1 @@
+"""Instance masks: run-length encoding at native size, polygons, suppression."""

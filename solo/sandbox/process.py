@@ -1,0 +1,300 @@
+"""One decoder's process as the service sees it.
+
+The memory that is shared with it has no name, so that nothing stays behind, and no limit but the
+container's own. The service reads and writes that memory by calls rather than through a mapping: a
+process that was taken over could shrink it, and a mapping would then end the service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, ParamSpec, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from solo.sandbox.protocol import (
+    KEPT_BYTES,
+    MAX_MESSAGE_BYTES,
+    FilmFacts,
+    Job,
+    Orders,
+    Report,
+    pack,
+)
+from solo.sandbox.validation import is_canvas, read_report
+
+_ROOT: Final = Path(__file__).parents[2]
+_WORKER: Final = "solo.sandbox.worker"
+_WRITTEN_ASIDE_BYTES: Final = 2**20  # a smaller file takes less time than a thread to begin
+_EXIT_SECONDS: Final = 2.0
+_TALKED_NONSENSE: Final = 1  # for the exit code of one that lives, but says what none of ours does
+_INHERITED: Final = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "LANG", "LC_ALL")
+_TUNING: Final = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    # glibc gives a film's memory back after each film, and new pages cost more than decoding does:
+    # keep what one film of usual size takes.
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
+    "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20),
+}
+P = ParamSpec("P")
+T = TypeVar("T")
+Canvas = npt.NDArray[np.float32]
+
+
+class ProcessEndedError(Exception):
+    """The process ended instead of answering.
+
+    Attributes:
+        exit_code: as `subprocess` has it: negative for a signal.
+    """
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(f"exit code {exit_code}")
+        self.exit_code = exit_code
+
+
+class NotTakenError(Exception):
+    """The process ended before it touched the file."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a process made of a file.
+
+    Attributes:
+        report: what it says.
+        canvas: float32 [H, W] in [0, 1], if the file was decoded.
+        film: uint8 [height, width], if it was decoded and its pixels were asked for.
+    """
+
+    report: Report
+    canvas: Canvas | None = None
+    film: npt.NDArray[np.uint8] | None = None
+
+
+class DecoderProcess:
+    """A process and the memory shared with it; belongs to the event loop that starts it.
+
+    Start it in a thread that lasts: the kernel ends the process with that thread.
+
+    Args:
+        canvas_size: (height, width) of the canvas.
+        max_pixels: most pixels of one image.
+        memory_bytes: what decoding may take.
+
+    Attributes:
+        ended: the exit code, once there is one.
+        pid: of the process.
+    """
+
+    def __init__(self, canvas_size: tuple[int, int], max_pixels: int, memory_bytes: int) -> None:
+        loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[int] = loop.create_future()
+        self._ready: asyncio.Future[None] = loop.create_future()
+        self._reply: asyncio.Future[Report] = loop.create_future()
+        self._taken = False
+        self._canvas_size = canvas_size
+        self._max_pixels = max_pixels
+        self._canvas_bytes = 4 * canvas_size[0] * canvas_size[1]
+        with ExitStack() as resources:
+            upload = _memory(resources)
+            output = _memory(resources)
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            resources.enter_context(ours)
+            orders = Orders(
+                parent=os.getpid(),
+                control=theirs.fileno(),
+                upload=upload,
+                output=output,
+                canvas_size=canvas_size,
+                max_pixels=max_pixels,
+                memory_bytes=memory_bytes,
+            )
+            os.ftruncate(upload, KEPT_BYTES)  # no pages yet
+            os.ftruncate(output, orders.output_bytes)
+            with theirs:
+                self._process = _start(orders)
+            self._resources = resources.pop_all()
+        self.pid = self._process.pid
+        self._upload, self._output, self._output_bytes = upload, output, orders.output_bytes
+        ours.setblocking(False)
+        self._control = ours
+        loop.add_reader(ours, self._receive)
+        self._reaping: asyncio.Task[None] | None = None
+        self._doomed = False
+        self._lock = asyncio.Lock()
+
+    async def ready(self) -> None:
+        """Waits until it can take jobs.
+
+        Raises:
+            ProcessEndedError: if it ends before.
+        """
+        await asyncio.shield(self._ready)
+
+    @property
+    def usable(self) -> bool:
+        """Whether it may get a file: it has not ended and is not about to."""
+        return not self._doomed and self._reaping is None
+
+    async def decode(self, pieces: Sequence[bytes], frame: int, film: bool) -> Answer:
+        """Has a file decoded; one at a time.
+
+        Args:
+            pieces: of the file, in order.
+            frame: which frame, from 0.
+            film: whether its pixels are wanted too.
+
+        Raises:
+            NotTakenError: if the process ended before it touched the file.
+            ProcessEndedError: if it ended with the file.
+        """
+        async with self._lock:
+            if not self.usable:  # its descriptors may be another's by now
+                raise NotTakenError
+            length = sum(map(len, pieces))
+            if length < _WRITTEN_ASIDE_BYTES:
+                self._write(pieces)
+            else:
+                await self._in_thread(self._write, pieces)
+            self._send(Job(length, frame, film))
+            try:
+                report = await self._reply
+            finally:
+                if length > KEPT_BYTES:
+                    os.ftruncate(self._upload, KEPT_BYTES)
+            if report.facts is None:
+                return Answer(report)
+            canvas = self._read_canvas()
+            if report.facts.frame != frame or not is_canvas(canvas):
+                self.kill()
+                raise ProcessEndedError(_TALKED_NONSENSE)
+            pixels = await self._in_thread(self._read_film, report.facts) if film else None
+            return Answer(report, canvas, pixels)
+
+    def kill(self) -> None:
+        """Ends the process; `ended` follows."""
+        self._doomed = True
+        self._process.kill()
+
+    async def close(self) -> None:
+        """Ends the process if it runs and frees what it shares."""
+        self.kill()
+        self._reap()
+        await asyncio.shield(self.ended)
+        async with self._lock:  # a thread may still be writing
+            self._resources.close()
+
+    def _send(self, job: Job) -> None:
+        self._reply, self._taken = asyncio.get_running_loop().create_future(), False
+        if not self.usable:
+            raise NotTakenError
+        try:
+            self._control.send(pack(job))
+        except OSError:
+            raise NotTakenError from None
+
+    async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs what must not be left alone with the shared memory when its caller is cancelled."""
+        running = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
+        try:
+            return await asyncio.shield(running)
+        finally:
+            await asyncio.wait({running})
+
+    def _write(self, pieces: Sequence[bytes]) -> None:
+        offset = 0
+        for piece in pieces:
+            rest = memoryview(piece)
+            while rest:
+                written = os.pwrite(self._upload, rest, offset)
+                rest, offset = rest[written:], offset + written
+
+    def _read_canvas(self) -> Canvas:
+        canvas = np.empty(self._canvas_size, np.float32)
+        os.preadv(self._output, [canvas.data], 0)
+        return canvas
+
+    def _read_film(self, facts: FilmFacts) -> npt.NDArray[np.uint8]:
+        film = np.empty((facts.height, facts.width), np.uint8)
+        os.preadv(self._output, [film.data], self._canvas_bytes)
+        os.ftruncate(self._output, self._canvas_bytes)  # frees the pages of the rest
+        os.ftruncate(self._output, self._output_bytes)
+        return film
+
+    def _receive(self) -> None:
+        try:
+            message = self._control.recv(MAX_MESSAGE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            message = b""
+        try:
+            report = read_report(message, self._max_pixels) if message else None
+        except ValueError:
+            self.kill()
+            report = None
+            if not self._reply.done():
+                self._reply.set_exception(ProcessEndedError(_TALKED_NONSENSE))
+                self._reply.exception()  # whether anybody waits for it or not
+        if report is None:
+            self._reap()
+        elif report.is_sign_of_life:
+            self._taken = self._ready.done()
+            if not self._taken:
+                self._ready.set_result(None)
+        elif not self._reply.done():
+            self._reply.set_result(report)
+
+    def _reap(self) -> None:
+        if self._reaping is None:
+            asyncio.get_running_loop().remove_reader(self._control)
+            self._reaping = asyncio.create_task(self._wait(), name="reap")
+
+    async def _wait(self) -> None:
+        """Waits for the exit code, and no longer than it takes to exit."""
+        try:
+            code = await asyncio.to_thread(self._process.wait, _EXIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            code = await asyncio.to_thread(self._process.wait)
+        self.ended.set_result(code)
+        error = ProcessEndedError(code)
+        for future, reason in (
+            (self._ready, error),
+            (self._reply, error if self._taken else NotTakenError()),
+        ):
+            if not future.done():
+                future.set_exception(reason)
+                future.exception()  # whether anybody waits for it or not
+
+
+def _memory(resources: ExitStack) -> int:
+    descriptor = os.memfd_create("solo-film")
+    resources.callback(os.close, descriptor)
+    return descriptor
+
+
+def _start(orders: Orders) -> subprocess.Popen[bytes]:
+    """Starts a process with the descriptors it needs, no others, and no settings or keys."""
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    return subprocess.Popen(  # noqa: S603 (our own module, and no shell)
+        [sys.executable, "-m", _WORKER, pack(orders).decode()],
+        cwd=_ROOT,
+        env={**inherited, **_TUNING, "OPENCV_IO_MAX_IMAGE_PIXELS": str(orders.max_pixels)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        pass_fds=(orders.control, orders.upload, orders.output),
+        process_group=0,  # Ctrl-C is for the service, which lets work in hand finish
+    )

@@ -1,0 +1,132 @@
+"""A decoder's process: `python -m solo.sandbox.worker ORDERS`.
+
+Imports what decodes and nothing else: neither the web, the runtime nor pydantic.
+"""
+
+from __future__ import annotations
+
+import errno
+import signal
+import socket
+import sys
+import traceback
+from mmap import PROT_READ, mmap
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from app.logging import quieten_decoders
+from solo.contract.greyscale import Grey
+from solo.contract.letterbox import Letterbox
+from solo.decoding.decode import decode
+from solo.decoding.dicom.codestreams import load_decoders
+from solo.decoding.radiograph import Limits
+from solo.errors import DecoderMemoryError, ServiceError
+from solo.sandbox.limits import confine, end_with, silence
+from solo.sandbox.protocol import (
+    KEPT_BYTES,
+    MAX_MESSAGE_BYTES,
+    FilmFacts,
+    Job,
+    Orders,
+    Report,
+    pack,
+    unpack_job,
+    unpack_orders,
+)
+
+_DEEPEST_PLACE = 3
+
+
+class Decoder:
+    """Decodes what lies in the upload's memory into the output's.
+
+    Args:
+        orders: where both are.
+    """
+
+    def __init__(self, orders: Orders) -> None:
+        self._upload = orders.upload
+        self._kept = memoryview(mmap(orders.upload, KEPT_BYTES, prot=PROT_READ))
+        self._canvas_size = orders.canvas_size
+        self._limits = Limits(orders.max_pixels)
+        # Mapped and not written to: the process may not let any file grow, this one included.
+        output = np.frombuffer(mmap(orders.output, orders.output_bytes), np.uint8)
+        self._canvas = output[: orders.canvas_bytes].view(np.float32).reshape(self._canvas_size)
+        self._film = output[orders.canvas_bytes :]
+
+    def answer(self, job: Job) -> Report:
+        """Does one job; every exception becomes a report."""
+        try:
+            radiograph = decode(self._file(job.length), self._limits, job.frame)
+            self._canvas[:] = _on_canvas(radiograph.pixels, self._canvas_size)
+            if job.film:
+                self._film[: radiograph.pixels.size] = _in_8_bits(radiograph.pixels).ravel()
+            return Report(facts=FilmFacts.of(radiograph))
+        except ServiceError as error:
+            return Report(refusal=(error.kind, error.detail))
+        except Exception as error:
+            if _out_of_memory(error):
+                detail = "decoding the file takes more memory than one file may have"
+                return Report(refusal=(DecoderMemoryError.kind, detail))
+            return Report(fault=(type(error).__name__, _place(error)))
+
+    def _file(self, length: int) -> memoryview:
+        """The file where it lies: the service writes no other there before this one's report."""
+        if length <= KEPT_BYTES:
+            return self._kept[:length]
+        return memoryview(mmap(self._upload, length, prot=PROT_READ))
+
+
+def serve(decoder: Decoder, descriptor: int) -> None:
+    """Answers jobs until the service closes its end."""
+    with socket.socket(fileno=descriptor) as control:
+        control.send(pack(Report()))
+        while message := control.recv(MAX_MESSAGE_BYTES):
+            job = unpack_job(message)
+            control.send(pack(Report()))  # from here on the file may be to blame
+            control.send(pack(decoder.answer(job)))
+
+
+def main() -> None:
+    """Gives up what a decoder does not need, then serves."""
+    orders = unpack_orders(sys.argv[1])
+    end_with(orders.parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    quieten_decoders()
+    cv2.setNumThreads(1)  # films run in parallel, not the rows of one
+    load_decoders()  # what they take is no file's, and the first file does not wait for them
+    decoder = Decoder(orders)
+    confine(orders.memory_bytes)
+    silence()
+    serve(decoder, orders.control)
+
+
+def _on_canvas(pixels: Grey, canvas_size: tuple[int, int]) -> npt.NDArray[np.float32]:
+    height, width = pixels.shape
+    return Letterbox.fit((height, width), canvas_size).apply(pixels)
+
+
+def _in_8_bits(pixels: Grey) -> npt.NDArray[np.uint8]:
+    """The film for those who draw on it."""
+    return (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels.astype(np.uint8)
+
+
+def _out_of_memory(error: Exception) -> bool:
+    if isinstance(error, cv2.error):
+        return getattr(error, "code", None) == cv2.Error.StsNoMem
+    return isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
+
+
+def _place(error: BaseException) -> str:
+    """The innermost calls of an exception; its text may quote the file."""
+    frames = traceback.extract_tb(error.__traceback__)[-_DEEPEST_PLACE:]
+    return " < ".join(
+        f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}"
+        for frame in reversed(frames)
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""Bodies that come slowly, and many at once, on a clock that jumps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
+
+import pytest
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive
+
+from app.http.body_limits import LEAST_BYTES_PER_SECOND, Arrival, Intake
+from solo.errors import BodiesFullError, BodyTooLargeError
+from tests.support.virtual_time import run_virtually
+
+SECONDS = 10.0
+LEAST = int(LEAST_BYTES_PER_SECOND * SECONDS)
+
+
+def sender(pieces: Iterable[tuple[float, int]], *, leaves: bool = False) -> Receive:
+    """Sends so many bytes after so many seconds each; then ends, or leaves."""
+    rest = iter(pieces)
+
+    async def receive() -> Message:
+        for pause, size in rest:
+            await asyncio.sleep(pause)
+            return {"type": "http.request", "body": bytes(size), "more_body": True}
+        if leaves:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    return receive
+
+
+async def taken(arrival: Arrival, receive: Receive) -> int:
+    async with arrival.pace:
+        return sum([len(chunk) async for chunk in arrival.chunks(receive)])
+
+
+def ended(main: Callable[[Intake], Coroutine[Any, Any, int]], limit: int = 100 * LEAST) -> int:
+    async def run() -> int:
+        intake = Intake(limit, limit, SECONDS)
+        try:
+            return await main(intake)
+        finally:
+            assert intake.held_bytes == 0
+
+    return run_virtually(run())
+
+
+def one(receive: Receive) -> Callable[[Intake], Coroutine[Any, Any, int]]:
+    async def main(intake: Intake) -> int:
+        with intake.arrival() as arrival:
+            return await taken(arrival, receive)
+
+    return main
+
+
+def test_a_body_may_take_long_if_it_goes_on() -> None:
+    assert ended(one(sender([(9, LEAST)] * 50))) == 50 * LEAST
+
+
+def test_a_small_body_may_use_all_of_its_time() -> None:
+    assert ended(one(sender([(9.9, 1)]))) == 1
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [(11, LEAST)],
+        [(0.1, 1)] * 200,  # never silent, and never done
+        [(0, 40 * LEAST), (11, LEAST)],  # what came early buys no silence
+        [(9, LEAST), (9, LEAST - 1), (9, LEAST)],
+    ],
+)
+def test_a_silent_or_trickling_body_is_cut_off(pieces: list[tuple[float, int]]) -> None:
+    with pytest.raises(TimeoutError):
+        ended(one(sender(pieces)))
+
+
+def test_a_client_that_leaves_frees_its_bytes() -> None:
+    with pytest.raises(ClientDisconnect):
+        ended(one(sender([(0, 5)], leaves=True)))
+
+
+def test_one_body_has_its_limit() -> None:
+    assert ended(one(sender([(0, 60), (0, 40)])), limit=100) == 100
+    with pytest.raises(BodyTooLargeError, match="more than the 100"):
+        ended(one(sender([(0, 60), (0, 41)])), limit=100)
+
+
+def test_all_bodies_have_a_limit_until_they_are_answered() -> None:
+    async def main() -> None:
+        intake = Intake(100, 150, SECONDS)
+        with intake.arrival() as first:
+            assert await taken(first, sender([(0, 100)])) == 100
+            with intake.arrival() as second:
+                second.announce("50")
+                with pytest.raises(BodiesFullError, match="100 bytes of requests are in memory"):
+                    second.announce("51")
+                with pytest.raises(BodiesFullError, match="at most 150 may be"):
+                    await taken(second, sender([(0, 50), (0, 1)]))
+                assert intake.held_bytes == 150
+            assert intake.held_bytes == 100
+        with intake.arrival() as third:
+            assert await taken(third, sender([(0, 100)])) == 100
+
+    run_virtually(main())
+
+
+def test_an_announcement_takes_nobody_s_place() -> None:
+    async def main() -> None:
+        intake = Intake(100, 100, SECONDS)
+        with intake.arrival() as liar, intake.arrival() as honest:
+            liar.announce("100")
+            assert await taken(honest, sender([(0, 100)])) == 100
+
+    run_virtually(main())

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+
+from app.http.negotiation import Form, check_one_picture, chosen_form
+from solo.errors import InvalidParameterError
+
+
+@pytest.mark.parametrize(
+    ("wanted", "accept", "form"),
+    [
+        (None, "*/*", "rle"),
+        (None, "", "rle"),
+        (None, "application/json", "rle"),
+        (None, "image/png", "overlay"),
+        (None, "image/*;q=0.8", "overlay"),
+        (None, "IMAGE/PNG", "overlay"),
+        (None, "text/html, image/png", "overlay"),
+        (None, "application/json, image/png", "rle"),
+        (None, "text/html,image/avif,image/webp,image/png,*/*;q=0.8", "rle"),  # a browser
+        (None, "text/plain", "rle"),
+        ("polygons", "image/png", "polygons"),
+        ("label-map", "application/json", "label-map"),
+    ],
+)
+def test_the_parameter_comes_before_the_header(
+    wanted: Form | None, accept: str, form: Form
+) -> None:
+    assert chosen_form(wanted, accept) == form
+
+
+@pytest.mark.parametrize("form", ["overlay", "label-map"])
+def test_a_picture_is_of_one_file_and_frame(form: Form) -> None:
+    check_one_picture(form, 1, one_frame=True)
+    with pytest.raises(InvalidParameterError, match="3 files"):
+        check_one_picture(form, 3, one_frame=True)
+    with pytest.raises(InvalidParameterError, match="several frames"):
+        check_one_picture(form, 1, one_frame=False)
+
+
+@pytest.mark.parametrize("form", ["rle", "polygons", "uncompressed-rle"])
+def test_json_is_of_any_number_of_files(form: Form) -> None:
+    check_one_picture(form, 3, one_frame=False)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.middleware.rate_limit import KeyRates
+from solo.errors import KeyRateError
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def allowed(rates: KeyRates, key: str = "a") -> bool:
+    try:
+        rates.count(key)
+    except KeyRateError:
+        return False
+    return True
+
+
+def test_a_burst_then_the_rate() -> None:
+    clock = Clock()
+    rates = KeyRates(per_second=2, burst=3, clock=clock)
+    assert [allowed(rates) for _ in range(5)] == [True, True, True, False, False]
+    clock.now += 0.5
+    assert [allowed(rates) for _ in range(2)] == [True, False]
+    clock.now += 100  # idle time buys one burst, not many
+    assert [allowed(rates) for _ in range(5)] == [True, True, True, False, False]
+
+
+def test_each_key_has_its_own_account() -> None:
+    rates = KeyRates(per_second=1, burst=1, clock=Clock())
+    assert [allowed(rates, key) for key in "abab"] == [True, True, False, False]
+
+
+def test_a_refusal_says_what_is_allowed_and_when_to_come_back() -> None:
+    clock = Clock()
+    rates = KeyRates(per_second=0.25, burst=2, clock=clock)
+    assert allowed(rates)
+    assert allowed(rates)
+    with pytest.raises(KeyRateError, match=r"may send 0\.25 requests a second, and 2 at once") as e:
+        rates.count("a")
+    assert e.value.retry_after_seconds == 4
+    clock.now += 4
+    assert allowed(rates)
+
+
+@given(
+    per_second=st.sampled_from([0.5, 1, 4, 64]),  # whose pauses are exact in binary
+    burst=st.integers(1, 5),
+    pauses=st.lists(st.integers(0, 64), min_size=1, max_size=60),
+)
+def test_no_stretch_of_time_has_more_than_burst_and_rate(
+    per_second: float, burst: int, pauses: list[int]
+) -> None:
+    clock = Clock()
+    rates = KeyRates(per_second, burst, clock)
+    taken: list[float] = []
+    for pause in pauses:
+        clock.now += pause / 64
+        if allowed(rates):
+            taken.append(clock.now)
+    for first, start in enumerate(taken):
+        for last, end in enumerate(taken[first:], first):
+            assert last - first + 1 <= burst + (end - start) * per_second
+    assert taken[0] == 1000 + pauses[0] / 64

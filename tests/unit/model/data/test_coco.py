@@ -1,0 +1,110 @@
+"""Data sets in COCO format: what is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from model.data.coco import load_coco
+from tests.support.coco_folder import (
+    SIZE,
+    Document,
+    annotation,
+    compressed,
+    document,
+    image,
+    rectangle_mask,
+    write,
+    write_unread,
+)
+
+
+def run_lengths(mask: Any) -> Document:
+    """The uncompressed form: run lengths down the columns, zeros first."""
+    flat = np.concatenate([[0], mask.ravel(order="F"), [2]])
+    starts = np.flatnonzero(np.diff(flat)) if flat[1] == 0 else [0, *np.flatnonzero(np.diff(flat))]
+    return {"size": list(SIZE), "counts": np.diff([0, *starts]).tolist()}
+
+
+def test_every_form_of_outline_is_read(tmp_path: Path) -> None:
+    mask = rectangle_mask(10, 20, 50, 60)
+    outlines = [
+        [[20, 10, 60, 10, 60, 50, 20, 50]],
+        [[20, 10, 60, 10, 60, 50], [0.5, 0.5, 2.5, 0.5, 2.5, 4]],
+        compressed(mask),
+        run_lengths(mask),
+    ]
+    content = document(
+        annotations=[annotation(id=i, segmentation=outline) for i, outline in enumerate(outlines)]
+    )
+    (record,) = load_coco(write_unread(tmp_path, content)).images
+    assert [a.area for a in record.annotations] == [1600, 800 + 3.5, 1600, 1600]
+    assert [len(a.polygons) for a in record.annotations] == [1, 2, 0, 0]
+    assert record.annotations[0].polygons[0].tolist() == [[20, 10], [60, 10], [60, 50], [20, 50]]
+    for annotated in record.annotations[2:]:
+        np.testing.assert_array_equal(coco_mask.decode(annotated.rle), mask)
+
+
+def test_labels_follow_the_order_of_the_categories_and_ids_may_have_gaps(tmp_path: Path) -> None:
+    content = document(
+        categories=[{"id": 90, "name": "wire"}, {"id": 4, "name": "lung"}, {"id": 17, "name": "x"}],
+        annotations=[annotation(id=i, category_id=key) for i, key in enumerate((4, 17, 90))],
+    )
+    data = load_coco(write_unread(tmp_path, content))
+    assert data.class_names == ("wire", "lung", "x")
+    assert data.category_ids == (90, 4, 17)
+    assert [a.label for a in data.images[0].annotations] == [1, 2, 0]
+
+
+def test_films_without_objects_stay_and_crowds_are_marked(tmp_path: Path) -> None:
+    content = document(
+        images=[image(), image(id=1, file_name="b.png")],
+        annotations=[annotation(iscrowd=1), annotation(id=71, iscrowd=0), annotation(id=72)],
+    )
+    first, second = load_coco(write_unread(tmp_path, content)).images
+    assert [a.is_crowd for a in first.annotations] == [True, False, False]
+    assert (second.image_id, second.annotations) == (1, ())
+    assert (second.height, second.width) == SIZE
+
+
+def test_patients_are_read_under_either_name_or_each_film_is_its_own(tmp_path: Path) -> None:
+    content = document(
+        images=[
+            image(id=1, patientid="A"),
+            image(id=2, patient_id=31),
+            image(id=3),
+            image(id=4),
+        ],
+        annotations=[],
+    )
+    patients = [record.patient for record in load_coco(write_unread(tmp_path, content)).images]
+    assert patients[:2] == ["A", "31"]
+    assert len(set(patients)) == 4
+
+
+def test_films_may_lie_in_a_folder_of_their_own(tmp_path: Path) -> None:
+    film = np.zeros(SIZE, np.uint8)
+    write(tmp_path, document(), {"images/film.png": film})
+    assert load_coco(tmp_path).images[0].path == tmp_path / "images" / "film.png"
+
+
+def test_films_without_a_known_patient_are_not_one_patient(tmp_path: Path) -> None:
+    named: list[Document] = [
+        {"patientid": None},
+        {"patientid": None},
+        {"patientid": ""},
+        {"patient_id": ""},
+    ]
+    entries = [{**image(id=key), **patient} for key, patient in enumerate(named)]
+    data = load_coco(write_unread(tmp_path, document(images=entries, annotations=[])))
+    assert len({record.patient for record in data.images}) == len(named)
+
+
+def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+    folder = write_unread(tmp_path, document())
+    path = folder / "annotations.json"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert len(load_coco(folder).images) == 1

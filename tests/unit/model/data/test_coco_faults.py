@@ -1,0 +1,264 @@
+"""Data sets in COCO format: every fault with its sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from model.data.coco import DatasetError, load_coco
+from tests.support.coco_folder import (
+    DISC,
+    SIZE,
+    Document,
+    annotation,
+    compressed,
+    document,
+    image,
+    rectangle_mask,
+    write_unread,
+)
+
+
+def faults(folder: Path, content: Document) -> list[str]:
+    with pytest.raises(DatasetError) as caught:
+        load_coco(write_unread(folder, content))
+    return str(caught.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"image_id": 8}, "annotation 70 is of image 8, which is not there"),
+        ({"image_id": "7"}, "annotation 70 is of image '7', which is not there"),
+        ({"image_id": 7.0}, "annotation 70 is of image 7.0, which is not there"),
+        ({"image_id": True}, "annotation 70 is of image True, which is not there"),
+        (
+            {"category_id": 1},
+            "annotation 70 of image 7: it is of category 1, which is not there",
+        ),
+        (
+            {"category_id": None},
+            "annotation 70 of image 7: it is of category None, which is not there",
+        ),
+        ({"iscrowd": "0"}, "annotation 70 of image 7: its 'iscrowd' must be 0 or 1, not '0'"),
+        ({"iscrowd": 2}, "annotation 70 of image 7: its 'iscrowd' must be 0 or 1, not 2"),
+        ({"iscrowd": 1.0}, "annotation 70 of image 7: its 'iscrowd' must be 0 or 1, not 1.0"),
+        ({"id": None, "image_id": 8}, "annotation number 0 is of image 8, which is not there"),
+    ],
+)
+def test_an_annotation_of_nothing(change: Document, sentence: str, tmp_path: Path) -> None:
+    assert faults(tmp_path, document(annotations=[annotation(**change)])) == [sentence]
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "sentence"),
+    [
+        (None, "it has no 'segmentation'"),
+        ([], "it has no 'segmentation'"),
+        ([[]], "a polygon needs three or more x, y pairs, it has 0 numbers"),
+        ([[1, 1, 5, 5]], "a polygon needs three or more x, y pairs, it has 4 numbers"),
+        ([[1, 1, 5, 5, 9, 1, 3]], "a polygon needs three or more x, y pairs, it has 7 numbers"),
+        ([[1, 1, 5, "a", 9, 1]], "a polygon holds something other than numbers"),
+        ([[1, 1, 5, [2], 9, 1]], "a polygon holds something other than numbers"),
+        ([[1, 1, 5, "7", 9, 1]], "a polygon holds something other than numbers"),
+        ([[1, 1, 5, True, 9, 1]], "a polygon holds something other than numbers"),
+        ([[[1, 1], [5, 5], [9, 1]]], "a polygon holds something other than numbers"),
+        (["112233"], "a polygon holds something other than numbers"),
+        ([None], "a polygon holds something other than numbers"),
+        ([[1, 1, 5, 10**400, 9, 1]], "a polygon holds a number that is not finite"),
+        ([[1, 1, 5, float("nan"), 9, 1]], "a polygon holds a number that is not finite"),
+        ([[1, 1, 5, float("inf"), 9, 1]], "a polygon holds a number that is not finite"),
+        ([[1, 1, 5, 5, 9, 9]], "a polygon encloses no area"),
+        ([[100, 1, 120, 1, 120, 9]], "a polygon lies outside the image"),
+        ([[1, -9, 5, -9, 5, 0]], "a polygon lies outside the image"),
+        ([[1, 1, 9, 1, 9, 9], [1, 81, 9, 81, 9, 90]], "a polygon lies outside the image"),
+        (
+            {"size": [100, 80], "counts": [8000]},
+            "its mask is of size [100, 80], the image is [80, 100]",
+        ),
+        ({"counts": [8000]}, "its mask is of size None, the image is [80, 100]"),
+        ({"size": [80, 100]}, "its mask has no 'counts'"),
+        ({"size": [80, 100], "counts": ""}, "its mask has no 'counts'"),
+        (
+            {"size": [80, 100], "counts": "mä"},
+            "its 'counts' are not in COCO's compressed form",
+        ),
+        ({"size": [80, 100], "counts": [10, 5]}, "its run lengths do not add up to the image"),
+        (
+            {"size": [80, 100], "counts": [10, -5, 7995]},
+            "its run lengths do not add up to the image",
+        ),
+        (
+            {"size": [80, 100], "counts": [10, 5.0, 7985]},
+            "its run lengths do not add up to the image",
+        ),
+        ({"size": [80, 100], "counts": [8000]}, "its mask is empty"),
+        (compressed(np.zeros(SIZE, np.uint8, order="F")), "its mask is empty"),
+    ],
+)
+def test_an_outline_that_cannot_be_used(segmentation: Any, sentence: str, tmp_path: Path) -> None:
+    content = document(annotations=[annotation(segmentation=segmentation)])
+    assert faults(tmp_path, content) == [f"annotation 70 of image 7: {sentence}"]
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        compressed(rectangle_mask(10, 20, 50, 60))["counts"][:-1],  # cut short
+        compressed(rectangle_mask(10, 20, 50, 60))["counts"] + "0",
+        "111",
+    ],
+)
+def test_compressed_run_lengths_must_add_up(counts: str, tmp_path: Path) -> None:
+    outline = {"size": list(SIZE), "counts": counts}
+    (sentence,) = faults(tmp_path, document(annotations=[annotation(segmentation=outline)]))
+    assert sentence.startswith("annotation 70 of image 7: ")
+
+
+@pytest.mark.parametrize(
+    ("entry", "sentence"),
+    [
+        (image(file_name="missing.png"), "image 7: there is no file 'missing.png'"),
+        (image(file_name=None), "image 7: there is no file 'None'"),
+        (image(height=0), "image 7 has no valid 'height' and 'width'"),
+        (image(width=None), "image 7 has no valid 'height' and 'width'"),
+        (image(width="100"), "image 7 has no valid 'height' and 'width'"),
+        (image(height=True), "image 7 has no valid 'height' and 'width'"),
+        (image(width=10**9), "image 7 has no valid 'height' and 'width'"),
+        (image(file_name="x" * 5000), f"image 7: there is no file '{'x' * 5000}'"),
+        (image(file_name="../"), "image 7: there is no file '../'"),
+        (image(patientid=["A"]), "image 7: 'patientid' must be a text or a whole number"),
+        (image(patientid="\ud800"), "image 7: 'patientid' must be a text or a whole number"),
+        (image(patient_id=float("nan")), "image 7: 'patient_id' must be a text or a whole number"),
+        (
+            image(pixel_spacing_mm=[0.1, True]),
+            "image 7: 'pixel_spacing_mm' must be two lengths above 0",
+        ),
+        (
+            image(pixel_spacing_mm=[0.1, 0]),
+            "image 7: 'pixel_spacing_mm' must be two lengths above 0",
+        ),
+        (image(id=True), "image number 1 has no integer 'id'"),
+        (image(id=2**63), "image number 1 has no integer 'id'"),
+        (image(id=None), "image number 1 has no integer 'id'"),
+        (image(id="7"), "image number 1 has no integer 'id'"),
+        ("film.png", "image number 1 has no integer 'id'"),
+        (image(id=1), "image id 1 is used more than once"),
+    ],
+)
+def test_an_image_that_cannot_be_used(entry: Any, sentence: str, tmp_path: Path) -> None:
+    content = document(images=[image(id=1), entry], annotations=[])
+    assert faults(tmp_path, content) == [sentence]
+
+
+def test_an_annotated_image_without_a_size(tmp_path: Path) -> None:
+    content = document(images=[image(height=None)])
+    assert "image 7 has no valid 'height' and 'width'" in faults(tmp_path, content)
+
+
+@pytest.mark.parametrize("change", [{"image_id": [7]}, {"category_id": {}}])
+def test_ids_of_another_type_altogether(change: Document, tmp_path: Path) -> None:
+    (sentence,) = faults(tmp_path, document(annotations=[annotation(**change)]))
+    assert sentence.startswith("annotation 70 ")
+    assert sentence.endswith(", which is not there")
+
+
+def test_annotations_with_one_id(tmp_path: Path) -> None:
+    content = document(annotations=[annotation(), annotation(), annotation(id=71)])
+    assert faults(tmp_path, content) == ["annotation id 70 is used 2 times"]
+
+
+def test_every_fault_of_an_image_is_named(tmp_path: Path) -> None:
+    content = document(images=[image(height=0, file_name="missing.png")], annotations=[])
+    assert faults(tmp_path, content) == [
+        "image 7 has no valid 'height' and 'width'",
+        "image 7: there is no file 'missing.png'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("categories", "sentence"),
+    [
+        ([], "the data set has no categories"),
+        (["disc"], "category number 0 has no integer 'id'"),
+        ([{"id": DISC, "name": ""}], f"category {DISC} has no 'name'"),
+        ([{"id": DISC, "name": "a"}] * 3, f"category id {DISC} is used 3 times"),
+        ([{"id": 1, "name": "a"}, {"id": 2, "name": "a"}], "category name 'a' is used 2 times"),
+        ([{"id": 4, "name": "\ud800"}], "category 4 has no 'name'"),
+        ([{"id": True, "name": "a"}], "category number 0 has no integer 'id'"),
+    ],
+)
+def test_categories_that_cannot_be_used(
+    categories: list[Any], sentence: str, tmp_path: Path
+) -> None:
+    assert faults(tmp_path, document(categories=categories, annotations=[])) == [sentence]
+
+
+def test_all_faults_are_named_in_one_go_before_an_image_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("an image was decoded")
+
+    monkeypatch.setattr(cv2, "imread", refuse)
+    monkeypatch.setattr(cv2, "imdecode", refuse)
+    content = document(
+        images=[image(), image(id=8, file_name="missing.png"), image(id=9, height=-1)],
+        annotations=[
+            annotation(segmentation=[[1, 1, 2, 2]]),
+            annotation(id=71, category_id=99),
+            "nothing",
+            annotation(id=73, image_id=99),
+        ],
+    )
+    found = faults(tmp_path, content)
+    assert len(found) == 6
+    for words in (
+        "annotation 70 of image 7: a polygon needs",
+        "annotation 71 of image 7: it is of category 99",
+        "annotation number 2 is not an object",
+        "annotation 73 is of image 99",
+        "image 8: there is no file 'missing.png'",
+        "image 9 has no valid 'height'",
+    ):
+        assert sum(sentence.startswith(words) for sentence in found) == 1
+
+
+def test_a_data_set_without_images(tmp_path: Path) -> None:
+    assert faults(tmp_path, document(images=[], annotations=[])) == ["the data set has no images"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (b"{", "annotations.json is not JSON"),
+        (b"\xff\xfe", "annotations.json is not JSON"),
+        (b"[" * 100_000, "annotations.json is not JSON"),
+        (b'{"images": ' + b"1" * 5000 + b"}", "annotations.json is not JSON"),
+        (b"[]", "annotations.json holds no JSON object"),
+        (
+            b'{"images": [], "annotations": {}}',
+            "annotations.json has no list 'categories'\nannotations.json has no list 'annotations'",
+        ),
+    ],
+)
+def test_a_file_that_is_no_data_set(text: bytes, sentence: str, tmp_path: Path) -> None:
+    (tmp_path / "annotations.json").write_bytes(text)
+    with pytest.raises(DatasetError) as caught:
+        load_coco(tmp_path)
+    assert str(caught.value).startswith(sentence)
+
+
+def test_a_folder_that_is_no_data_set(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="is not a folder"):
+        load_coco(tmp_path / "nowhere")
+    with pytest.raises(DatasetError, match="must hold one JSON file of annotations, it holds 0"):
+        load_coco(tmp_path)
+    for name in ("train.json", "val.json"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(DatasetError, match="it holds 2"):
+        load_coco(tmp_path)

@@ -1,0 +1,300 @@
+"""The training loop: it learns, it goes on where it stopped, it stops where it must."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from model.data.coco import CocoDataset, load_coco
+from model.network.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from model.network.config import ModelConfig, Preset, TrainConfig
+from model.network.heads import HeadOutputs
+from model.network.segmenter import Segmenter
+from model.training.criterion import Criterion
+from model.training.optimisation import learning_rate_factor
+from model.training.targets import Objects
+from model.training.trainer import NonFiniteLossError, Trainer
+from tests.support.coco_folder import disc_folder
+from tests.support.tiny import seeded, tiny_preset
+
+Losses = dict[str, Tensor]
+
+
+class Watched(Criterion):
+    """The criterion, with what it said, and a word in it.
+
+    Args:
+        config: the network's.
+        say: called with the step and the losses, whose answer is taken instead.
+    """
+
+    def __init__(self, config: ModelConfig, say: Callable[[int, Losses], Losses]) -> None:
+        super().__init__(config)
+        self.say = say
+        self.totals: list[float] = []
+
+    def __call__(self, outputs: HeadOutputs, batch: list[Objects]) -> Losses:
+        losses = super().__call__(outputs, batch)
+        self.totals.append(float(sum(loss.detach() for loss in losses.values())))
+        return self.say(len(self.totals) - 1, losses)
+
+
+class Interrupted(Exception):  # noqa: N818  not an error
+    pass
+
+
+def watch(trainer: Trainer, say: Callable[[int, Losses], Losses] = lambda _, x: x) -> Watched:
+    trainer.criterion = Watched(trainer.preset.model, say)
+    return trainer.criterion
+
+
+def state_of(module: torch.nn.Module) -> dict[str, Tensor]:
+    return {key: value.clone() for key, value in module.state_dict().items()}
+
+
+def equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+@pytest.fixture
+def discs(tmp_path: Path) -> CocoDataset:
+    return load_coco(disc_folder(tmp_path / "discs", 3, empty=(2,)))
+
+
+def test_one_film_is_learnt(tmp_path: Path) -> None:
+    data = load_coco(disc_folder(tmp_path / "one", 1))
+    preset = tiny_preset(30)
+    trainer = Trainer(seeded(preset.model), preset, data, seed=0)
+    watched = watch(trainer)
+    trainer.run(tmp_path / "checkpoint.pt")
+    assert len(watched.totals) == trainer.step == 30
+    assert sum(watched.totals[-8:]) < 0.6 * sum(watched.totals[:8])
+
+
+@pytest.mark.parametrize("stop_at", [2, 3])
+def test_a_run_that_was_interrupted_ends_as_an_unbroken_one(
+    stop_at: int, discs: CocoDataset, tmp_path: Path
+) -> None:
+    preset = tiny_preset(4)
+    unbroken = Trainer(seeded(preset.model), preset, discs, seed=1)
+    whole = watch(unbroken)
+    unbroken.run(tmp_path / "unbroken.pt", save_every=1)
+
+    def interrupt(step: int, losses: Losses) -> Losses:
+        if step == stop_at:
+            raise Interrupted
+        return losses
+
+    first = Trainer(seeded(preset.model), preset, discs, seed=1)
+    watch(first, interrupt)
+    with pytest.raises(Interrupted):
+        first.run(tmp_path / "broken.pt", save_every=2)
+    assert load_checkpoint(tmp_path / "broken.pt")[1]["step"] == 2
+
+    second = Trainer(seeded(preset.model, seed=9), preset, discs, seed=1)
+    second.resume(tmp_path / "broken.pt")
+    assert second.step == 2
+    rest = watch(second)
+    second.run(tmp_path / "broken.pt")
+    assert second.step == 4
+    assert rest.totals == whole.totals[2:]  # to the bit
+    assert equal(state_of(second.segmenter), state_of(unbroken.segmenter))
+    assert equal(state_of(second.average), state_of(unbroken.average))
+    one, other = (load_checkpoint(tmp_path / f"{name}.pt")[1] for name in ("broken", "unbroken"))
+    assert equal(one["weights"], other["weights"])
+    assert one["optimizer"]["param_groups"] == other["optimizer"]["param_groups"]
+
+
+def test_a_finished_run_is_resumed_without_a_step(discs: CocoDataset, tmp_path: Path) -> None:
+    preset = tiny_preset(1)
+    trainer = Trainer(seeded(preset.model), preset, discs, seed=0)
+    trainer.run(tmp_path / "checkpoint.pt")
+    again = Trainer(seeded(preset.model, seed=5), preset, discs, seed=0)
+    again.resume(tmp_path / "checkpoint.pt")
+    again.run(tmp_path / "checkpoint.pt")
+    assert again.step == 1
+    assert equal(state_of(again.averaged), state_of(trainer.averaged))
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_stops_before_the_weights_change(
+    bad: float, discs: CocoDataset, tmp_path: Path
+) -> None:
+    preset = tiny_preset(4)
+    trainer = Trainer(seeded(preset.model), preset, discs, seed=0)
+    before: list[dict[str, Tensor]] = []
+
+    def spoil(step: int, losses: Losses) -> Losses:
+        if step < 2:
+            return losses
+        before.append({key: p.detach().clone() for key, p in trainer.segmenter.named_parameters()})
+        before.append(state_of(trainer.average))
+        return {**losses, "mask": losses["mask"] * bad}
+
+    watch(trainer, spoil)
+    with pytest.raises(NonFiniteLossError, match=r"not finite at step 2: .*'mask': (nan|inf)") as e:
+        trainer.run(tmp_path / "checkpoint.pt", save_every=1)
+    # Samples 4 and 5 are the second and third of the second round through three films.
+    second_round = {trainer.stream.film(index).image_id for index in range(3, 6)}
+    named = {int(key) for key in str(e.value).split("the batch has the images ")[1].split(", ")}
+    assert second_round == {10, 11, 12}
+    assert named == second_round - {trainer.stream.film(3).image_id}
+    assert trainer.step == 2
+    assert equal(dict(trainer.segmenter.named_parameters()), before[0])
+    assert equal(state_of(trainer.average), before[1])
+    assert load_checkpoint(tmp_path / "checkpoint.pt")[1]["step"] == 2
+
+
+def test_films_without_objects_train(tmp_path: Path) -> None:
+    data = load_coco(disc_folder(tmp_path / "none", 2, empty=(0, 1)))
+    preset = tiny_preset(2)
+    trainer = Trainer(seeded(preset.model), preset, data, seed=0)
+    before = state_of(trainer.segmenter)
+    masks = []
+
+    def look(_: int, losses: Losses) -> Losses:
+        masks.append(float(losses["mask"].detach()))
+        return losses
+
+    watch(trainer, look)
+    trainer.run(tmp_path / "checkpoint.pt")
+    assert masks == [0, 0]
+    after = state_of(trainer.segmenter)
+    assert all(torch.isfinite(value).all() for value in after.values())
+    assert not torch.equal(after["head.category.weight"], before["head.category.weight"])
+
+
+def test_the_average_is_exponential_and_starts_at_the_first_weights(
+    discs: CocoDataset, tmp_path: Path
+) -> None:
+    preset = tiny_preset(4, ema_decay=0.75)
+    trainer = Trainer(seeded(preset.model), preset, discs, seed=0)
+    seen: list[dict[str, Tensor]] = []
+
+    def look(step: int, losses: Losses) -> Losses:
+        if step:
+            seen.append(
+                {key: p.detach().clone() for key, p in trainer.segmenter.named_parameters()}
+            )
+        return losses
+
+    watch(trainer, look)
+    trainer.run(tmp_path / "checkpoint.pt")
+    seen.append({key: p.detach().clone() for key, p in trainer.segmenter.named_parameters()})
+    assert len(seen) == 4
+    averaged = dict(trainer.averaged.named_parameters())
+    for key in seen[0]:
+        # 0.75^3 of the first weights, then a quarter of each, discounted.
+        shares = (0.75**3, 0.25 * 0.75**2, 0.25 * 0.75, 0.25)
+        expected = sum(share * step[key] for share, step in zip(shares, seen, strict=True))
+        torch.testing.assert_close(averaged[key].detach(), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_running_statistics_are_averaged_too(discs: CocoDataset, tmp_path: Path) -> None:
+    preset = tiny_preset(3, ema_decay=0.5)
+    trainer = Trainer(seeded(preset.model), preset, discs, seed=0)
+    trainer.run(tmp_path / "checkpoint.pt")
+    key = "backbone._bn0.running_mean"
+    own, averaged = state_of(trainer.segmenter)[key], state_of(trainer.averaged)[key]
+    assert averaged.abs().max() > 0
+    assert not torch.equal(own, averaged)
+
+
+def test_rates_are_those_of_the_recipe(discs: CocoDataset, tmp_path: Path) -> None:
+    preset = tiny_preset(2, learning_rate=3e-3, backbone_learning_rate=5e-4, weight_decay=0.1)
+    trainer = Trainer(seeded(preset.model), preset, discs, seed=0)
+    trainer.run(tmp_path / "checkpoint.pt")
+    rates: dict[int, tuple[float, float]] = {}
+    for group in trainer.optimizer.param_groups:
+        for parameter in group["params"]:
+            assert id(parameter) not in rates
+            rates[id(parameter)] = group["lr"], group["weight_decay"]
+    factor = learning_rate_factor(1, preset.train)
+    for name, parameter in trainer.segmenter.named_parameters():
+        rate, decay = rates.pop(id(parameter))
+        peak = 5e-4 if name.startswith("backbone.") else 3e-3
+        assert rate == pytest.approx(peak * factor)
+        plain = name.endswith(".bias") or "norm" in name or "bn" in name
+        assert decay == (0 if plain else 0.1)
+    assert not rates
+
+
+def test_gradients_are_clipped(discs: CocoDataset, tmp_path: Path) -> None:
+    preset = tiny_preset(1, clip_norm=0.5)
+    trainer = Trainer(seeded(preset.model), preset, discs, seed=0)
+    watch(trainer, lambda _, losses: {key: loss * 1e4 for key, loss in losses.items()})
+    trainer.run(tmp_path / "checkpoint.pt")
+    gradients = [p.grad for p in trainer.segmenter.parameters() if p.grad is not None]
+    norm = torch.stack([gradient.square().sum() for gradient in gradients]).sum().sqrt()
+    assert float(norm) == pytest.approx(0.5, rel=1e-3)
+
+
+def test_the_rate_rises_in_a_line_and_falls_in_a_cosine() -> None:
+    recipe = TrainConfig(iterations=1100, warmup_iterations=100)
+    factors = [learning_rate_factor(step, recipe) for step in range(1100)]
+    assert factors[:100] == pytest.approx([(step + 1) / 100 for step in range(100)])
+    assert factors[100] == 1
+    assert factors[600] == pytest.approx(0.505)  # half-way down: the mean of 1 and 0.01
+    assert factors[350] == pytest.approx(0.01 + 0.99 * (2 + math.sqrt(2)) / 4)
+    assert all(later < earlier for earlier, later in pairwise(factors[100:]))
+    assert factors[-1] == pytest.approx(0.01, abs=1e-4)
+
+
+@pytest.mark.parametrize("iterations", [1, 2, 9, 10, 50, 999])
+def test_a_short_run_warms_up_for_a_tenth_of_its_length(iterations: int) -> None:
+    recipe = TrainConfig(iterations=iterations, warmup_iterations=100)
+    factors = [learning_rate_factor(step, recipe) for step in range(iterations)]
+    assert max(factors) == pytest.approx(1)
+    assert factors.index(max(factors)) <= max(1, iterations // 10)
+    assert all(0 < factor <= 1 for factor in factors)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda preset: replace(preset, train=replace(preset.train, learning_rate=1e-3)),
+        lambda preset: replace(preset, train=replace(preset.train, iterations=3)),
+        lambda preset: replace(preset, model=replace(preset.model, sigma=0.3)),
+    ],
+)
+def test_a_run_of_other_settings_is_not_resumed(
+    change: Callable[[Preset], Preset], discs: CocoDataset, tmp_path: Path
+) -> None:
+    preset = tiny_preset(1)
+    trainer = Trainer(seeded(preset.model), preset, discs, seed=0)
+    trainer.save(tmp_path / "checkpoint.pt")
+    other = Trainer(Segmenter(change(preset).model), change(preset), discs, seed=0)
+    with pytest.raises(CheckpointError, match="a run with other settings"):
+        other.resume(tmp_path / "checkpoint.pt")
+    trainer.resume(tmp_path / "checkpoint.pt")
+    with pytest.raises(CheckpointError, match="a run with other settings"):
+        Trainer(seeded(preset.model), preset, discs, seed=1).resume(tmp_path / "checkpoint.pt")
+
+
+@pytest.mark.parametrize("part", ["last_weights", "averaged_steps", "optimizer", "step"])
+def test_a_run_with_a_damaged_part_is_not_resumed(part: str, tmp_path: Path) -> None:
+    data, preset = load_coco(disc_folder(tmp_path / "films", 2)), tiny_preset(1)
+    path = tmp_path / "checkpoint.pt"
+    trainer = Trainer(seeded(preset.model), preset, data, seed=0)
+    trainer.save(path)
+    _, state = load_checkpoint(path)
+    for damaged in ({**state, part: {}}, {k: v for k, v in state.items() if k != part}):
+        save_checkpoint(path, preset, damaged)
+        with pytest.raises(CheckpointError, match=r"damaged|weights only|lack"):
+            trainer.resume(path)
+
+
+def test_weights_alone_are_not_resumed(discs: CocoDataset, tmp_path: Path) -> None:
+    preset = tiny_preset(1)
+    trainer = Trainer(seeded(preset.model), preset, discs, seed=0)
+    state = {"weights": trainer.averaged.state_dict(), "seed": 0}
+    save_checkpoint(tmp_path / "weights.pt", preset, state)
+    with pytest.raises(CheckpointError, match="holds weights only: start from it with --weights"):
+        trainer.resume(tmp_path / "weights.pt")

@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import struct
+from typing import Any, Literal
+
+import imagecodecs
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from solo.decoding import tiff
+from solo.decoding.decode import decode
+from solo.decoding.radiograph import Limits
+from solo.errors import (
+    ImageTooLargeError,
+    InvalidParameterError,
+    MalformedError,
+    ServiceError,
+    TruncatedError,
+    UnsupportedEncodingError,
+)
+from tests.support.films import chest, png
+
+LIMITS = Limits(max_pixels=100_000)
+DEEP = chest()
+GREY = (chest() // 16).astype(np.uint8)
+SHORT, LONG = 3, 4
+
+
+def by_hand(
+    pixels: npt.NDArray[Any], *, order: Literal["<", ">"] = "<", **tags: int | tuple[int, ...]
+) -> bytes:
+    """An uncompressed TIFF of one strip whose pixels come last.
+
+    Args:
+        pixels: [H, W] or [H, W, samples].
+        order: byte order.
+        **tags: values in place of the defaults, `t258=(8, 8, 8)`.
+    """
+    height, width, samples = (*pixels.shape, 1)[:3]
+    data = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
+    values: dict[int, tuple[int, ...]] = {
+        256: (width,),
+        257: (height,),
+        258: (8 * pixels.dtype.itemsize,) * samples,
+        259: (1,),
+        262: (2 if samples >= 3 else 1,),
+        273: (0,),
+        277: (samples,),
+        278: (height,),
+        279: (len(data),),
+    }
+    values |= {
+        int(tag[1:]): value if isinstance(value, tuple) else (value,) for tag, value in tags.items()
+    }
+    start = 8 + 2 + 12 * len(values) + 4
+    extra = b""
+    entries = []
+    for tag, value in sorted(values.items()):
+        packed = struct.pack(f"{order}{len(value)}H", *value) if tag in (258, 320) else b""
+        if len(packed) > 4:
+            entry = struct.pack(f"{order}HHII", tag, SHORT, len(value), start + len(extra))
+            extra += packed
+        elif packed:
+            entry = struct.pack(f"{order}HHI4s", tag, SHORT, len(value), packed)
+        else:
+            entry = struct.pack(f"{order}HHII", tag, LONG, 1, value[0])
+        entries.append((tag, entry))
+    if "t273" not in tags:
+        place = struct.pack(f"{order}HHII", 273, LONG, 1, start + len(extra))
+        entries = [(tag, place if tag == 273 else entry) for tag, entry in entries]
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 8)
+    directory = struct.pack(f"{order}H", len(entries)) + b"".join(one for _, one in entries)
+    return head + directory + bytes(4) + extra + data
+
+
+FORMS: list[dict[str, Any]] = [
+    {},
+    {"compression": "lzw"},
+    {"compression": "lzw", "predictor": 2, "rowsperstrip": 8},
+    {"compression": "deflate"},
+    {"compression": "packbits"},
+    {"rowsperstrip": 7},
+    {"tile": (16, 32)},
+    {"tile": (32, 16), "compression": "deflate"},
+]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_every_form_gives_the_grey_of_a_png(form: dict[str, Any]) -> None:
+    for film, recipe in ((GREY, "as_stored"), (DEEP, "percentiles")):
+        found = decode(bytes(imagecodecs.tiff_encode(film, **form)), LIMITS)
+        assert np.array_equal(found.pixels, decode(png(film), LIMITS).pixels)
+        assert (found.kind, found.encoding, found.grey) == ("tiff", "tiff", recipe)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("film", [GREY, DEEP], ids=["8", "16"])
+def test_either_byte_order_is_read(order: Literal["<", ">"], film: npt.NDArray[Any]) -> None:
+    found = decode(by_hand(film, order=order), LIMITS)
+    assert np.array_equal(found.pixels, decode(png(film), LIMITS).pixels)
+
+
+def test_white_is_zero_is_turned_round() -> None:
+    found = decode(by_hand((255 - GREY).astype(np.uint8), t262=0), LIMITS)
+    assert np.array_equal(found.pixels, GREY)
+    deep = decode(by_hand((65535 - DEEP).astype(np.uint16), t262=0), LIMITS)
+    assert np.array_equal(deep.pixels, decode(png(DEEP), LIMITS).pixels)
+
+
+def test_colour_alpha_and_palettes_become_grey() -> None:
+    row = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255], [90, 90, 90]]], np.uint8)
+    assert decode(by_hand(row), LIMITS).pixels.tolist() == [[76, 150, 29, 90]]
+    clear = np.concatenate([row, np.zeros((1, 4, 1), np.uint8)], axis=2)
+    assert decode(by_hand(clear, t338=2), LIMITS).pixels.tolist() == [[76, 150, 29, 90]]
+    grey_alpha = np.array([[[7, 0], [200, 255]]], np.uint8)
+    assert decode(by_hand(grey_alpha, t262=1, t338=2), LIMITS).pixels.tolist() == [[7, 200]]
+    ramp = tuple(257 * value for value in range(255, -1, -1))
+    indices = np.array([[0, 1, 255]], np.uint8)
+    assert decode(by_hand(indices, t262=3, t320=3 * ramp), LIMITS).pixels.tolist() == [
+        [255, 254, 0]
+    ]
+
+
+def test_orientation_is_not_applied() -> None:
+    assert np.array_equal(decode(by_hand(GREY, t274=6), LIMITS).pixels, GREY)
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_a_file_cut_anywhere_is_refused(form: dict[str, Any]) -> None:
+    for data in (bytes(imagecodecs.tiff_encode(DEEP, **form)), by_hand(DEEP)):
+        for length in range(4, len(data) - 40, len(data) // 40):
+            with pytest.raises(MalformedError):
+                decode(data[:length], LIMITS)
+
+
+def test_a_strip_that_is_shorter_than_its_rows_is_refused() -> None:
+    data = by_hand(DEEP)
+    with pytest.raises(TruncatedError, match="within its pixels"):
+        decode(data[:-1], LIMITS)
+    with pytest.raises(TruncatedError, match="needs 8,400"):
+        decode(by_hand(DEEP, t279=8_399)[:-1], LIMITS)
+    for compression in ("lzw", "deflate", "packbits"):
+        data = bytes(imagecodecs.tiff_encode(DEEP, compression=compression))
+        start = data.index(struct.pack("<HHI", 279, LONG, 1)) + 8
+        (length,) = struct.unpack_from("<I", data, start)
+        short = data[:start] + struct.pack("<I", length // 2) + data[start + 4 :]
+        with pytest.raises(MalformedError, match="damaged"):
+            decode(short, LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("tags", "text"),
+    [
+        ({"t259": 7}, "compression 7"),
+        ({"t259": 4}, "compression 4"),
+        ({"t258": (1,)}, "1 bits"),
+        ({"t258": (32,)}, "32 bits"),
+        ({"t339": 3}, "sample format 3"),
+        ({"t262": 5}, "photometric interpretation 5"),
+        ({"t277": 5}, "5 samples"),
+        ({"t284": 2}, "arrangement"),
+    ],
+)
+def test_what_is_not_read_is_named(tags: dict[str, Any], text: str) -> None:
+    with pytest.raises(UnsupportedEncodingError, match=text):
+        decode(by_hand(GREY, **tags), LIMITS)
+
+
+@pytest.fixture
+def no_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiff, "imagecodecs", None)
+
+
+@pytest.mark.parametrize(
+    ("tags", "error", "text"),
+    [
+        ({"t256": 65_535, "t257": 65_535, "t278": 65_535}, ImageTooLargeError, "65535 x 65535"),
+        ({"t257": 0}, MalformedError, "0 x 60"),
+        ({"t278": 1}, MalformedError, "1 strips"),
+        ({"t278": 0}, MalformedError, "parts of 0"),
+        ({"t273": 2**32 - 9}, TruncatedError, "within its pixels"),
+        ({"t322": 60_000, "t323": 60_000, "t324": 8, "t325": 8}, MalformedError, "tiles of 60000"),
+        ({"t322": 16, "t323": 16, "t324": 8, "t325": 8}, MalformedError, "needs 20"),
+    ],
+)
+def test_lies_reach_no_decoder(
+    tags: dict[str, Any], error: type[ServiceError], text: str, no_decoder: None
+) -> None:
+    with pytest.raises(error, match=text):
+        decode(by_hand(GREY, **tags), LIMITS)
+
+
+def test_a_tag_of_many_values_is_not_unpacked(no_decoder: None) -> None:
+    data = by_hand(GREY)
+    start = data.index(struct.pack("<HHI", 273, LONG, 1)) + 4
+    with pytest.raises(MalformedError, match="4,294,967,295 values"):
+        decode(data[:start] + b"\xff\xff\xff\xff" + data[start + 4 :], LIMITS)
+
+
+@pytest.mark.parametrize("tag", [256, 258, 273])
+def test_a_tag_without_values_is_refused(tag: int, no_decoder: None) -> None:
+    data = by_hand(GREY)
+    kind = SHORT if tag == 258 else LONG
+    start = data.index(struct.pack("<HHI", tag, kind, 1)) + 4
+    with pytest.raises(MalformedError, match=f"tag {tag} of the TIFF has no value"):
+        decode(data[:start] + bytes(4) + data[start + 4 :], LIMITS)
+
+
+def test_damage_anywhere_is_an_answer_and_never_a_crash() -> None:
+    generator = np.random.default_rng(0)
+    statuses = []
+    for form in FORMS:
+        data = bytes(imagecodecs.tiff_encode(GREY, **form))
+        for _ in range(100):
+            damaged = bytearray(data)
+            for position in generator.integers(4, len(data), 3):
+                damaged[position] = generator.integers(256)
+            for position in generator.integers(len(data) - 150, len(data), 1):
+                damaged[position] = generator.integers(256)
+            statuses.append(status(bytes(damaged)))
+    assert {200, 400} <= set(statuses) <= {200, 400, 413, 415}
+
+
+def status(data: bytes) -> int:
+    try:
+        decode(data, LIMITS)
+    except ServiceError as error:
+        return error.status
+    return 200
+
+
+def test_there_is_one_frame() -> None:
+    with pytest.raises(InvalidParameterError, match="frame is 1"):
+        decode(by_hand(GREY), LIMITS, frame=1)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_bigtiff_is_read_like_a_tiff(order: str) -> None:
+    big = bytes(imagecodecs.tiff_encode(chest(), bigtiff=True, byteorder=order))
+    plain = bytes(imagecodecs.tiff_encode(chest()))
+    assert big[2:4].strip(b"\0") == b"+"
+    assert np.array_equal(decode(big, LIMITS).pixels, decode(plain, LIMITS).pixels)
+    for length in range(16, len(big), 997):
+        with pytest.raises(MalformedError):
+            decode(big[:length], LIMITS)
+    word = struct.Struct(f"{order}Q")
+    for offset in (2**63, 2**64 - 1, len(big)):
+        with pytest.raises(TruncatedError):
+            decode(big[:8] + word.pack(offset) + big[16:], LIMITS)

@@ -1,0 +1,164 @@
+"""Files as some machines write them: not by the book, but what they mean can be told."""
+
+from __future__ import annotations
+
+import io
+import struct
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from solo.decoding.decode import decode
+from solo.decoding.dicom.file import parse_dicom
+from solo.decoding.radiograph import Limits
+from solo.errors import MalformedError
+from tests.support.dicom import dicom_file
+from tests.support.films import chest
+
+LIMITS = Limits(max_pixels=100_000)
+FILM = chest()
+GREY = (FILM // 16).astype(np.uint8)
+TWELVE: dict[str, Any] = {"BitsStored": 12, "HighBit": 11}
+PLAIN = dicom_file(FILM, **TWELVE)
+EXPECTED = decode(PLAIN, LIMITS).pixels
+PIXEL_DATA = b"\xe0\x7f\x10\x00"
+UNDEFINED = 0xFFFFFFFF
+
+
+def inserted(element: bytes, data: bytes = PLAIN) -> bytes:
+    at = data.index(PIXEL_DATA)
+    return data[:at] + element + data[at:]
+
+
+def item(tag: int, length: int = 0) -> bytes:
+    return struct.pack("<HHI", 0xFFFE, tag, length)
+
+
+IMPLICIT_IN_UNKNOWN = (
+    struct.pack("<HH2sHI", 0x0011, 0x1001, b"UN", 0, UNDEFINED)
+    + item(0xE000, UNDEFINED) + struct.pack("<HHI", 0x0008, 0x0100, 4) + b"ABCD"
+    + item(0xE00D) + item(0xE0DD)
+)  # fmt: skip
+NESTED_PIXELS = struct.pack("<HH2sHI", 0x0088, 0x0200, b"SQ", 0, UNDEFINED) + (
+    item(0xE000, UNDEFINED)
+    + struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OB", 0, UNDEFINED)
+    + item(0xE000) + item(0xE000, 4) + b"icon" + item(0xE0DD) + item(0xE00D) + item(0xE0DD)
+)  # fmt: skip
+ELEMENTS = {
+    "an odd length": struct.pack("<HH2sH", 0x0028, 0x4000, b"LT", 3) + b"abc",
+    "an unknown representation": struct.pack("<HH2sH", 0x0029, 0x1000, b"ZZ", 2) + b"ab",
+    "no representation": struct.pack("<HH2sH", 0x0029, 0x1000, b"??", 2) + b"ab",
+    "blanks for a representation": struct.pack("<HH2sH", 0x0029, 0x1000, b"  ", 2) + b"ab",
+    "an implicit element": struct.pack("<HHI", 0x0029, 0x1000, 2) + b"ab",
+    "an unknown sequence": IMPLICIT_IN_UNKNOWN,
+    "an encapsulated icon": NESTED_PIXELS,
+    "an alphabet that is none": struct.pack("<HH2sH", 0x0008, 0x0005, b"CS", 4) + b"NONE",
+}
+
+
+@pytest.mark.parametrize("name", ELEMENTS)
+def test_what_nobody_asks_for_is_passed_over(name: str) -> None:
+    assert np.array_equal(decode(inserted(ELEMENTS[name]), LIMITS).pixels, EXPECTED)
+
+
+def without_meta(data: bytes, first: bytes = b"\x08\0\x16\0") -> bytes:
+    return data[data.index(first) :]
+
+
+IMPLICIT = dicom_file(FILM, syntax=ImplicitVRLittleEndian, **TWELVE)
+BIG_ENDIAN = dicom_file(FILM, syntax=ExplicitVRBigEndian, **TWELVE)
+EXPLICIT_UID = ExplicitVRLittleEndian.encode() + b"\0"
+IMPLICIT_UID = ImplicitVRLittleEndian.encode() + b"\0"
+WHOLE = {
+    "no meta, explicit": without_meta(PLAIN),
+    "no meta, implicit": without_meta(IMPLICIT),
+    "no meta, big-endian": without_meta(BIG_ENDIAN, b"\0\x08\0\x16"),
+    "a preamble without a meta": bytes(128) + b"DICM" + without_meta(PLAIN),
+    "explicit declared implicit": PLAIN.replace(EXPLICIT_UID, IMPLICIT_UID + b"\0\0", 1),
+    "a UID padded with a blank": PLAIN.replace(EXPLICIT_UID, EXPLICIT_UID[:-1] + b" ", 1),
+    "zeros at the end": PLAIN + bytes(100_000),
+    "no frames": inserted(struct.pack("<HH2sH", 0x0028, 0x0008, b"IS", 2) + b"0 "),
+    "frames left empty": dicom_file(FILM, NumberOfFrames="", **TWELVE),
+    "a decimal comma": inserted(
+        struct.pack("<HH2sH", 0x0028, 0x1050, b"DS", 6) + b"2000,5"
+        + struct.pack("<HH2sH", 0x0028, 0x1051, b"DS", 4) + b"1000"
+    ),
+    "pixels padded to four bytes": PLAIN[: -FILM.nbytes - 4]
+    + struct.pack("<I", FILM.nbytes + 4) + PLAIN[-FILM.nbytes :] + bytes(4),
+    "a window beside all values": dicom_file(FILM, WindowCenter=-5000, WindowWidth=10, **TWELVE),
+    "a table of one grey": dicom_file(
+        FILM, VOILUTSequence=Sequence([pydicom.Dataset.from_json(
+            {"00283002": {"vr": "US", "Value": [2, 0, 8]},
+             "00283006": {"vr": "US", "Value": [255, 255]}})]), **TWELVE),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_what_a_file_means_can_be_told(name: str) -> None:
+    found = decode(WHOLE[name], LIMITS)
+    assert np.array_equal(found.pixels, EXPECTED)
+    assert found.grey == "percentiles"
+
+
+def test_an_odd_number_of_bytes_may_lack_its_padding() -> None:
+    odd = GREY[:69, :59]
+    data = dicom_file(odd)
+    assert data.endswith(b"\0")
+    at = data.index(PIXEL_DATA) + 8
+    short = data[:at] + struct.pack("<I", odd.size) + data[at + 4 : -1]
+    assert np.array_equal(decode(short, LIMITS).pixels, odd)
+
+
+@pytest.mark.parametrize("excess", [b"\1\0", b"\0\0\0\1", bytes(60), bytes(8400)])
+def test_more_pixels_than_the_header_tells_of_are_refused(excess: bytes) -> None:
+    start = len(PLAIN) - FILM.nbytes
+    length = struct.pack("<I", FILM.nbytes + len(excess))
+    with pytest.raises(MalformedError, match="more than the 8,400"):
+        decode(PLAIN[: start - 4] + length + PLAIN[start:] + excess, LIMITS)
+
+
+def test_pixel_data_come_once() -> None:
+    start = PLAIN.index(PIXEL_DATA)
+    with pytest.raises(MalformedError, match="pixel data twice"):
+        decode(PLAIN + PLAIN[start:], LIMITS)
+
+
+def test_a_window_that_leaves_little_contrast_is_believed() -> None:
+    film = FILM.copy()
+    film[:2] = 3000  # three in a hundred
+    found = decode(dicom_file(film, WindowCenter=2900, WindowWidth=10, **TWELVE), LIMITS)
+    assert found.grey == "window"
+    assert set(np.unique(found.pixels)) == {0, 65535}
+
+
+@pytest.mark.parametrize(
+    "syntax",
+    [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian,
+     DeflatedExplicitVRLittleEndian],
+)  # fmt: skip
+def test_elements_are_those_that_pydicom_finds(syntax: pydicom.uid.UID) -> None:
+    inner = Dataset()
+    inner.CodeValue, inner.CodeMeaning = "1", "x" * 61
+    inner.ReferencedSOPSequence = Sequence([Dataset(), Dataset()])
+    outer = Dataset()
+    outer.PurposeOfReferenceCodeSequence = Sequence([inner, inner])
+    outer.is_undefined_length_sequence_item = True
+    data = dicom_file(
+        FILM, syntax=syntax, WindowCenter=[1.5, -2], WindowWidth=[7, 8], PixelSpacing=[0.1, 0.2],
+        AnatomicRegionSequence=Sequence([outer]), ImageComments="", **TWELVE,
+    )  # fmt: skip
+    theirs = pydicom.dcmread(io.BytesIO(data))
+    ours = parse_dicom(data).dataset
+    assert set(ours.keys()) == set(theirs.keys()) - {0x7FE00010}
+    for element in ours:
+        assert element.VR == "SQ" or element == theirs[element.tag]

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from app.responses import picture
+from solo.contract.manifest import RESEARCH_USE_ONLY
+from tests.support.answers import MODEL, Mask, answer, disc
+
+SIZE = (300, 400)
+LEFT, RIGHT = disc(SIZE, (150, 110), 60), disc(SIZE, (150, 290), 60)
+FILM = np.full(SIZE, 90, np.uint8)
+
+
+def chunks(data: bytes) -> dict[bytes, bytes]:
+    """A PNG's chunks, each with its checksum verified."""
+    assert data.startswith(b"\x89PNG\r\n\x1a\n")
+    found, offset = {}, 8
+    while offset < len(data):
+        length, kind = struct.unpack_from(">I4s", data, offset)
+        body = data[offset + 8 : offset + 8 + length]
+        (checksum,) = struct.unpack_from(">I", data, offset + 8 + length)
+        assert checksum == zlib.crc32(kind + body)
+        found[kind] = body
+        offset += 12 + length
+    assert offset == len(data)
+    return found
+
+
+def decoded(data: bytes) -> npt.NDArray[np.generic]:
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert image is not None
+    return np.asarray(image)
+
+
+def test_a_label_map_has_the_number_of_the_best_instance() -> None:
+    over = disc(SIZE, (150, 130), 60)
+    image = decoded(picture(answer(LEFT, over, RIGHT), None, MODEL, "id"))
+    assert image.dtype == np.uint8
+    assert image.shape == SIZE
+    expected = np.where(LEFT, 1, np.where(over, 2, np.where(RIGHT, 3, 0)))
+    np.testing.assert_array_equal(image, expected)
+
+
+def test_a_label_map_of_nothing_is_black() -> None:
+    empty = answer(LEFT).model_copy(update={"instances": []})
+    assert not decoded(picture(empty, None, MODEL, "id")).any()
+
+
+def test_a_label_map_of_many_instances_has_16_bits() -> None:
+    spots: list[Mask] = []
+    for index in range(300):
+        spot = np.zeros((20, 300), np.bool_)
+        spot[5:9, index] = True
+        spots.append(spot)
+    image = decoded(picture(answer(*spots), None, MODEL, "id"))
+    assert image.dtype == np.uint16
+    np.testing.assert_array_equal(image[6], np.arange(1, 301))
+
+
+def test_an_overlay_draws_on_the_rim_and_leaves_the_rest_of_the_film() -> None:
+    image = decoded(picture(answer(LEFT, RIGHT), FILM, MODEL, "id")).astype(np.int64)
+    assert image.shape == (*SIZE, 3)
+    changed = (image != 90).any(2)
+    kernel = np.ones((7, 7), np.uint8)
+    for mask in (LEFT, RIGHT):
+        shape = mask.astype(np.uint8)
+        rim = cv2.dilate(shape, kernel) - cv2.erode(shape, kernel)
+        thin = cv2.dilate(shape, np.ones((3, 3), np.uint8)) - shape
+        assert changed[thin > 0].mean() > 0.9
+        assert not changed[(shape > 0) & (rim == 0)].any()
+    assert image[LEFT & changed].mean(0).argmax() != image[RIGHT & changed].mean(0).argmax()
+    assert changed[:92].any()  # labels
+    assert changed[-12:, :100].any()  # the notice
+
+
+def test_a_large_overlay_is_reduced_for_a_quick_look() -> None:
+    size = (2000, 2500)
+    mask = disc(size, (1000, 1250), 500)
+    image = decoded(picture(answer(mask), np.full(size, 90, np.uint8), MODEL, "id"))
+    assert image.shape == (1280, 1600, 3)
+    row = np.flatnonzero((np.asarray(image)[640].astype(int) != 90).any(1))
+    assert abs(row[0] - 750 * 0.64) < 6
+    assert abs(row[-1] - 1750 * 0.64) < 6
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (5, 7)])
+def test_small_and_thin_films_can_be_drawn(size: tuple[int, int]) -> None:
+    whole = np.ones(size, np.bool_)
+    assert decoded(picture(answer(whole), np.zeros(size, np.uint8), MODEL, "id")).ndim == 3
+    assert decoded(picture(answer(whole), None, MODEL, "id")).any()
+
+
+@pytest.mark.parametrize("film", [FILM, None])
+def test_a_picture_says_what_it_is_and_has_nothing_else(film: npt.NDArray[np.uint8] | None) -> None:
+    given = answer(LEFT, RIGHT)
+    found = chunks(picture(given, film, MODEL, "request-7"))
+    assert set(found) == {b"IHDR", b"IDAT", b"tEXt", b"IEND"}
+    keyword, _, text = found[b"tEXt"].partition(b"\0")
+    about = json.loads(text)
+    assert keyword == b"Comment"
+    assert about["notice"] == RESEARCH_USE_ONLY
+    assert (about["request_id"], about["model"]["name"]) == ("request-7", "tiny")
+    assert [one["bbox"] for one in about["instances"]] == [list(i.bbox) for i in given.instances]
+    assert set(about) == {"notice", "request_id", "model", "sha256", "instances"}

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import gc
+import weakref
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from solo.inference.cores import usable_cores
+from solo.inference.engine import InferenceError, ModelError
+from solo.inference.onnx_engine import OnnxEngine, closed_batch_sizes
+from tests.support.engines import CANVAS, expected_scores, manifest, write_tiny_model
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny.onnx", manifest())
+
+
+def on_cores(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("solo.inference.onnx_engine.usable_cores", lambda: count)
+
+
+def test_each_image_of_a_padded_batch_gets_its_own_answer(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_cores(1, monkeypatch)
+    engine = OnnxEngine(path, "cpu", max_batch=4)
+    engine.warm_up()
+    images = np.stack([np.full((1, *CANVAS), grey, np.float32) for grey in (0.25, 0.5, 1)])
+    answers = engine.run(images)
+    assert len(answers) == 3
+    for answer, grey in zip(answers, (0.25, 0.5, 1), strict=True):
+        assert answer.scores.tolist() == pytest.approx(expected_scores(grey))
+        assert answer.labels.tolist() == [0, 1]  # the empty slot is gone
+        assert answer.masks[0].max() == int(255 * grey)
+
+
+def test_the_engine_tells_what_it_is(path: Path) -> None:
+    engine = OnnxEngine(path, "auto", max_batch=6)
+    assert engine.manifest == manifest()
+    assert len(engine.sha256) == 64
+
+
+@pytest.mark.parametrize(
+    ("cores", "at_once", "sizes"), [(1, 1, (1, 2, 4, 6)), (2, 2, (1, 2, 3)), (64, 6, (1,))]
+)
+def test_runs_at_once_share_the_images_that_may_be_in_memory(
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cores: int,
+    at_once: int,
+    sizes: tuple[int, ...],
+) -> None:
+    on_cores(cores, monkeypatch)
+    engine = OnnxEngine(path, "cpu", max_batch=6)
+    assert (engine.runs_at_once, engine.batch_sizes) == (at_once, sizes)
+
+
+def test_a_model_that_was_replaced_gives_its_memory_back_at_once(path: Path) -> None:
+    # What there is when the server starts is frozen: the collector never finds a cycle in it.
+    engine = OnnxEngine(path, "cpu", max_batch=1)
+    engine.warm_up()
+    gone = weakref.ref(engine)
+    gc.disable()
+    try:
+        del engine
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize(
+    ("largest", "sizes"), [(1, (1,)), (2, (1, 2)), (8, (1, 2, 4, 8)), (9, (1, 2, 4, 8, 9))]
+)
+def test_batch_sizes_are_closed(largest: int, sizes: tuple[int, ...]) -> None:
+    assert closed_batch_sizes(largest) == sizes
+
+
+def test_scores_that_are_not_finite_are_no_answer(path: Path) -> None:
+    engine = OnnxEngine(path, "cpu", max_batch=1)
+    with pytest.raises(InferenceError, match="not finite"):
+        engine.run(np.full((1, 1, *CANVAS), np.nan, np.float32))
+
+
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
+def test_a_provider_that_is_not_there_stops_the_start(path: Path, provider: Any) -> None:
+    import onnxruntime
+
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this ONNX Runtime was built with CUDA")
+    with pytest.raises(ModelError, match=f"SOLO_PROVIDER={provider}, but this"):
+        OnnxEngine(path, provider, max_batch=1)
+
+
+def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="cannot be read: No such file"):
+        OnnxEngine(tmp_path / "absent.onnx", "cpu", 1)
+    (tmp_path / "text.onnx").write_text("hello")
+    with pytest.raises(ModelError, match="cannot be opened"):
+        OnnxEngine(tmp_path / "text.onnx", "cpu", 1)
+
+
+def test_a_model_without_a_manifest_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="solo_xray_manifest"):
+        OnnxEngine(write_tiny_model(tmp_path / "bare.onnx"), "cpu", 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"canvas_size": (128, 64)}, "'images' is"),
+        ({"max_instances": 9}, "'scores' is"),
+        ({"mask_stride": 8}, "'masks' is"),
+    ],
+)
+def test_a_graph_that_is_not_what_its_manifest_says_is_refused(
+    tmp_path: Path, changes: dict[str, object], text: str
+) -> None:
+    path = write_tiny_model(tmp_path / "other.onnx", manifest(**changes))
+    with pytest.raises(ModelError, match=text):
+        OnnxEngine(path, "cpu", 1)
+
+
+def test_a_fixed_batch_size_is_refused(tmp_path: Path) -> None:
+    path = write_tiny_model(tmp_path / "fixed.onnx", manifest(), fixed=True)
+    with pytest.raises(ModelError, match="fixed batch size of 1"):
+        OnnxEngine(path, "cpu", 1)
+
+
+@pytest.mark.parametrize(
+    ("quota", "most"), [("150000 100000", 2), ("10000 100000", 1), ("max 100000", None), ("", None)]
+)
+def test_cores_follow_the_quota(tmp_path: Path, quota: str, most: int | None) -> None:
+    file = tmp_path / "cpu.max"
+    file.write_text(quota)
+    unlimited = usable_cores(tmp_path / "absent")
+    assert usable_cores(tmp_path) == (unlimited if most is None else min(most, unlimited))
+
+
+@pytest.mark.parametrize(("quota", "most"), [("100000", 1), ("10000", 1), ("-1", None)])
+def test_cores_of_an_older_cgroup(tmp_path: Path, quota: str, most: int | None) -> None:
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text(f"{quota}\n")
+    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
+    unlimited = usable_cores(tmp_path / "absent")
+    assert usable_cores(tmp_path) == (unlimited if most is None else most)
