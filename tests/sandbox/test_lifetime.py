@@ -144,7 +144,7 @@ NEEDLESS = ("fastapi", "starlette", "uvicorn", "pydantic", "onnxruntime", "torch
 
 def test_a_process_imports_what_decodes_and_nothing_else() -> None:
     code = (
-        f"import app.isolation.worker, sys; print(*[n for n in {NEEDLESS!r} if n in sys.modules])"
+        f"import solo.sandbox.worker, sys; print(*[n for n in {NEEDLESS!r} if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

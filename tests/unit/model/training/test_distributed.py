@@ -17,7 +17,7 @@ from tests.support.coco_folder import disc_folder
 from tests.support.parallel_run import RUNS, losses_of
 from tests.support.tiny import tiny_config
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ import pytest
 from solo.decoding.decode import decode
 from solo.decoding.radiograph import GreyRecipe, Limits, Radiograph
 
-FOLDER = Path(__file__).resolve().parents[4] / "shared/dicom"
+FOLDER = Path(__file__).resolve().parents[5] / "shared/dicom"
 LIMITS = Limits(50_000_000)
 
 

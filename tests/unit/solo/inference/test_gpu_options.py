@@ -24,7 +24,7 @@ from solo.inference.session import open_session
 from solo.inference.tensorrt import tensorrt_options
 from tests.support.engines import manifest, write_tiny_model
 
-MODEL = Path(__file__).parents[3] / "model/zoo/cxr-lungs.onnx"
+MODEL = Path(__file__).parents[4] / "model/zoo/cxr-lungs.onnx"
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 
 

@@ -15,7 +15,7 @@ from solo.contract.manifest import INPUT_NAME, OUTPUT_NAMES
 from solo.inference.io_binding import BoundRuns
 from solo.inference.model_file import ModelFile
 
-MODEL = Path(__file__).parents[3] / "model/zoo/cxr-lungs.onnx"
+MODEL = Path(__file__).parents[4] / "model/zoo/cxr-lungs.onnx"
 
 
 class Recorded:
