@@ -1,4 +1,4 @@
-"""Memory that the process keeps when a request is done, for the next one.
+"""Allocator tuning: memory that is kept when a request is done, for the next one.
 
 glibc gives what 15 MB took back to the kernel, a piece at a time, and the kernel hands it out anew,
 a cleared page at a time: that costs more than the rest of receiving them.

@@ -1,4 +1,4 @@
-"""Which frames of a file are segmented: one (`2`), a range (`0-4`), or `all`.
+"""Frame ranges: one (`2`), a range (`0-4`), or `all`.
 
 Each frame takes its own place in the queue and has its own answer or error.
 """
@@ -6,30 +6,30 @@ Each frame takes its own place in the queue and has its own answer or error.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from app.http.upload import UploadedFile
-from app.schemas import SegmentQuery
+from app.attempts import Attempt
 from solo.errors import InvalidParameterError
-from solo.segmenter import Attempt, Order, Segmenter
+from solo.result import Result
 
 MAX_FRAMES: Final = 128
 
 
 @dataclass(frozen=True)
-class FrameChoice:
+class FrameRange:
     """Frames from the first to the last, both included; `last` is None for the file's last."""
 
     first: int
     last: int | None
 
     @classmethod
-    def of(cls, query: SegmentQuery) -> FrameChoice:
+    def parse(cls, text: str) -> FrameRange:
         """Reads the parameter, whose form the query has checked."""
-        if query.frame == "all":
+        if text == "all":
             return cls(0, None)
-        first, _, last = query.frame.partition("-")
+        first, _, last = text.partition("-")
         return cls(int(first), int(last or first))
 
     @property
@@ -58,25 +58,27 @@ class FrameChoice:
 
 
 async def segment_frames(
-    segmenter: Segmenter, index: int, file: UploadedFile, order: Order
+    segment: Callable[[int], Awaitable[Attempt]], frames: FrameRange, at_once: int
 ) -> list[Attempt]:
     """Segments the frames that are asked for, in order; a file's own error comes once.
 
-    The first frame tells how many there are. The others follow in groups as large as a batch, so
-    that a long run does not take the whole queue.
+    The first frame tells how many there are. The others follow in groups, so that a long run does
+    not take the whole queue.
+
+    Args:
+        segment: segments one frame of the file.
+        frames: which.
+        at_once: most frames in a group.
     """
-    choice = FrameChoice.of(order.query)
-    first = await segmenter.segment(index, file, order, choice.first)
-    if choice.is_one or first.film is None:
+    first = await segment(frames.first)
+    if frames.is_one or not isinstance(first.result, Result):
         return [first]
     try:
-        frames = choice.within(first.film.frames)
+        chosen = frames.within(first.result.radiograph.frames)
     except InvalidParameterError as error:
-        return [Attempt(index, choice.first, file, error)]
+        return [Attempt(first.index, first.frame, first.file, error)]
     attempts = [first]
-    for start in range(frames.start + 1, frames.stop, segmenter.max_batch):
-        group = range(start, min(start + segmenter.max_batch, frames.stop))
-        attempts += await asyncio.gather(
-            *(segmenter.segment(index, file, order, frame) for frame in group)
-        )
+    for start in range(chosen.start + 1, chosen.stop, at_once):
+        group = range(start, min(start + at_once, chosen.stop))
+        attempts += await asyncio.gather(*map(segment, group))
     return attempts

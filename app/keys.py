@@ -1,4 +1,4 @@
-"""API keys: who may ask.
+"""API keys: a file of their hashes, and the command that makes one.
 
 A file holds one key a line, `NAME SHA256`; lines that start with `#` are comments. It has hashes
 only, so that whoever reads it cannot ask. Keys are 256 random bits, for which one round of SHA-256

@@ -1,4 +1,4 @@
-"""Whether the service may be asked, and how many are asking."""
+"""Life cycle of the service: readiness, graceful shutdown, requests in flight."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Lifecycle:
         self._publish()
 
     def drain(self) -> None:
-        """No more new work."""
+        """Begins the graceful shutdown: no more new work."""
         self._phase = Phase.DRAINING
         self._publish()
 

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON line for each event, and nothing of the patient in any.
+"""Structured logging: one JSON line for each event, and nothing of the patient in any.
 
 No names, no UIDs of objects, no file names, no query strings, no texts of exceptions: a library's
 message may quote the file.
@@ -6,15 +6,18 @@ message may quote the file.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import sys
 import traceback
+import warnings
 from datetime import UTC, datetime
+from typing import Final, TextIO
 
-import cv2
-import pydicom.config
-
-FIELDS_ATTRIBUTE = "fields"
+FIELDS_ATTRIBUTE: Final = "fields"
+FLUSH_SECONDS: Final = 0.02
+_MOST_BUFFERED: Final = 200
 
 
 class JsonFormatter(logging.Formatter):
@@ -42,8 +45,65 @@ def write(logger: logging.Logger, event: str, **fields: object) -> None:
     logger.info(event, extra={FIELDS_ATTRIBUTE: fields})
 
 
-def quieten_decoders() -> None:
-    """Keeps libraries that read patients' files from logging and warning of what is in them."""
-    logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
-    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+class BufferedHandler(logging.Handler):
+    """A buffered handler: writes the lines of a moment together, a little later.
+
+    The requests of a batch are answered one after the other, and each would wait for the lines of
+    those before it. A thread of its own for the lines would take more time from the event loop
+    than it gives. Outside of an event loop, and from a warning on, lines are written at once.
+
+    Args:
+        stream: where to.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+        self._records: list[logging.LogRecord] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keeps a record until the moment is over."""
+        self._records.append(record)
+        if record.levelno >= logging.WARNING or len(self._records) >= _MOST_BUFFERED:
+            self.flush()
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.flush()
+            return
+        if self._timer is None:
+            self._timer = loop.call_later(FLUSH_SECONDS, self.flush)
+
+    def flush(self) -> None:
+        """Writes what was kept; `logging.shutdown` does so at the end of the process."""
+        self.acquire()
+        try:
+            records, self._records, self._timer = self._records, [], None
+            if records:
+                self._stream.write("".join(map(self._line, records)))
+                self._stream.flush()
+        except (OSError, ValueError):  # nobody reads any more: that is no reason to stop
+            pass
+        finally:
+            self.release()
+
+    def _line(self, record: logging.LogRecord) -> str:
+        try:
+            return f"{self.format(record)}\n"
+        except Exception:  # a library's arguments that do not fit its text; neither is repeated
+            record.msg, record.args = "a log record could not be written", ()
+            record.__dict__.pop(FIELDS_ATTRIBUTE, None)
+            return f"{self.format(record)}\n"
+
+
+def configure_logging() -> None:
+    """Sends every log of the process through the formatter to standard output."""
+    handler = BufferedHandler(sys.stdout)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    # The formatter writes none of these, and they are a third of what a line costs.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None
+    warnings.simplefilter("ignore")  # a library's warning may quote the file

@@ -14,11 +14,10 @@ from app.allocator import keep_memory
 from app.http.exception_handlers import add_handlers
 from app.http.security_headers import PAGE_FILES, interface_page, security_headers
 from app.keys import Keys, KeysError
-from app.log_output import configure_logging
-from app.logging import quieten_decoders
-from app.middleware.access_log import ObservingMiddleware
-from app.middleware.api_keys import KeyMiddleware
-from app.middleware.rate_limit import KeyRates
+from app.logging import configure_logging
+from app.middleware.access_log import AccessLogMiddleware
+from app.middleware.api_keys import ApiKeyMiddleware
+from app.middleware.rate_limit import RateLimiter
 from app.middleware.shortcut import ShortcutMiddleware
 from app.openapi import SILENT, DescribedAPI
 from app.routes import PATHS, SEGMENT, router, segment
@@ -29,7 +28,7 @@ from solo.contract.manifest import RESEARCH_USE_ONLY
 from solo.inference.engine import Engine, ModelError
 from solo.inference.precision import open_engine
 from solo.inference.providers import GpuOptions
-from solo.sandbox.pool import FilmDecoder
+from solo.sandbox.decoder import RadiographDecoder
 
 _TITLE = "SOLO X-ray"
 _DESCRIPTION = f"""Finds and outlines every object in a radiograph.
@@ -39,7 +38,7 @@ _DESCRIPTION = f"""Finds and outlines every object in a radiograph.
 
 
 def create_app(
-    settings: Settings, engine: Engine | None = None, decoder: FilmDecoder | None = None
+    settings: Settings, engine: Engine | None = None, decoder: RadiographDecoder | None = None
 ) -> FastAPI:
     """Makes the application; its model is warmed up when it starts.
 
@@ -52,12 +51,16 @@ def create_app(
         ModelError: if the model cannot be served.
         KeysError: if there is a file of keys that cannot be used.
     """
-    quieten_decoders()
 
     def open_model() -> Engine:
         gpu = GpuOptions(settings.cuda_graphs, settings.engine_cache)
         return open_engine(
-            settings.model, settings.provider, settings.max_batch, settings.precision, gpu
+            settings.model,
+            settings.provider,
+            settings.max_batch,
+            settings.precision,
+            gpu,
+            cores=settings.cores,
         )
 
     service = Service.build(settings, engine or open_model(), PATHS, open_model, decoder)
@@ -103,14 +106,14 @@ def application(service: Service) -> FastAPI:
     if keys is not None:
         app.closed = True
         rate = settings.key_rate
-        rates = KeyRates(rate, settings.key_burst) if rate is not None else None
-        app.add_middleware(KeyMiddleware, keys=keys, metrics=service.metrics, rates=rates)
+        rates = RateLimiter(rate, settings.key_burst) if rate is not None else None
+        app.add_middleware(ApiKeyMiddleware, keys=keys, metrics=service.metrics, rates=rates)
     if service.tracing is not None:
         from app.tracing import TracingMiddleware
 
         app.add_middleware(TracingMiddleware, tracing=service.tracing, routes=PATHS)
     # Added last, so that it surrounds the gate too.
-    app.add_middleware(ObservingMiddleware, metrics=service.metrics, routes=PATHS)
+    app.add_middleware(AccessLogMiddleware, metrics=service.metrics, routes=PATHS)
     return app
 
 

@@ -1,4 +1,4 @@
-"""What Prometheus can ask; every label set is closed and starts at zero, so that rates work."""
+"""Prometheus metrics; every label set is closed and starts at zero, so that rates work."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from solo.errors import error_classes
-from solo.inference.engine import Engine
+from app.http.statuses import CODES, KINDS
+from solo.contract.manifest import Manifest
+from solo.events import Release, Reload
+from solo.result import ModelIdentity, Result
 
 Stage = Literal["receive", "decode", "queue", "inference", "postprocess", "total"]
-Release = Literal["full", "idle", "wait"]
-Replacement = Literal["swapped", "refused", "rolled_back"]
 
 OTHER_ROUTE = "other"
-_CODES = sorted({200, 404, 405, *(error.status for error in error_classes())})
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -24,20 +23,26 @@ class Metrics:
 
     Args:
         registry: where they live; one for each service, so that two in one process do not meet.
-        engine: names the model, its classes and its batch sizes.
+        manifest: names the model's classes.
+        batch_sizes: the closed set of the model's batch sizes.
         routes: the paths that are told apart; everything else counts as `other`.
         queue_limit: told beside the depth of the queue, so that an alert can compare them.
     """
 
     def __init__(
-        self, registry: CollectorRegistry, engine: Engine, routes: Iterable[str], queue_limit: int
+        self,
+        registry: CollectorRegistry,
+        manifest: Manifest,
+        batch_sizes: Iterable[int],
+        routes: Iterable[str],
+        queue_limit: int,
     ) -> None:
         self.registry = registry
         self.requests = Counter(
             "solo_requests_total", "Answered requests", ["route", "code"], registry=registry
         )
         for route in (*routes, OTHER_ROUTE):
-            for code in _CODES:
+            for code in CODES:
                 self.requests.labels(route, str(code))
         stages = Histogram(
             "solo_stage_seconds",
@@ -50,7 +55,7 @@ class Metrics:
         self.batch_size = Histogram(
             "solo_batch_size",
             "Images in a run of the model, padding not counted",
-            buckets=engine.batch_sizes,
+            buckets=tuple(batch_sizes),
             registry=registry,
         )
         self._releases = Counter(
@@ -76,12 +81,12 @@ class Metrics:
             ["reason"],
             registry=registry,
         )
-        for error in error_classes():
-            self._rejected.labels(error.kind)
+        for kind in KINDS:
+            self._rejected.labels(kind)
         self._instances = Counter(
             "solo_instances_total", "Instances in answers", ["label"], registry=registry
         )
-        for name in engine.manifest.class_names:
+        for name in manifest.class_names:
             self._instances.labels(name)
         self.ready = Gauge("solo_ready", "1 while /healthz/ready says so", registry=registry)
         self._model_info = Gauge(
@@ -90,31 +95,39 @@ class Metrics:
             ["name", "version", "sha256", "provider"],
             registry=registry,
         )
-        self.announce(engine)
         self.sessions_reopened = Counter(
             "solo_sessions_reopened_total",
             "New sessions on the device after the golden film had failed",
             registry=registry,
         )
-        self._replacements = Counter(
+        self._reloads = Counter(
             "solo_model_replacements_total",
             "Attempts to replace the model, by what came of them",
             ["outcome"],
             registry=registry,
         )
-        for outcome in get_args(Replacement):
-            self._replacements.labels(outcome)
+        for outcome in get_args(Reload):
+            self._reloads.labels(outcome)
 
-    def announce(self, engine: Engine) -> None:
+    def announce(self, model: ModelIdentity) -> None:
         """Says which model answers from now on."""
         self._model_info.clear()
-        manifest = engine.manifest
-        labels = (manifest.name, manifest.version, engine.sha256, engine.provider)
+        labels = (model.name, model.version, model.sha256, model.provider)
         self._model_info.labels(*labels).set(1)
 
-    def count_replacement(self, outcome: Replacement) -> None:
-        """Counts an attempt to replace the model."""
-        self._replacements.labels(outcome).inc()
+    def count_reload(self, outcome: Reload) -> None:
+        """Counts a hot reload."""
+        self._reloads.labels(outcome).inc()
+
+    def observe_result(self, result: Result) -> None:
+        """Counts the time of an image's stages, and its instances by class."""
+        timings = result.timings
+        self.observe_stage("decode", timings.decode_seconds)
+        self.observe_stage("queue", timings.queue_seconds)
+        self.observe_stage("inference", timings.inference_seconds)
+        self.observe_stage("postprocess", timings.postprocess_seconds)
+        for instance in result.instances:
+            self._instances.labels(instance.label).inc()
 
     def observe_stage(self, stage: Stage, seconds: float) -> None:
         """Counts the time of one stage."""
@@ -128,7 +141,3 @@ class Metrics:
     def count_rejected(self, kind: str) -> None:
         """Counts an image or request without an answer."""
         self._rejected.labels(kind).inc()
-
-    def count_instances(self, label: str) -> None:
-        """Counts an instance in an answer."""
-        self._instances.labels(label).inc()

@@ -1,4 +1,4 @@
-"""The application as FastAPI makes it, but for what it tells: the description and telemetry."""
+"""OpenAPI document of the service, and FastAPI without its telemetry."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 
+from app.errors import KeyRateError, UnauthorizedError
 from app.http.problems import PROBLEM_TYPE
+from app.http.statuses import status_of
 from app.middleware.api_keys import OPEN_PATHS
-from solo.errors import KeyRateError, UnauthorizedError
 
 # FastAPI's own telemetry, which a variable of the environment can switch on, sends paths, queries,
 # bodies' values and the texts of exceptions. Those of patients go nowhere; see `app.tracing`.
@@ -65,4 +66,4 @@ def _tell_of_keys(document: dict[str, Any]) -> None:
             operation["security"] = [{_SCHEME: []}]
             for error in (UnauthorizedError, KeyRateError):
                 answer = {"description": error.title, "content": problem}
-                operation["responses"].setdefault(str(error.status), answer)
+                operation["responses"].setdefault(str(status_of(error)), answer)

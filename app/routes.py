@@ -1,8 +1,11 @@
-"""What clients can ask."""
+"""Routes of the service."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
+from dataclasses import asdict
+from functools import partial
 from time import perf_counter
 from typing import Any, Final
 
@@ -11,27 +14,19 @@ from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from app.frames import FrameChoice, segment_frames
-from app.http.disconnect import unless_client_leaves
-from app.http.negotiation import PICTURES, PNG, Form, check_one_picture, chosen_form
+from app.attempts import Attempt, Order, attempt, of_one_model
+from app.frames import FrameRange, segment_frames
+from app.http.disconnect import cancel_on_disconnect
+from app.http.negotiation import PNG, check_one_picture, negotiate_format
 from app.http.parameters import PARAMETERS, read_deadline_seconds, read_headers, read_query
-from app.http.problems import PROBLEM_TYPE, problem_response
-from app.http.request_state import RequestRecord, record_of
-from app.http.upload import FILE_TYPES, MULTIPART, Upload, read_upload
-from app.responses import picture, rewritten
-from app.schemas import (
-    FailedRequest,
-    Health,
-    ImageAnswer,
-    ImageFailure,
-    ModelDescription,
-    ModelIdentity,
-    ProblemDetails,
-    SegmentAnswer,
-)
+from app.http.problems import PROBLEM_TYPE
+from app.http.request_state import RequestState, state_of
+from app.http.statuses import TITLES
+from app.http.upload import FILE_TYPES, MULTIPART, Upload, UploadedFile, read_upload
+from app.responses import respond
+from app.schemas import Health, ModelDescription, ProblemDetails, ResponseFormat, SegmentAnswer
 from app.service import Service, service_of
-from solo.errors import ClientGoneError, ServiceError, error_classes
-from solo.segmenter import Attempt, Order, one_model
+from solo.errors import SoloError
 
 router = APIRouter()
 
@@ -54,15 +49,12 @@ _OPERATION: Final[dict[str, Any]] = {
     },
 }
 _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    error.status: {
-        "description": error.title,
+    status: {
+        "description": title,
         "content": {PROBLEM_TYPE: {"schema": ProblemDetails.model_json_schema()}},
     }
-    for error in reversed(error_classes())
-    if error is not ClientGoneError
+    for status, title in TITLES.items()
 }
-
-
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {PNG: _BINARY}}, **_PROBLEMS}
 
 
@@ -77,25 +69,25 @@ async def segment(request: Request) -> Response:
     of the answer, pictures among them; a picture of the film shows whatever is burned into it.
     """
     # As FastAPI's dependencies these would be called in another thread each.
-    service, record = service_of(request), record_of(request)
+    service, state = service_of(request), state_of(request)
     query, headers = read_query(request), read_headers(request)
-    form = chosen_form(query.format, headers.get("accept", "*/*"))
+    form = negotiate_format(query.format, headers.get("accept", "*/*"))
     seconds = read_deadline_seconds(headers, service.settings.deadline_seconds)
-    with service.lifecycle.admission(), service.intake.arrival() as arrival:
-        service.batcher.admission.check(query.lane, seconds)
+    with service.lifecycle.admission(), service.body_limits.incoming() as body:
+        service.segmenter.admission.check(query.lane, seconds)
         started = perf_counter()
-        upload = await read_upload(request, headers, arrival)
+        upload = await read_upload(request, headers, body)
         service.metrics.observe_stage("receive", perf_counter() - started)
-        check_one_picture(form, len(upload.files), one_frame=FrameChoice.of(query).is_one)
+        frames = FrameRange.parse(query.frame)
+        check_one_picture(form, len(upload.files), one_frame=frames.is_one)
         deadline = asyncio.get_running_loop().time() + seconds
-        order = Order(query, form == "overlay", service.batcher.model, deadline)
-        attempts = await unless_client_leaves(request, _segment_all(service, upload, order))
-        record.images.extend(map(_facts, attempts))
+        order = Order(query, form == "overlay", service.segmenter.model, deadline)
+        attempts = await cancel_on_disconnect(request, _segment_all(service, upload, order, frames))
+        state.images.extend(map(_facts, attempts))
+        work = partial(_respond, service, attempts, upload, state, form)
         if form == "rle":  # written in less time than a turn in the pool takes
-            return _respond(service, record, upload, attempts, form)
-        return await asyncio.get_running_loop().run_in_executor(
-            service.pool, _respond, service, record, upload, attempts, form
-        )
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(service.pool, work)
 
 
 @router.get("/healthz/live", response_model=Health)
@@ -137,80 +129,49 @@ PATHS: Final = frozenset(
 )
 
 
-async def _segment_all(service: Service, upload: Upload, order: Order) -> list[Attempt]:
+async def _segment_all(
+    service: Service, upload: Upload, order: Order, frames: FrameRange
+) -> list[Attempt]:
     segmenter = service.segmenter
+
+    def file_frames(index: int, file: UploadedFile) -> Awaitable[list[Attempt]]:
+        one = partial(attempt, segmenter, service.tracing, index, file, order)
+        return segment_frames(one, frames, segmenter.max_batch)
+
     if len(upload.files) == 1:  # spares a task
-        return one_model(await segment_frames(segmenter, 0, upload.files[0], order))
+        return of_one_model(await file_frames(0, upload.files[0]))
     attempts = await asyncio.gather(
-        *(segment_frames(segmenter, index, file, order) for index, file in enumerate(upload.files))
+        *(file_frames(index, file) for index, file in enumerate(upload.files))
     )
-    return one_model([attempt for frames in attempts for attempt in frames])
+    return of_one_model([one for some in attempts for one in some])
 
 
 def _respond(
     service: Service,
-    record: RequestRecord,
-    upload: Upload,
     attempts: list[Attempt],
-    form: Form,
+    upload: Upload,
+    state: RequestState,
+    form: ResponseFormat,
 ) -> Response:
-    errors = [attempt.result for attempt in attempts if isinstance(attempt.result, ServiceError)]
-    alone = len(attempts) == 1 and not upload.in_parts
-    if errors and (alone or form in PICTURES):
-        raise errors[0]
-    for error in errors:
-        service.metrics.count_rejected(error.kind)
-    images = [_image(attempt, record, form) for attempt in attempts]
-    if len(errors) == len(attempts):
-        record.error = errors[0].kind
-        details = FailedRequest(
-            **ProblemDetails.of(errors[0], record.request_id).model_dump(),
-            images=[image for image in images if isinstance(image, ImageFailure)],
-        )
-        return problem_response(errors[0], record.request_id, details)
-    engine = next(attempt.model for attempt in attempts if attempt.model is not None).engine
-    identity = ModelIdentity(
-        name=engine.manifest.name,
-        version=engine.manifest.version,
-        sha256=engine.sha256,
-        provider=engine.provider,
-    )
-    if form in PICTURES:
-        return Response(_picture(attempts[0], identity, record.request_id), media_type=PNG)
-    answer = SegmentAnswer(request_id=record.request_id, model=identity, images=images)
-    return Response(answer.model_dump_json(), media_type="application/json")
+    response = respond(attempts, upload, state, form)
+    for one in attempts:
+        if isinstance(one.result, SoloError):
+            service.metrics.count_rejected(one.result.kind)
+    return response
 
 
-def _picture(attempt: Attempt, model: ModelIdentity, request_id: str) -> bytes:
-    if isinstance(attempt.result, ServiceError):
-        raise attempt.result
-    return picture(attempt.result, attempt.pixels, model, request_id)
-
-
-def _image(attempt: Attempt, record: RequestRecord, form: Form) -> ImageAnswer | ImageFailure:
-    if isinstance(attempt.result, ImageAnswer):
-        return rewritten(attempt.result, form)
-    return ImageFailure(
-        index=attempt.index,
-        sha256=attempt.file.sha256,
-        frame=attempt.frame,
-        error=ProblemDetails.of(attempt.result, record.request_id),
-    )
-
-
-def _facts(attempt: Attempt) -> dict[str, object]:
+def _facts(one: Attempt) -> dict[str, object]:
     """What the log may know of an image."""
-    if isinstance(attempt.result, ServiceError) or attempt.film is None:
-        kind = attempt.result.kind if isinstance(attempt.result, ServiceError) else None
-        return {"error": kind}
-    result, film = attempt.result, attempt.film
+    if isinstance(one.result, SoloError):
+        return {"error": one.result.kind}
+    info = one.result.radiograph
     return {
-        "kind": film.kind,
-        "encoding": film.encoding,
-        "height": result.height,
-        "width": result.width,
-        "frame": result.frame,
-        "grey": result.grey,
-        "instances": len(result.instances),
-        **{name: round(value, 6) for name, value in result.timings.model_dump().items()},
+        "kind": info.kind,
+        "encoding": info.encoding,
+        "height": info.height,
+        "width": info.width,
+        "frame": info.frame,
+        "grey": info.grey,
+        "instances": len(one.result.instances),
+        **{name: round(value, 6) for name, value in asdict(one.result.timings).items()},
     }

@@ -1,17 +1,17 @@
-"""The bodies of answers."""
+"""Schemas of requests and answers."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.http.negotiation import Form
 from solo.batching.priority_queue import Lane
 from solo.contract.manifest import RESEARCH_USE_ONLY, Manifest
 from solo.decoding.pixel_spacing import SpacingSource
 from solo.decoding.radiograph import GreyRecipe
-from solo.errors import ServiceError
+
+ResponseFormat = Literal["rle", "uncompressed-rle", "polygons", "overlay", "label-map"]
 
 
 class Schema(BaseModel):
@@ -43,7 +43,7 @@ class SegmentQuery(BaseModel):
         ),
     ] = None
     format: Annotated[
-        Form | None,
+        ResponseFormat | None,
         Field(
             description="Masks as COCO's compressed (`rle`) or uncompressed run lengths, or as "
             "polygons without holes; or a PNG of a single file: `overlay`, the film with outlines "
@@ -91,17 +91,6 @@ class ProblemDetails(Schema):
     detail: Annotated[str, Field(description="What was wrong here: the limit and the value.")]
     request_id: str
 
-    @classmethod
-    def of(cls, error: ServiceError, request_id: str) -> ProblemDetails:
-        """Describes an error."""
-        return cls(
-            type=error.type,
-            title=error.title,
-            status=error.status,
-            detail=error.detail,
-            request_id=request_id,
-        )
-
 
 class Spacing(Schema):
     """Distance between pixel centres, and how far it can be trusted."""
@@ -141,17 +130,6 @@ class Instance(Schema):
     bbox: Annotated[tuple[int, int, int, int], Field(description="x, y, width, height in pixels.")]
     area: Annotated[int, Field(description="Pixels in the mask.")]
     segmentation: Segmentation | UncompressedSegmentation | Polygons
-
-    @property
-    def compressed(self) -> Segmentation:
-        """The mask as it was found, before an answer is put into another form.
-
-        Raises:
-            TypeError: if it has been.
-        """
-        if not isinstance(self.segmentation, Segmentation):
-            raise TypeError("the mask is in another form already")
-        return self.segmentation
 
 
 class Timings(Schema):

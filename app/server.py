@@ -1,4 +1,4 @@
-"""The process: one server that stops without losing an answer."""
+"""The HTTP server, with a graceful shutdown that loses no answer."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class DrainingServer(uvicorn.Server):
         self._service.lifecycle.drain()
         expired = seconds >= self._settings.drain_seconds
         if expired:
-            self._service.batcher.abandon()
+            self._service.segmenter.abandon()
         self.should_exit |= expired or self._service.lifecycle.requests_in_flight == 0
 
 

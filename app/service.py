@@ -15,18 +15,15 @@ from prometheus_client import CollectorRegistry
 from pydantic import HttpUrl
 from starlette.requests import Request
 
-from app.http.body_limits import Intake
+from app.events import ServiceEvents
+from app.http.body_limits import BodyLimits
 from app.lifecycle import Lifecycle
 from app.metrics import Metrics
 from app.settings import Settings, SettingsError
-from solo.batching.batcher import Batcher
-from solo.batching.hot_reload import Replacement
-from solo.decoding.radiograph import Limits
-from solo.inference.cores import usable_cores
+from solo.async_segmenter import AsyncSegmenter, StartError
 from solo.inference.engine import Engine
-from solo.inference.model_runner import ServedModel
-from solo.sandbox.pool import DecoderPool, FilmDecoder
-from solo.segmenter import Segmenter
+from solo.sandbox.decoder import RadiographDecoder
+from solo.sandbox.decoders import Sandbox
 
 if TYPE_CHECKING:
     from app.tracing import Tracing
@@ -39,12 +36,9 @@ class Service:
     settings: Settings
     metrics: Metrics
     lifecycle: Lifecycle
-    intake: Intake
-    batcher: Batcher
-    segmenter: Segmenter
-    replacement: Replacement
+    body_limits: BodyLimits
+    segmenter: AsyncSegmenter
     pool: ThreadPoolExecutor
-    decoder: FilmDecoder
     tracing: Tracing | None
 
     @classmethod
@@ -54,38 +48,47 @@ class Service:
         engine: Engine,
         routes: Iterable[str],
         open_engine: Callable[[], Engine],
-        decoder: FilmDecoder | None = None,
+        decoder: RadiographDecoder | None = None,
     ) -> Service:
         """Puts a service together; it runs within `running`.
+
+        Args:
+            settings: what the operator has set.
+            engine: the model that answers first.
+            routes: the paths that metrics tell apart.
+            open_engine: opens the model that is set, for a hot reload.
+            decoder: what decodes files, or None for a sandbox.
 
         Raises:
             SettingsError: if traces are asked for without the libraries for them.
         """
-        metrics = Metrics(CollectorRegistry(), engine, routes, settings.queue_limit)
+        registry, manifest = CollectorRegistry(), engine.manifest
+        metrics = Metrics(registry, manifest, engine.batch_sizes, routes, settings.queue_limit)
         lifecycle = Lifecycle(metrics)
-        intake = Intake(settings.max_body_bytes, settings.max_bodies_bytes, settings.client_seconds)
-        metrics.body_bytes.set_function(lambda: intake.held_bytes)
-        batcher = Batcher(ServedModel(engine), settings.queue_limit, lifecycle, metrics)
-        pool = ThreadPoolExecutor(max_workers=usable_cores(), thread_name_prefix="film")
-        decoder = decoder or DecoderPool(
-            settings.decode_workers,
-            engine.manifest.canvas_size,
-            Limits(settings.max_pixels),
-            settings.decode_seconds,
-            lifecycle.fail,
+        body_limits = BodyLimits(
+            settings.max_body_bytes, settings.max_bodies_bytes, settings.client_seconds
         )
-        tracing = _tracing(settings.traces_endpoint, engine.manifest.version)
-        segmenter = Segmenter(batcher, pool, decoder, settings.decode_workers, metrics, tracing)
-        replacement = Replacement(open_engine, batcher, metrics)
-        return cls(
-            settings, metrics, lifecycle, intake, batcher, segmenter, replacement, pool, decoder,
-            tracing,
-        )  # fmt: skip
+        metrics.body_bytes.set_function(lambda: body_limits.held_bytes)
+        segmenter = AsyncSegmenter(
+            engine,
+            Sandbox(settings.decode_workers, settings.decode_seconds),
+            settings.cores,
+            queue_limit=settings.queue_limit,
+            max_pixels=settings.max_pixels,
+            events=ServiceEvents(metrics, lifecycle),
+            decoder=decoder,
+            reopen=open_engine,
+        )
+        metrics.announce(segmenter.model.identity)
+        metrics.queue_depth.set_function(lambda: segmenter.admission.taken)
+        pool = ThreadPoolExecutor(settings.cores, thread_name_prefix="render")
+        tracing = _tracing(settings.traces_endpoint, manifest.version)
+        return cls(settings, metrics, lifecycle, body_limits, segmenter, pool, tracing)
 
     @property
     def engine(self) -> Engine:
         """The model that answers new requests."""
-        return self.batcher.model.engine
+        return self.segmenter.model.engine
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -98,29 +101,21 @@ class Service:
             self.lifecycle.drain()
             starting.cancel()
             await asyncio.gather(starting, return_exceptions=True)
-            await self.batcher.stop()
-            await self.decoder.stop()
+            await self.segmenter.stop()
             self.pool.shutdown(wait=False, cancel_futures=True)
             if self.tracing is not None:
                 await self.tracing.stop()
 
     async def _start(self) -> None:
         try:
-            await self.decoder.start()
-        except Exception as error:
-            self.lifecycle.fail(f"decoders cannot be started: {type(error).__name__}")
+            await self.segmenter.start()
+        except StartError as error:
+            self.lifecycle.fail(str(error))
             return
-        try:
-            await self.batcher.start()
-        except Exception as error:
-            # It ran on empty images, so that its words can hold nothing of a patient.
-            reason = " ".join(str(error).split())
-            self.lifecycle.fail(f"the model cannot be warmed up: {type(error).__name__}: {reason}")
-        else:
-            self.lifecycle.serve()
-            if self.settings.reload_on_hangup:
-                loop = asyncio.get_running_loop()
-                loop.add_signal_handler(signal.SIGHUP, self.replacement.begin)
+        self.lifecycle.serve()
+        if self.settings.reload_on_hangup:
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGHUP, self.segmenter.reload)
 
 
 def _tracing(endpoint: HttpUrl | None, version: str) -> Tracing | None:

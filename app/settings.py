@@ -1,21 +1,21 @@
-"""What an operator can set: the only reader of the environment."""
+"""Settings of the service: the only reader of the environment."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, HttpUrl, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from solo.async_segmenter import MAX_PIXELS
 from solo.inference.cores import usable_cores
+from solo.inference.precision import Precision
+from solo.inference.providers import Provider
 
 PREFIX = "SOLO_"
-
-Provider = Literal["auto", "cpu", "cuda", "tensorrt"]
-Precision = Literal["auto", "float32", "float16", "int8"]
 
 
 class SettingsError(ValueError):
@@ -31,8 +31,9 @@ class Settings(BaseSettings):
         model: ONNX file written by `python -m export`.
         keys_file: the keys that are accepted (`app.keys`); None lets everybody in.
         provider: what computes; `auto` takes CUDA where it really activates, else the CPU.
-        precision: `auto` takes a model's twin where there is one that is faster: float16 on GPUs,
-            int8 on processors.
+        precision: `auto` takes a variant of the model where there is one that is faster: float16
+            on GPUs, int8 on processors.
+        cores: processor cores that decoding, masks and, on a CPU, the model may use.
         cuda_graphs: whether each batch size is recorded as a CUDA graph and replayed.
         engine_cache: folder in which TensorRT keeps the engines that it built; None keeps none.
         max_batch: most images that share one run of the model; every size up to it is warmed.
@@ -46,7 +47,7 @@ class Settings(BaseSettings):
         client_seconds: longest wait for a request's headers, for more of its body, and for a client
             that does not take its answer.
         max_pixels: most pixels (rows x columns) of one image.
-        decode_workers: processes that decode files, one file each at a time.
+        decode_workers: processes that decode files, one file each at a time; None for one a core.
         decode_seconds: longest time for decoding one file.
         drain_seconds: longest time that a stopping service gives to the work at hand.
         lame_duck_seconds: for so long a stopping service says that it is not ready and still takes
@@ -63,6 +64,7 @@ class Settings(BaseSettings):
     keys_file: Path | None = None
     provider: Provider = "auto"
     precision: Precision = "auto"
+    cores: Annotated[int, Field(ge=1, le=1024)] = Field(default_factory=usable_cores)
     cuda_graphs: bool = False
     engine_cache: Path | None = None
     max_batch: Annotated[int, Field(ge=1, le=64)] = 8
@@ -73,8 +75,8 @@ class Settings(BaseSettings):
     max_body_bytes: Annotated[int, Field(ge=1024, le=4 * 2**30)] = 128 * 2**20
     max_bodies_bytes: Annotated[int, Field(ge=1024, le=2**40)] = 512 * 2**20
     client_seconds: Annotated[float, Field(gt=0, le=600)] = 15.0
-    max_pixels: Annotated[int, Field(ge=1, le=2**30)] = 50_000_000
-    decode_workers: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=usable_cores)
+    max_pixels: Annotated[int, Field(ge=1, le=2**30)] = MAX_PIXELS
+    decode_workers: Annotated[int | None, Field(ge=1, le=256)] = None
     decode_seconds: Annotated[float, Field(gt=0, le=3600)] = 15.0
     drain_seconds: Annotated[float, Field(ge=0, le=600)] = 20.0
     lame_duck_seconds: Annotated[float, Field(ge=0, le=600)] = 0.0

@@ -1,4 +1,4 @@
-"""Traces for OpenTelemetry: where the time of one request went, beside those of other services.
+"""OpenTelemetry traces: where the time of one request went, beside those of other services.
 
 Only imported where an operator asks for traces: the SDK is no part of what serves without. Ready
 middleware, FastAPI's and Starlette's own among it, tells paths, queries, addresses and exceptions.
@@ -28,11 +28,10 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.http.request_state import RECORD, RequestRecord
+from app.http.request_state import RECORD, RequestState
 from app.metrics import OTHER_ROUTE
 from app.middleware.api_keys import OPEN_PATHS
-from solo.batching.batch import Outcome
-from solo.sandbox.pool import DecodedFilm
+from solo.result import Result
 
 _EXPORT_SECONDS = 2.0
 _FIRST_SERVER_ERROR = 500
@@ -61,7 +60,7 @@ class Tracing:
 
     @contextmanager
     def request(
-        self, method: str, route: str, headers: Mapping[str, str], record: RequestRecord
+        self, method: str, route: str, headers: Mapping[str, str], record: RequestState
     ) -> Iterator[None]:
         """A request's span, which its images' spans find as their parent.
 
@@ -95,48 +94,38 @@ class Tracing:
                 if record.status == 0 or record.status >= _FIRST_SERVER_ERROR:
                     span.set_status(trace.StatusCode.ERROR)
 
-    def image(
-        self,
-        place: tuple[int, int],
-        began: int,
-        decoded_at: int,
-        decoded: DecodedFilm,
-        outcome: Outcome,
-        postprocess_seconds: float,
-    ) -> None:
-        """The spans of an image that was answered just now.
+    def image(self, index: int, began: int, result: Result) -> None:
+        """The spans of an image that was answered just now, one stage behind the other.
 
         Args:
-            place: the file's in the request, and the frame's in the file.
+            index: the file's place in the request.
             began: when it was taken up, in nanoseconds of the epoch.
-            decoded_at: when it was decoded.
-            decoded: the film.
-            outcome: what the batcher gave back; it was asked at `decoded_at`.
-            postprocess_seconds: which ended just now.
+            result: whose timings are told.
         """
-        ended = time_ns()
-        run_at = decoded_at + _nanoseconds(outcome.queue_seconds)
+        ended, info, timings = time_ns(), result.radiograph, result.timings
         span = self._tracer.start_span("image", start_time=began)
-        facts = decoded.facts
         span.set_attributes(
             {
-                "solo.index": place[0],
-                "solo.frame": place[1],
-                "solo.kind": facts.kind,
-                "solo.encoding": facts.encoding,
-                "solo.height": facts.height,
-                "solo.width": facts.width,
-                "solo.provider": outcome.model.engine.provider,
+                "solo.index": index,
+                "solo.frame": info.frame,
+                "solo.kind": info.kind,
+                "solo.encoding": info.encoding,
+                "solo.height": info.height,
+                "solo.width": info.width,
+                "solo.provider": result.model.provider,
             }
         )
         within = trace.set_span_in_context(span)
-        for name, start, end in (
-            ("decode", decoded_at - _nanoseconds(decoded.seconds), decoded_at),
-            ("queue", decoded_at, run_at),
-            ("inference", run_at, run_at + _nanoseconds(outcome.inference_seconds)),
-            ("postprocess", ended - _nanoseconds(postprocess_seconds), ended),
+        end = ended
+        for name, seconds in (
+            ("postprocess", timings.postprocess_seconds),
+            ("inference", timings.inference_seconds),
+            ("queue", timings.queue_seconds),
+            ("decode", timings.decode_seconds),
         ):
+            start = end - _nanoseconds(seconds)
             self._tracer.start_span(name, within, start_time=start).end(end)
+            end = start
         span.end(ended)
 
     async def stop(self) -> None:
@@ -166,7 +155,7 @@ class TracingMiddleware:
             await self._app(scope, receive, send)
             return
         route = scope["path"] if scope["path"] in self._routes else OTHER_ROUTE
-        record: RequestRecord = scope["state"][RECORD]
+        record: RequestState = scope["state"][RECORD]
         with self._tracing.request(scope["method"], route, Headers(scope=scope), record):
             await self._app(scope, receive, send)
 

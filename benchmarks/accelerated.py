@@ -29,7 +29,7 @@ from benchmarks.service_process import MODEL, serving
 from benchmarks.throughput import ask, film_of
 from solo.contract.manifest import INPUT_NAME, OUTPUT_NAMES
 from solo.inference.engine import ModelError
-from solo.inference.io_binding import BoundRuns
+from solo.inference.io_binding import BoundSession
 from solo.inference.model_file import ModelFile
 from solo.inference.onnx_engine import closed_batch_sizes
 from solo.inference.providers import CPU, GpuOptions, cuda_options, session_providers
@@ -86,7 +86,7 @@ def main() -> None:
 
 
 def time_graph(
-    runs: BoundRuns, plain: Run | None, file: ModelFile, size: int, repeats: int
+    runs: BoundSession, plain: Run | None, file: ModelFile, size: int, repeats: int
 ) -> Speed:
     """The graph at one batch size, without a service around it.
 
@@ -116,10 +116,10 @@ def _report_graph(
     file, sizes = ModelFile.read(path), closed_batch_sizes(arguments.max_batch)
     tensorrt = tensorrt_options(file, sizes, gpu.engine_cache)
     candidates = session_providers(arguments.provider, cuda_options(gpu), tensorrt)
-    session = open_session(path, arguments.provider, candidates)
+    session = open_session(path, arguments.provider, candidates, cores=2)
     provider = session.get_providers()[0]
     device = "cpu" if provider == CPU else "cuda"
-    runs = BoundRuns(session, file.manifest, device, cuda_graphs=gpu.cuda_graphs)
+    runs = BoundSession(session, file.manifest, device, cuda_graphs=gpu.cuda_graphs)
 
     def plain(images: Images) -> object:
         return session.run(list(OUTPUT_NAMES), {INPUT_NAME: images})

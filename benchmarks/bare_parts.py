@@ -64,7 +64,9 @@ def bare_parts(film: bytes, session: ort.InferenceSession) -> BareParts:
             "table look-up": lambda: cv2.LUT(stored, table),
             "resize": lambda: cv2.resize(grey, resized_size, interpolation=cv2.INTER_AREA),
             "session's run": lambda: session.run(list(OUTPUT_NAMES), feeds),
-            "two masks": lambda: encode(found, letterbox, manifest.mask_threshold),
+            "two masks": lambda: [
+                runs.compressed() for runs in encode(found, letterbox, manifest.mask_threshold)
+            ],
         }
     )
 

@@ -12,10 +12,11 @@ import argparse
 from statistics import median
 from time import process_time
 
-from app.logging import quieten_decoders
+from app.http.statuses import status_of
 from solo.decoding.decode import decode
+from solo.decoding.quiet import quieten_decoders
 from solo.decoding.radiograph import Limits
-from solo.errors import ServiceError
+from solo.errors import SoloError
 from tests.support.bombs import bombs
 
 LIMITS = Limits(50_000_000)
@@ -32,17 +33,17 @@ def main() -> None:
         status, times = 0, []
         for _ in range(arguments.repeats):
             started = process_time()
-            status = status_of(data)
+            status = status_for(data)
             times.append(process_time() - started)
         print(f"| {name} | {len(data) / 1e6:.2f} | {status} | {1e3 * median(times):.1f} |")
 
 
-def status_of(data: bytes) -> int:
+def status_for(data: bytes) -> int:
     """The status that a file is answered with, 200 if it is decoded."""
     try:
         decode(data, LIMITS)
-    except ServiceError as error:
-        return error.status
+    except SoloError as error:
+        return status_of(error)
     return 200
 
 

@@ -22,10 +22,10 @@ import numpy.typing as npt
 import pydicom
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGLosslessSV1, RLELossless
 
-from app.logging import quieten_decoders
 from benchmarks.made_film import large_film
 from solo.contract.letterbox import Letterbox
 from solo.decoding.decode import decode
+from solo.decoding.quiet import quieten_decoders
 from solo.decoding.radiograph import Limits
 from solo.sandbox.pool import DecoderPool
 from tests.support.encapsulated import EXACT, encoded_file

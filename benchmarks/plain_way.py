@@ -74,7 +74,7 @@ def time_masks(image_size: tuple[int, int] = (3000, 2500), count: int = 20) -> M
     letterbox = Letterbox.fit(image_size, (256, 256))
     found = lungs(count)
     return MaskTimes(
-        ours=seconds(lambda: encode(found, letterbox), 9),
+        ours=seconds(lambda: [runs.compressed() for runs in encode(found, letterbox)], 9),
         plain=seconds(lambda: plain_masks(found, letterbox, 0.5), 3),
         best=seconds(lambda: best_plain_masks(found, letterbox, 0.5), 5),
     )

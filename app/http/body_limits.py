@@ -1,4 +1,4 @@
-"""Bodies on their way in: bounded in bytes, one and all together, and in patience.
+"""Body limits: bytes of one body and of all together, and a least rate (slow clients).
 
 The limits hold while reading, whatever Content-Length says.
 """
@@ -13,14 +13,14 @@ from typing import Final
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from solo.errors import BodiesFullError, BodyTooLargeError, TooSlowError
+from app.errors import BodiesFullError, BodyTooLargeError, TooSlowError
 
 # Half a megabit a second: less than any line over which films are worth sending.
 LEAST_BYTES_PER_SECOND: Final = 64 * 1024
 
 
-class Intake:
-    """What all requests' bodies may take.
+class BodyLimits:
+    """The limits of all requests' bodies.
 
     Args:
         max_body_bytes: of one body.
@@ -41,33 +41,33 @@ class Intake:
         self.held_bytes = 0
 
     @contextmanager
-    def arrival(self) -> Iterator[Arrival]:
+    def incoming(self) -> Iterator[IncomingBody]:
         """A body from its first byte until its request is answered, when its bytes are free."""
-        arrival = Arrival(self)
+        body = IncomingBody(self)
         try:
-            yield arrival
+            yield body
         finally:
-            self.held_bytes -= arrival.received_bytes
+            self.held_bytes -= body.received_bytes
 
 
-class Arrival:
+class IncomingBody:
     """One body on its way in.
 
     Args:
-        intake: what it is a part of.
+        limits: what it is counted in.
 
     Attributes:
         received_bytes: so far.
         pace: the time that is left for more of it; to be entered around the reading.
     """
 
-    def __init__(self, intake: Intake) -> None:
+    def __init__(self, limits: BodyLimits) -> None:
         self.received_bytes = 0
-        self.pace = asyncio.timeout(intake.seconds)
-        self._intake = intake
+        self.pace = asyncio.timeout(limits.seconds)
+        self._limits = limits
         self._recent_bytes = 0
 
-    def announce(self, length: str) -> None:
+    def check_content_length(self, length: str) -> None:
         """Refuses early what cannot be taken in, before a byte is read.
 
         Only what has come counts as held: a large announcement takes nobody's place.
@@ -81,7 +81,7 @@ class Arrival:
         """
         if not length.isdecimal():
             return
-        limit = self._intake.max_body_bytes
+        limit = self._limits.max_body_bytes
         if int(length) > limit:
             raise BodyTooLargeError(f"the body has {int(length):,} bytes; at most {limit:,} may be")
         self._check_room(int(length))
@@ -94,7 +94,7 @@ class Arrival:
             BodiesFullError: beyond the limit of all.
             ClientDisconnect: if the client left.
         """
-        limit, more = self._intake.max_body_bytes, True
+        limit, more = self._limits.max_body_bytes, True
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
@@ -110,23 +110,23 @@ class Arrival:
 
     def too_slow(self) -> TooSlowError:
         """What to say when the time is up."""
-        seconds = self._intake.seconds
+        seconds = self._limits.seconds
         return TooSlowError(
             f"{self._recent_bytes:,} bytes came in {seconds:g} s; a body that is not complete has "
-            f"to bring {self._intake.least_bytes:,.0f}"
+            f"to bring {self._limits.least_bytes:,.0f}"
         )
 
     def _take(self, length: int) -> None:
         self._check_room(length)
         self.received_bytes += length
-        self._intake.held_bytes += length
+        self._limits.held_bytes += length
         self._recent_bytes += length
-        if self._recent_bytes >= self._intake.least_bytes:
+        if self._recent_bytes >= self._limits.least_bytes:
             self._recent_bytes = 0
-            self.pace.reschedule(asyncio.get_running_loop().time() + self._intake.seconds)
+            self.pace.reschedule(asyncio.get_running_loop().time() + self._limits.seconds)
 
     def _check_room(self, length: int) -> None:
-        held, limit = self._intake.held_bytes, self._intake.max_bodies_bytes
+        held, limit = self._limits.held_bytes, self._limits.max_bodies_bytes
         if held + length > limit:
             raise BodiesFullError(
                 f"{held:,} bytes of requests are in memory, and at most {limit:,} may be"

@@ -1,4 +1,4 @@
-"""A client's connection before there is a request: bounded in time and in bytes.
+"""Time-outs and size limits of a connection before there is a request (slowloris).
 
 Uvicorn waits for a request's head for as long as the client likes, and httptools takes a head of
 any length.
@@ -13,11 +13,12 @@ from typing import ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from app.http.problems import PROBLEM_TYPE
+from app.errors import HeadTooLargeError, TooSlowError
+from app.http.problems import PROBLEM_TYPE, problem_details
+from app.http.statuses import status_of
 from app.logging import write
 from app.metrics import OTHER_ROUTE, Metrics
-from app.schemas import ProblemDetails
-from solo.errors import HeadTooLargeError, MalformedError, ServiceError, TooSlowError
+from solo.errors import MalformedError, SoloError
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 
@@ -116,7 +117,7 @@ class Connection(HttpToolsProtocol):
         else:  # nothing was asked, and so there is nothing to answer
             self.transport.close()
 
-    def _refuse(self, error: ServiceError) -> None:
+    def _refuse(self, error: SoloError) -> None:
         """Answers without the application, and closes.
 
         A client that is owed the answer to an earlier request gets none of a later one.
@@ -125,9 +126,9 @@ class Connection(HttpToolsProtocol):
             self._write(error)
         self.transport.close()
 
-    def _write(self, error: ServiceError) -> None:
-        request_id = f"{random.getrandbits(128):032x}"
-        body = ProblemDetails.of(error, request_id).model_dump_json().encode()
+    def _write(self, error: SoloError) -> None:
+        request_id, status = f"{random.getrandbits(128):032x}", status_of(error)
+        body = problem_details(error, request_id).model_dump_json().encode()
         headers = [
             *self.server_state.default_headers,
             (b"content-type", PROBLEM_TYPE.encode()),
@@ -136,7 +137,7 @@ class Connection(HttpToolsProtocol):
             (b"x-request-id", request_id.encode()),
         ]
         lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
-        self.transport.write(STATUS_LINE[error.status] + lines + b"\r\n" + body)
+        self.transport.write(STATUS_LINE[status] + lines + b"\r\n" + body)
         self._metrics.count_rejected(error.kind)
-        self._metrics.requests.labels(OTHER_ROUTE, str(error.status)).inc()
-        write(_logger, "refused", request_id=request_id, status=error.status, error=error.kind)
+        self._metrics.requests.labels(OTHER_ROUTE, str(status)).inc()
+        write(_logger, "refused", request_id=request_id, status=status, error=error.kind)

@@ -1,4 +1,4 @@
-"""Clients that hang up while they wait."""
+"""Cancellation on disconnect: clients that hang up while they wait."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 
 from starlette.requests import Request
 
-from solo.errors import ClientGoneError
+from app.errors import ClientGoneError
 
 T = TypeVar("T")
 
 
-async def unless_client_leaves(request: Request, work: Coroutine[Any, Any, T]) -> T:
+async def cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """Cancels the work when nobody is left to answer, so that it takes no place in a batch.
 
     The work runs in the request's own task: a second one would cost a request more than anything

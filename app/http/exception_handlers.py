@@ -1,4 +1,4 @@
-"""Turns what the framework refuses, unknown paths and methods, into a problem."""
+"""Exception handlers: unknown paths and methods become problems."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.http.request_state import record_of
+from app.http.problems import problem_type
+from app.http.request_state import state_of
 from app.schemas import ProblemDetails
-from solo.errors import problem_type
 
 
 def add_handlers(app: FastAPI) -> None:
@@ -22,7 +22,7 @@ def add_handlers(app: FastAPI) -> None:
         """Unknown paths and methods, whose texts are the status's own: a path may be a name."""
         status = HTTPStatus(error.status_code)
         kind = status.phrase.lower().replace(" ", "-")
-        record = record_of(request)
+        record = state_of(request)
         record.error = kind
         details = ProblemDetails(
             type=problem_type(kind),

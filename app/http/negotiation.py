@@ -1,20 +1,19 @@
-"""Which form of the answer a client asks for."""
+"""Content negotiation: the format that a client asks for."""
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final
 
+from app.schemas import ResponseFormat
 from solo.errors import InvalidParameterError
 
-Form = Literal["rle", "uncompressed-rle", "polygons", "overlay", "label-map"]
-
-PICTURES: Final[frozenset[Form]] = frozenset({"overlay", "label-map"})
+PICTURES: Final[frozenset[ResponseFormat]] = frozenset({"overlay", "label-map"})
 PNG: Final = "image/png"
 _JSON: Final = ("application/json", "application/*", "*/*")
 
 
-def chosen_form(wanted: Form | None, accept: str) -> Form:
-    """The form to answer in.
+def negotiate_format(wanted: ResponseFormat | None, accept: str) -> ResponseFormat:
+    """The format to answer in.
 
     Args:
         wanted: the `format` parameter, which comes first.
@@ -28,7 +27,7 @@ def chosen_form(wanted: Form | None, accept: str) -> Form:
     return "overlay" if takes_picture and not types.intersection(_JSON) else "rle"
 
 
-def check_one_picture(form: Form, files: int, *, one_frame: bool) -> None:
+def check_one_picture(form: ResponseFormat, files: int, *, one_frame: bool) -> None:
     """Refuses a picture of several files or frames, before any is decoded.
 
     Raises:

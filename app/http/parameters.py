@@ -1,4 +1,4 @@
-"""What a request for a segmentation asks for in its query and its headers.
+"""Query parameters and headers of `POST /segment`.
 
 FastAPI could read them, but makes some 450 function calls more for each request with a query model
 and a header model, a third of all. The models are the same, and so is what the description of the

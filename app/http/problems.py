@@ -6,14 +6,32 @@ from typing import Final
 
 from starlette.responses import Response
 
+from app.errors import HttpError
+from app.http.statuses import status_of
 from app.schemas import ProblemDetails
-from solo.errors import ServiceError
+from solo.errors import SoloError
 
 PROBLEM_TYPE: Final = "application/problem+json"
 
 
+def problem_type(kind: str) -> str:
+    """The stable URN of a kind of problem (RFC 9457 section 3.1.1)."""
+    return f"urn:solo-xray:problem:{kind}"
+
+
+def problem_details(error: SoloError, request_id: str) -> ProblemDetails:
+    """The body that describes an error."""
+    return ProblemDetails(
+        type=problem_type(error.kind),
+        title=error.title,
+        status=status_of(error),
+        detail=error.detail,
+        request_id=request_id,
+    )
+
+
 def problem_response(
-    error: ServiceError, request_id: str, details: ProblemDetails | None = None
+    error: SoloError, request_id: str, details: ProblemDetails | None = None
 ) -> Response:
     """An error as a response, with the headers that the error asks for.
 
@@ -22,12 +40,13 @@ def problem_response(
         request_id: for the body.
         details: a body with more in it, or None for the plain one.
     """
-    body = details or ProblemDetails.of(error, request_id)
+    body = details or problem_details(error, request_id)
     headers = {}
     if error.retry_after_seconds is not None:
         headers["retry-after"] = str(error.retry_after_seconds)
-    if error.challenge is not None:
-        headers["www-authenticate"] = error.challenge
-    if error.hangs_up:
-        headers["connection"] = "close"
-    return Response(body.model_dump_json(), error.status, headers, PROBLEM_TYPE)
+    if isinstance(error, HttpError):
+        if error.challenge is not None:
+            headers["www-authenticate"] = error.challenge
+        if error.hangs_up:
+            headers["connection"] = "close"
+    return Response(body.model_dump_json(), status_of(error), headers, PROBLEM_TYPE)

@@ -1,4 +1,4 @@
-"""What is known of a request while it is handled."""
+"""Request state: what is known of a request while it is handled."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ RECORD: Final = "record"
 
 
 @dataclass
-class RequestRecord:
+class RequestState:
     """What is known of a request; handlers add to it, the log line is made of it.
 
     Attributes:
@@ -33,9 +33,9 @@ class RequestRecord:
     images: list[dict[str, object]] = field(default_factory=list)
 
 
-def record_of(request: Request) -> RequestRecord:
+def state_of(request: Request) -> RequestState:
     """The record of a request."""
     record = request.state.record
-    if not isinstance(record, RequestRecord):
+    if not isinstance(record, RequestState):
         raise TypeError("the request did not come through the middleware")
     return record

@@ -1,4 +1,4 @@
-"""What a browser may do with what the service sends, and the one page that is made for it.
+"""Security headers, and the page of the interactive interface that they let run.
 
 No origin but the service's own may read an answer: there is no CORS header at all, and no setting
 that adds one.

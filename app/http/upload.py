@@ -1,8 +1,7 @@
-"""Reads the files of a request in memory: an upload is a patient's and never touches a disk."""
+"""Uploads: the files of a request, in memory, since a patient's never touch a disk."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,14 +16,10 @@ from multipart import (
 )
 from starlette.requests import Request
 
-from app.http.body_limits import Arrival
-from solo.errors import (
-    BodyTooLargeError,
-    EmptyError,
-    MalformedError,
-    ServiceError,
-    UnsupportedMediaTypeError,
-)
+from app.errors import BodyTooLargeError, UnsupportedMediaTypeError
+from app.http.body_limits import IncomingBody
+from solo.errors import EmptyError, MalformedError, SoloError
+from solo.file import RadiographFile
 
 MULTIPART: Final = "multipart/form-data"
 SNIFFED: Final = "application/octet-stream"
@@ -34,36 +29,17 @@ MAX_PARTS: Final = 100
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}")
 
 
-class UploadedFile:
-    """One file of a request, in the pieces that it came in: nobody needs them joined.
+class UploadedFile(RadiographFile):
+    """One file of a request.
 
     Args:
-        pieces: its bytes; never changed.
+        pieces: its bytes, as they came in.
         refusal: why it is not to be decoded, or None.
-
-    Attributes:
-        length: of all its bytes.
     """
 
-    def __init__(self, pieces: Sequence[bytes], refusal: ServiceError | None = None) -> None:
-        self.pieces = tuple(pieces)
+    def __init__(self, pieces: Sequence[bytes], refusal: SoloError | None = None) -> None:
+        super().__init__(pieces)
         self.refusal = refusal
-        self.length = sum(map(len, self.pieces))
-        self._sha256: str | None = None
-
-    @property
-    def sha256(self) -> str:
-        """Of its bytes, hexadecimal."""
-        return self._sha256 or self.hash()
-
-    def hash(self) -> str:
-        """Finds its SHA-256 ahead of the question: 10 ms for 15 MB."""
-        if self._sha256 is None:
-            digest = hashlib.sha256()
-            for piece in self.pieces:
-                digest.update(piece)
-            self._sha256 = digest.hexdigest()
-        return self._sha256
 
 
 @dataclass(frozen=True)
@@ -74,7 +50,7 @@ class Upload:
     in_parts: bool
 
 
-async def read_upload(request: Request, headers: Mapping[str, str], arrival: Arrival) -> Upload:
+async def read_upload(request: Request, headers: Mapping[str, str], body: IncomingBody) -> Upload:
     """Reads a request's body.
 
     The media type says whether a file is welcome. What it is, its bytes say.
@@ -82,7 +58,7 @@ async def read_upload(request: Request, headers: Mapping[str, str], arrival: Arr
     Args:
         request: whose body was not read yet.
         headers: of the request, by their names in lower case.
-        arrival: holds its limits while it comes.
+        body: holds its limits while it comes.
 
     Raises:
         UnsupportedMediaTypeError: for another media type or a compressed body.
@@ -99,15 +75,15 @@ async def read_upload(request: Request, headers: Mapping[str, str], arrival: Arr
         )
     if media_type != MULTIPART:
         check_media_type(media_type)
-    arrival.announce(headers.get("content-length", ""))
-    chunks = arrival.chunks(request.receive)
+    body.check_content_length(headers.get("content-length", ""))
+    chunks = body.chunks(request.receive)
     try:
-        async with arrival.pace:
+        async with body.pace:
             if media_type != MULTIPART:
                 return Upload([UploadedFile([chunk async for chunk in chunks])], in_parts=False)
             return Upload(await _read_parts(chunks, options.get("boundary", "")), in_parts=True)
     except TimeoutError:
-        raise arrival.too_slow() from None
+        raise body.too_slow() from None
     except ParserLimitReached:
         raise BodyTooLargeError(
             f"the multipart body has more than {MAX_PARTS} parts or too long a header"
@@ -156,7 +132,7 @@ def _is_file(segment: MultipartSegment) -> bool:
     return segment.filename is not None or segment.content_type is not None
 
 
-def _refusal(media_type: str) -> ServiceError | None:
+def _refusal(media_type: str) -> SoloError | None:
     try:
         check_media_type(media_type)
     except UnsupportedMediaTypeError as refusal:

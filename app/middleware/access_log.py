@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, its metrics, its log line, the last resort of errors."""
+"""Request id, metrics, access log, and the last resort of errors, around every request."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.errors import ClientGoneError
 from app.http.problems import problem_response
-from app.http.request_state import RECORD, RequestRecord
+from app.http.request_state import RECORD, RequestState
+from app.http.statuses import status_of
 from app.logging import write
 from app.metrics import OTHER_ROUTE, Metrics
-from solo.errors import ClientGoneError, DrainingError, ServiceError
+from solo.errors import DrainingError, SoloError
 
 # How long a refusal waits for the rest of a request that nobody will read.
 _REST_SECONDS = 30.0
@@ -24,7 +26,7 @@ _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _logger = logging.getLogger("app.requests")
 
 
-class ObservingMiddleware:
+class AccessLogMiddleware:
     """Gives each request an id, counts and logs it, and answers what nobody else caught with 500.
 
     Args:
@@ -45,7 +47,7 @@ class ObservingMiddleware:
             return
         started = perf_counter()
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        record = RequestRecord(_request_id(headers))
+        record = RequestState(_request_id(headers))
         scope.setdefault("state", {})[RECORD] = record
         body = _Body(receive, headers)
 
@@ -63,7 +65,7 @@ class ObservingMiddleware:
                 message["headers"] = [*message.get("headers", ()), name_and_value]
             await send(message)
 
-        async def answer(error: ServiceError) -> None:
+        async def answer(error: SoloError) -> None:
             if record.status == 0:
                 record.error = error.kind
                 self._metrics.count_rejected(error.kind)
@@ -73,7 +75,7 @@ class ObservingMiddleware:
             await self._app(scope, observed_receive, observed_send)
         except Exception:
             _logger.exception("a request failed unexpectedly")
-            await answer(ServiceError("the service failed; the request id leads to its log"))
+            await answer(SoloError("the service failed; the request id leads to its log"))
         except asyncio.CancelledError:  # the server's time to drain is up
             body.awaited = False
             await answer(DrainingError("the service stopped before the request was answered"))
@@ -81,8 +83,8 @@ class ObservingMiddleware:
         finally:
             self._finish(scope, record, perf_counter() - started)
 
-    def _finish(self, scope: Scope, record: RequestRecord, seconds: float) -> None:
-        record.status = record.status or ClientGoneError.status
+    def _finish(self, scope: Scope, record: RequestState, seconds: float) -> None:
+        record.status = record.status or status_of(ClientGoneError)
         route = scope["path"] if scope["path"] in self._routes else OTHER_ROUTE
         self._metrics.requests.labels(route, str(record.status)).inc()
         if record.images:

@@ -1,4 +1,4 @@
-"""Lets in only who shows a key and does not ask too often, before anything of a request is read."""
+"""API keys and rate limit, before anything of a request is read."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from typing import Final
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.errors import KeyRateError, UnauthorizedError
 from app.http.problems import problem_response
-from app.http.request_state import RECORD, RequestRecord
+from app.http.request_state import RECORD, RequestState
 from app.keys import Keys
 from app.metrics import Metrics
-from app.middleware.rate_limit import KeyRates
-from solo.errors import KeyRateError, ServiceError, UnauthorizedError
+from app.middleware.rate_limit import RateLimiter
+from solo.errors import SoloError
 
 # For probes and for Prometheus, which come from the inner network; everything else is closed, what
 # a later version adds included.
 OPEN_PATHS: Final = frozenset({"/healthz/live", "/healthz/ready", "/metrics"})
 
 
-class KeyMiddleware:
+class ApiKeyMiddleware:
     """Answers 401 without a known bearer key (RFC 6750 section 2.1), 429 to one too many.
 
     Args:
@@ -30,7 +31,7 @@ class KeyMiddleware:
     """
 
     def __init__(
-        self, app: ASGIApp, keys: Keys, metrics: Metrics, rates: KeyRates | None = None
+        self, app: ASGIApp, keys: Keys, metrics: Metrics, rates: RateLimiter | None = None
     ) -> None:
         self._app = app
         self._keys = keys
@@ -42,7 +43,7 @@ class KeyMiddleware:
         if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
             await self._app(scope, receive, send)
             return
-        record: RequestRecord = scope["state"][RECORD]
+        record: RequestState = scope["state"][RECORD]
         error = self._refusal(Headers(scope=scope).get("authorization", ""), record)
         if error is None:
             await self._app(scope, receive, send)
@@ -51,7 +52,7 @@ class KeyMiddleware:
         self._metrics.count_rejected(error.kind)
         await problem_response(error, record.request_id)(scope, receive, send)
 
-    def _refusal(self, authorization: str, record: RequestRecord) -> ServiceError | None:
+    def _refusal(self, authorization: str, record: RequestState) -> SoloError | None:
         scheme, _, key = authorization.partition(" ")
         record.key = self._keys.name_of(key.strip()) if scheme.lower() == "bearer" else None
         if record.key is None:

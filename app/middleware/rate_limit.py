@@ -1,4 +1,4 @@
-"""How often each key may ask."""
+"""Rate limit of each API key (GCRA)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable
 from time import monotonic
 
-from solo.errors import KeyRateError
+from app.errors import KeyRateError
 
 
-class KeyRates:
-    """A rate and a burst, the same for each key, counted apart.
+class RateLimiter:
+    """A rate limiter: a rate and a burst, the same for each key, counted apart.
 
     A request moves a key's account `1 / per_second` into the future, and it may lie `burst - 1`
     requests ahead of the clock (the virtual scheduling of ITU-T I.371): one number a key, and no

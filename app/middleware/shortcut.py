@@ -1,4 +1,4 @@
-"""The short way to the one operation that is asked for day and night.
+"""A route past the framework for the one operation that is asked for day and night.
 
 FastAPI describes it and checks nothing of it. Between FastAPI's first middleware and a function lie
 some two hundred calls, for dependencies and forms that it does not have: a fifth of what a request
@@ -13,10 +13,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.errors import ClientGoneError, HttpError
 from app.http.problems import problem_response
-from app.http.request_state import record_of
+from app.http.request_state import state_of
 from app.metrics import Metrics
-from solo.errors import ClientGoneError, ServiceError
+from solo.errors import SoloError
 
 
 class ShortcutMiddleware:
@@ -25,7 +26,7 @@ class ShortcutMiddleware:
     Args:
         app: the application within.
         path: of the operation.
-        endpoint: answers, or raises a `ServiceError`.
+        endpoint: answers, or raises a `SoloError`.
         metrics: told of every request without an answer.
     """
 
@@ -49,15 +50,16 @@ class ShortcutMiddleware:
         request = Request(scope, receive, send)
         try:
             response = await self._endpoint(request)
-        except ServiceError as error:
+        except SoloError as error:
             response = self._problem(request, error)
         except ClientDisconnect:
             gone = ClientGoneError("the client left before its request was complete")
             response = self._problem(request, gone)
         await response(scope, receive, send)
 
-    def _problem(self, request: Request, error: ServiceError) -> Response:
-        record = record_of(request)
-        record.error, record.hangs_up = error.kind, error.hangs_up
+    def _problem(self, request: Request, error: SoloError) -> Response:
+        record = state_of(request)
+        record.error = error.kind
+        record.hangs_up = isinstance(error, HttpError) and error.hangs_up
         self._metrics.count_rejected(error.kind)
         return problem_response(error, record.request_id)

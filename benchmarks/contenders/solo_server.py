@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from app.log_output import configure_logging
+from app.logging import configure_logging
 from app.main import application
 from app.routes import PATHS
 from app.server import run_server
@@ -25,8 +25,8 @@ from app.settings import Settings
 from benchmarks.contenders.accelerator import MAX_BATCH, run, run_seconds
 from solo.contract.instances import Instances
 from solo.contract.manifest import Manifest
-from solo.sandbox.pool import DecodedFilm
-from solo.sandbox.protocol import FilmFacts
+from solo.decoding.radiograph import RadiographInfo
+from solo.sandbox.decoder import DecodedRadiograph
 
 _CANVAS = (256, 256)
 _STRIDE = 4
@@ -67,27 +67,28 @@ class SimulatedEngine:
 
 
 class BytesOnly:
-    """A `FilmDecoder` that takes a file for an empty film, without looking into it."""
+    """A `RadiographDecoder` that takes a file for an empty film, without looking into it."""
 
-    _FACTS = FilmFacts(
-        height=_CANVAS[0], width=_CANVAS[1], spacing=None, grey="as_stored", frame=0, frames=1,
-        kind="png", encoding="png",
+    _FACTS = RadiographInfo(
+        height=_CANVAS[0], width=_CANVAS[1], frame=0, frames=1, grey="as_stored",
+        pixel_spacing=None, kind="png", encoding="png",
     )  # fmt: skip
 
     _EMPTY = np.zeros(_CANVAS, np.float32)
+    width = 2
 
     async def start(self) -> None:
-        """See `FilmDecoder`."""
+        """See `RadiographDecoder`."""
 
     async def stop(self) -> None:
-        """See `FilmDecoder`."""
+        """See `RadiographDecoder`."""
 
     async def decode(
-        self, data: bytes | Sequence[bytes], frame: int, film: bool = False
-    ) -> DecodedFilm:
-        """See `FilmDecoder`."""
-        del data, frame, film
-        return DecodedFilm(self._FACTS, self._EMPTY, None, 0.0)
+        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: bool = False
+    ) -> DecodedRadiograph:
+        """See `RadiographDecoder`."""
+        del data, frame, wants_pixels
+        return DecodedRadiograph(self._FACTS, self._EMPTY, None, 0.0)
 
 
 def _discs(count: int) -> Instances:

@@ -1,1 +1,1 @@
-"""Images wait here, and leave for the model in batches."""
+"""Dynamic batching: queue, batch window, admission control, failover, hot reload."""

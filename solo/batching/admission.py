@@ -1,14 +1,13 @@
-"""Who may wait for the model: bounded places, and a forecast of how long it will take."""
+"""Admission control: bounded places in the queue, and a forecast of the wait."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 
-from app.metrics import Metrics
 from solo.batching.priority_queue import BULK_TURN, Lane
 from solo.errors import QueueFullError, TooBusyError
-from solo.inference.cost_model import RunTimes
+from solo.inference.cost_model import CostModel
 
 _LONGEST_RETRY_AFTER_SECONDS = 600
 
@@ -44,21 +43,19 @@ class Place:
 
 
 class Admission:
-    """Gives out places, and refuses at once what would wait in vain.
+    """Admission control: gives out places, and refuses at once what would wait in vain.
 
     The bulk lane may hold half of the places: an archive cannot shut a person out.
 
     Args:
         limit: number of places.
-        times: what a run of the model takes now.
-        metrics: ask for the queue's depth.
+        costs: what a run of the model takes now.
     """
 
-    def __init__(self, limit: int, times: Callable[[], RunTimes], metrics: Metrics) -> None:
+    def __init__(self, limit: int, costs: Callable[[], CostModel]) -> None:
         self._limits: dict[Lane, int] = {"interactive": limit, "bulk": max(1, limit // 2)}
-        self._times = times
+        self._costs = costs
         self._taken: dict[Lane, int] = {"interactive": 0, "bulk": 0}
-        metrics.queue_depth.set_function(lambda: self.taken)
 
     @property
     def taken(self) -> int:
@@ -81,7 +78,7 @@ class Admission:
             raise self._full(f"{taken} images are waiting", self._limits["interactive"])
         if self._taken[lane] >= self._limits[lane]:
             raise self._full(f"{self._taken[lane]} {lane} images are waiting", self._limits[lane])
-        forecast = self._times().drain_seconds(self._ahead(lane) + 1)
+        forecast = self._costs().drain_seconds(self._ahead(lane) + 1)
         if 0 < seconds < forecast:  # a deadline that has passed is told as such
             raise TooBusyError(
                 f"an answer would take about {forecast:.3g} s with {self._ahead(lane)} images "
@@ -104,7 +101,7 @@ class Admission:
         return Place(lane, self._taken)
 
     def _full(self, who: str, limit: int) -> QueueFullError:
-        seconds = self._times().drain_seconds(self.taken)
+        seconds = self._costs().drain_seconds(self.taken)
         return QueueFullError(f"{who}, and at most {limit} may", _retry_after(seconds))
 
     def _ahead(self, lane: Lane) -> int:

@@ -1,14 +1,13 @@
-"""What waits for a model, and the batches that are on their way through it."""
+"""Batches: images in the queue, batches on their way through the model, and their runs."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from solo.batching.admission import Place
 from solo.contract.instances import Instances
-from solo.inference.model_runner import Canvas, Run, ServedModel
+from solo.inference.model_runner import Canvas, ModelRunner, RunResult
 
 
 @dataclass(frozen=True)
@@ -18,43 +17,33 @@ class Outcome:
     instances: Instances
     queue_seconds: float
     inference_seconds: float
-    model: ServedModel
+    model: ModelRunner
 
 
 @dataclass(eq=False)
-class Waiting:
-    """An image that waits for its model's answer, in the queue or in a batch.
-
-    Attributes:
-        meanwhile: work of the event loop that the answer needs, best done while the model runs.
-    """
+class QueuedImage:
+    """An image that waits for its model's answer, in the queue or in a batch."""
 
     canvas: Canvas
     future: asyncio.Future[Outcome]
     place: Place
-    model: ServedModel
+    model: ModelRunner
     since: float
-    meanwhile: Callable[[], object]
     tried_again: bool = False
 
 
 @dataclass(eq=False)
-class Flight:
+class InFlightBatch:
     """A batch on its way through the model, until each of its images is answered."""
 
-    batch: list[Waiting]
-
-    def use_the_time(self) -> None:
-        """Does what the answers need besides the model."""
-        for waiting in self.batch:
-            waiting.meanwhile()
+    images: list[QueuedImage]
 
 
 @dataclass(frozen=True)
-class Attempt:
+class Run:
     """A run of the model: of which images, on which model, in which of its sessions."""
 
-    batch: list[Waiting]
-    model: ServedModel
+    images: list[QueuedImage]
+    model: ModelRunner
     session: int
-    run: asyncio.Future[Run]
+    result: asyncio.Future[RunResult]

@@ -1,8 +1,8 @@
-"""Gathers images of many requests into batches for one model.
+"""Dynamic batching: gathers images of many requests into batches for one model.
 
 A batch leaves when the model is idle, or is stacked behind those that run once it is full. How
-large it is, the model's measured run times decide; whether an idle model waits for company,
-`company.py`. Whatever happens, each future is resolved, and one bad image fails alone.
+large it is, the measured cost of a run decides; whether an idle model waits for more images, the
+batch window. Whatever happens, each future is resolved, and one bad image fails alone.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from time import perf_counter
 
-from app.lifecycle import Lifecycle
-from app.metrics import Metrics, Release
 from solo.batching.admission import Admission, Place
-from solo.batching.batch import Attempt, Flight, Outcome, Waiting
-from solo.batching.batch_window import Company
-from solo.batching.failover import Recovery
-from solo.batching.priority_queue import Lanes
-from solo.errors import DrainingError, ModelFailedError, ServiceError
+from solo.batching.batch import InFlightBatch, Outcome, QueuedImage, Run
+from solo.batching.batch_window import BatchWindow
+from solo.batching.failover import Failover
+from solo.batching.health import Health
+from solo.batching.priority_queue import PriorityQueue
+from solo.errors import DrainingError, ModelFailedError, SoloError
+from solo.events import Events, Release
 from solo.inference.engine import DeviceMemoryError
-from solo.inference.model_runner import Canvas, ServedModel
+from solo.inference.model_runner import Canvas, ModelRunner
 
-CANARY_SECONDS = 30.0
+SELF_TEST_SECONDS = 30.0
 
 
 class Batcher:
@@ -33,46 +33,45 @@ class Batcher:
     Args:
         model: runs batches.
         queue_limit: number of places.
-        lifecycle: told whether the model answers.
-        metrics: told of batches and of the queue's depth.
+        events: told of batches, and whether the model answers.
         threads: one more than the model runs at once; None for threads of its own.
         clock: seconds, the model's own.
-        canary_seconds: after so long without a batch the golden film is run.
+        self_test_seconds: after so long without a batch the self-test is run.
 
     Attributes:
         admission: gives out the places.
+        health: whether the model answers.
     """
 
     def __init__(
         self,
-        model: ServedModel,
+        model: ModelRunner,
         queue_limit: int,
-        lifecycle: Lifecycle,
-        metrics: Metrics,
+        events: Events,
         *,
         threads: Executor | None = None,
         clock: Callable[[], float] = perf_counter,
-        canary_seconds: float = CANARY_SECONDS,
+        self_test_seconds: float = SELF_TEST_SECONDS,
     ) -> None:
         self._threads = threads or ThreadPoolExecutor(
             model.engine.runs_at_once + 1, thread_name_prefix="model"
         )
-        self._recovery = Recovery(model, self._threads, lifecycle, metrics)
-        self.admission = Admission(queue_limit, lambda: self.model.times, metrics)
-        self._lifecycle = lifecycle
-        self._metrics = metrics
+        self.health = Health(events)
+        self._failover = Failover(model, self._threads, self.health, events)
+        self.admission = Admission(queue_limit, lambda: self.model.costs)
+        self._events = events
         self._clock = clock
-        self._canary_seconds = canary_seconds
-        self._lanes: Lanes[Waiting] = Lanes()
-        self._flights: dict[Flight, asyncio.Task[None]] = {}
-        self._company = Company(lambda: len(self._lanes), self._advance)
-        self._canary: asyncio.Task[None] | None = None
+        self._self_test_seconds = self_test_seconds
+        self._queue: PriorityQueue[QueuedImage] = PriorityQueue()
+        self._in_flight: dict[InFlightBatch, asyncio.Task[None]] = {}
+        self._window = BatchWindow(lambda: len(self._queue), self._advance)
+        self._self_test: asyncio.Task[None] | None = None
         self._stopped = False
 
     @property
-    def model(self) -> ServedModel:
+    def model(self) -> ModelRunner:
         """The model that new requests are for."""
-        return self._recovery.model
+        return self._failover.model
 
     async def start(self) -> None:
         """Warms the model up and begins to serve.
@@ -82,13 +81,13 @@ class Batcher:
         """
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._threads, self.model.warm_up)
-        self._canary = asyncio.create_task(self._watch(), name="canary")
+        self._self_test = asyncio.create_task(self._watch(), name="self-test")
 
     async def stop(self) -> None:
         """Resolves what still waits with an error and lets the threads go."""
         self._stopped = True
         self.abandon()
-        tasks = [*self._flights.values(), *([self._canary] if self._canary else [])]
+        tasks = [*self._in_flight.values(), *([self._self_test] if self._self_test else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -96,25 +95,24 @@ class Batcher:
 
     def abandon(self) -> None:
         """Answers everybody who waits, in the queue or in a batch, with 503."""
-        flying = [waiting for flight in self._flights for waiting in flight.batch]
-        for waiting in (*self._lanes, *flying):
-            self._settle(waiting, DrainingError("the service stopped before the model answered"))
-        self._lanes.clear()
+        in_flight = [image for batch in self._in_flight for image in batch.images]
+        for image in (*self._queue, *in_flight):
+            self._settle(image, DrainingError("the service stopped before the model answered"))
+        self._queue.clear()
 
-    def replace(self, model: ServedModel) -> None:
+    def replace(self, model: ModelRunner) -> None:
         """Lets another model answer the requests to come; those that are here keep theirs.
 
         Args:
             model: warm, and of the same canvas and classes.
         """
-        self._recovery.adopt(model)
+        self._failover.adopt(model)
 
     def submit(
         self,
         canvas: Canvas,
         place: Place,
-        model: ServedModel,
-        meanwhile: Callable[[], object] = lambda: None,
+        model: ModelRunner,
     ) -> asyncio.Future[Outcome]:
         """Puts an image into the queue.
 
@@ -122,8 +120,6 @@ class Batcher:
             canvas: float32 [H, W] in [0, 1].
             place: the image's place.
             model: the batcher's model when the request came.
-            meanwhile: work that the answer needs, short and without faults. It is done when the
-                image has left, in time that nobody waits for; not at all for one that never does.
 
         Returns:
             The model's answer; cancelling it withdraws an image that has not left yet. It fails
@@ -133,11 +129,10 @@ class Batcher:
         Raises:
             DrainingError: if the service has stopped.
         """
-        if self._stopped or self._lifecycle.fatal is not None:
+        if self._stopped or self.health.fatal is not None:
             raise DrainingError("the service stopped before the model answered")
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        waiting = Waiting(canvas, future, place, model, self._clock(), meanwhile)
-        self._lanes.append(waiting, place.lane)
+        self._queue.append(QueuedImage(canvas, future, place, model, self._clock()), place.lane)
         self._advance()
         return future
 
@@ -150,114 +145,113 @@ class Batcher:
             self._break(error)
 
     def _may_leave(self) -> bool:
-        waiting, free = len(self._lanes), self._free_runs()
+        waiting, free = len(self._queue), self._free_slots()
         if not waiting or free < 0:
             return False
         if free == 0:  # to be stacked
-            return waiting >= self.model.times.best_size
-        return self._company.complete
+            return waiting >= self.model.costs.best_size
+        return self._window.is_over
 
-    def _free_runs(self) -> int:
+    def _free_slots(self) -> int:
         """How many more batches the model would run now; -1 where one is stacked already."""
-        return self.model.engine.runs_at_once - len(self._flights)
+        return self.model.engine.runs_at_once - len(self._in_flight)
 
     def _launch(self) -> None:
-        waited = self._company.end()
-        batch = self._form()
-        if not batch:
+        waited = self._window.end()
+        images = self._form()
+        if not images:
             return
-        flight = Flight(batch)
-        task = asyncio.create_task(self._fly(flight, self._depart(batch)), name="batch")
-        self._flights[flight] = task
+        batch = InFlightBatch(images)
+        task = asyncio.create_task(self._complete(batch, self._start_run(images)), name="batch")
+        self._in_flight[batch] = task
         task.add_done_callback(self._ended)
-        asyncio.get_running_loop().call_soon(flight.use_the_time)
-        full = 1 < len(batch) == batch[0].model.times.best_size
-        reason: Release = "wait" if waited else "full" if full else "idle"
-        self._metrics.observe_batch(len(batch), reason)
+        full = 1 < len(images) == images[0].model.costs.best_size
+        release: Release = "wait" if waited else "full" if full else "idle"
+        self._events.on_batch(len(images), release)
 
-    def _form(self) -> list[Waiting]:
+    def _form(self) -> list[QueuedImage]:
         """The next images that somebody still waits for, all for one model."""
-        batch: list[Waiting] = []
-        share = math.ceil(len(self._lanes) / max(1, self._free_runs()))
-        most = self._lanes.peek().model.times.take(share)
-        while self._lanes and len(batch) < most:
-            if batch and self._lanes.peek().model is not batch[0].model:
+        images: list[QueuedImage] = []
+        share = math.ceil(len(self._queue) / max(1, self._free_slots()))
+        most = self._queue.peek().model.costs.take(share)
+        while self._queue and len(images) < most:
+            if images and self._queue.peek().model is not images[0].model:
                 break
-            waiting = self._lanes.pop()
-            waiting.place.release()
-            if not waiting.future.done():  # else its deadline passed or its client left
-                batch.append(waiting)
-        return batch
+            image = self._queue.pop()
+            image.place.release()
+            if not image.future.done():  # else its deadline passed or its client left
+                images.append(image)
+        return images
 
-    def _depart(self, batch: list[Waiting]) -> Attempt:
+    def _start_run(self, images: list[QueuedImage]) -> Run:
         """Has a thread run a batch, at once: the model is idle."""
-        model = batch[0].model.stands_in or batch[0].model
-        canvases = [waiting.canvas for waiting in batch]
+        model = images[0].model.fallback or images[0].model
+        canvases = [image.canvas for image in images]
         loop = asyncio.get_running_loop()
         try:
-            run = loop.run_in_executor(self._threads, model.run, canvases)
+            result = loop.run_in_executor(self._threads, model.run, canvases)
         except RuntimeError as error:  # there is no thread to be had
-            run = loop.create_future()
-            run.set_exception(error)
-        return Attempt(batch, model, model.sessions, run)
+            result = loop.create_future()
+            result.set_exception(error)
+        return Run(images, model, model.sessions, result)
 
-    async def _fly(self, flight: Flight, attempt: Attempt) -> None:
+    async def _complete(self, batch: InFlightBatch, run: Run) -> None:
         try:
-            await self._answer(attempt, flight)
+            await self._answer(run, batch)
         finally:
-            self._land(flight)
-            for waiting in flight.batch:
-                self._settle(waiting, ModelFailedError("the model gave no answer for this image"))
+            self._land(batch)
+            for image in batch.images:
+                self._settle(image, ModelFailedError("the model gave no answer for this image"))
 
-    async def _answer(self, attempt: Attempt, flight: Flight) -> None:
-        """Answers the images of a run of a flight's batch, or of a part of it."""
-        batch, model = attempt.batch, attempt.model
+    async def _answer(self, run: Run, batch: InFlightBatch) -> None:
+        """Answers the images of a run of a batch, or of a part of it."""
+        images, model = run.images, run.model
         try:
-            run = await attempt.run
+            result = await run.result
         except Exception as error:  # whatever the runtime raises
-            await self._rescue(attempt, error, flight)
+            await self._bisect(run, error, batch)
             return
-        self._recovery.note_good_run()
-        if run.alone:  # others beside it make it slower, and all of them together faster
-            model.times.note(len(batch), run.seconds)
-        if batch is flight.batch:
-            self._land(flight)  # the next batch leaves before these answers do
-        for waiting, instances in zip(batch, run.answers, strict=True):
-            queued = run.started - waiting.since
-            self._settle(waiting, Outcome(instances, queued, run.seconds, model))
+        self._failover.note_good_run()
+        if result.alone:  # others beside it make it slower, and all of them together faster
+            model.costs.note(len(images), result.seconds)
+        if images is batch.images:
+            self._land(batch)  # the next batch leaves before these answers do
+        for image, instances in zip(images, result.answers, strict=True):
+            queued = result.started - image.since
+            self._settle(image, Outcome(instances, queued, result.seconds, model))
 
-    async def _rescue(self, attempt: Attempt, error: Exception, flight: Flight) -> None:
+    async def _bisect(self, run: Run, error: Exception, batch: InFlightBatch) -> None:
         """Runs a failed batch's halves, and theirs, until the culprit stands alone."""
-        batch = attempt.batch
-        if isinstance(error, DeviceMemoryError) and len(batch) > 1:
-            attempt.model.times.shrink(len(batch))
-        elif not await self._recovery.examine(attempt.model, attempt.session, error):
+        images = run.images
+        if isinstance(error, DeviceMemoryError) and len(images) > 1:
+            run.model.costs.shrink(len(images))
+        elif not await self._failover.examine(run.model, run.session, error):
             self.abandon()
             return
-        if len(batch) == 1:
-            await self._try_again(attempt, flight)
+        if len(images) == 1:
+            await self._try_again(run, batch)
             return
-        half = len(batch) // 2
-        for part in (batch[:half], batch[half:]):
-            if asked := [waiting for waiting in part if not waiting.future.done()]:
-                await self._answer(self._depart(asked), flight)
+        half = len(images) // 2
+        for part in (images[:half], images[half:]):
+            if asked := [image for image in part if not image.future.done()]:
+                await self._answer(self._start_run(asked), batch)
 
-    async def _try_again(self, attempt: Attempt, flight: Flight) -> None:
+    async def _try_again(self, run: Run, batch: InFlightBatch) -> None:
         """Runs an image once more if it was not its own fault: the session or the model is new."""
-        (waiting,) = attempt.batch
-        unchanged = attempt.model.stands_in is None and attempt.model.sessions == attempt.session
-        if unchanged or waiting.tried_again:
-            self._settle(waiting, ModelFailedError("the model failed on this image"))
+        (image,) = run.images
+        unchanged = run.model.fallback is None and run.model.sessions == run.session
+        if unchanged or image.tried_again:
+            self._settle(image, ModelFailedError("the model failed on this image"))
             return
-        waiting.tried_again = True
-        await self._answer(self._depart([waiting]), flight)
+        image.tried_again = True
+        await self._answer(self._start_run([image]), batch)
 
-    def _land(self, flight: Flight) -> None:
+    def _land(self, batch: InFlightBatch) -> None:
         """The model is free of this batch; a second time changes nothing."""
-        if self._flights.pop(flight, None) is None:
+        if self._in_flight.pop(batch, None) is None:
             return
-        if not self._flights and not self._company.expected:
-            self._company.begin(len(flight.batch), self.model.times)
+        if not self._in_flight and not self._window.is_open:
+            self._window.begin(len(batch.images), self.model.costs)
         self._advance()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
@@ -266,21 +260,21 @@ class Batcher:
             self._break(error)
 
     def _break(self, error: BaseException) -> None:
-        self._lifecycle.fail(f"the batcher ended with {type(error).__name__}")
+        self.health.fail(f"the batcher ended with {type(error).__name__}")
         self.abandon()
 
     async def _watch(self) -> None:
-        """Runs the golden film when there is nothing else to run."""
-        while self._lifecycle.fatal is None:
-            await asyncio.sleep(self._canary_seconds)
-            if not self._flights and not self._lanes and not await self._recovery.check():
+        """Runs the self-test when there is nothing else to run."""
+        while self.health.fatal is None:
+            await asyncio.sleep(self._self_test_seconds)
+            if not self._in_flight and not self._queue and not await self._failover.check():
                 self.abandon()
 
-    def _settle(self, waiting: Waiting, result: Outcome | ServiceError) -> None:
-        waiting.place.release()
-        if waiting.future.done():
+    def _settle(self, image: QueuedImage, result: Outcome | SoloError) -> None:
+        image.place.release()
+        if image.future.done():
             return
         if isinstance(result, Outcome):
-            waiting.future.set_result(result)
+            image.future.set_result(result)
         else:
-            waiting.future.set_exception(result)
+            image.future.set_exception(result)

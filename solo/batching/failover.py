@@ -1,4 +1,4 @@
-"""A model that failed: the golden film tells; then the last model, a new session, or the end."""
+"""Failover: a model that fails its self-test is rolled back, reopened, or the process ends."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 
-from app.lifecycle import Lifecycle
-from app.logging import write
-from app.metrics import Metrics
+from solo.batching.health import Health
+from solo.events import Events
 from solo.inference.engine import DeviceMemoryError, ProviderChangedError
-from solo.inference.model_runner import ServedModel
+from solo.inference.model_runner import ModelRunner
 
 _MAX_SESSIONS_IN_A_ROW = 3
 _PROBATION_RUNS = 1000
@@ -19,33 +18,33 @@ _PROBATION_RUNS = 1000
 _logger = logging.getLogger(__name__)
 
 
-class Recovery:
+class Failover:
     """Holds the model that serves, and finds one that works when it does not.
 
     Args:
         model: serves; warm.
         threads: where models run.
-        lifecycle: told whether the model answers, and when the process has to end.
-        metrics: told of every step.
+        health: told whether the model answers, and when the process has to end.
+        events: told of every step.
 
     Attributes:
         model: what new requests are for.
     """
 
     def __init__(
-        self, model: ServedModel, threads: Executor, lifecycle: Lifecycle, metrics: Metrics
+        self, model: ModelRunner, threads: Executor, health: Health, events: Events
     ) -> None:
         self.model = model
-        self._previous: ServedModel | None = None
+        self._previous: ModelRunner | None = None
         self._threads = threads
-        self._lifecycle = lifecycle
-        self._metrics = metrics
+        self._health = health
+        self._events = events
         self._lock = asyncio.Lock()
         self._sessions_in_a_row = 0
         self._session_is_unproved = False
         self._good_runs = 0
 
-    def adopt(self, model: ServedModel) -> None:
+    def adopt(self, model: ModelRunner) -> None:
         """Lets another model answer new requests; the old one is kept until that has proved itself.
 
         Args:
@@ -53,11 +52,11 @@ class Recovery:
         """
         self._previous, self.model = self.model, model
         self._good_runs = 0
-        self._metrics.announce(model.engine)
+        self._events.on_model(model.identity)
 
     def note_good_run(self) -> None:
         """A batch was answered."""
-        self._lifecycle.note_model(answers=True)
+        self._health.note(answers=True)
         self._session_is_unproved = False
         self._good_runs += 1
         if self._good_runs >= _PROBATION_RUNS:
@@ -65,10 +64,10 @@ class Recovery:
             self._sessions_in_a_row = self._good_runs = 0
 
     async def check(self) -> bool:
-        """The canary: runs the golden film, and helps the model if it fails."""
+        """Runs the self-test, and helps the model if it fails."""
         return await self.examine(self.model, self.model.sessions, None)
 
-    async def examine(self, model: ServedModel, session: int, error: Exception | None) -> bool:
+    async def examine(self, model: ModelRunner, session: int, error: Exception | None) -> bool:
         """Finds out whether a model that failed on a batch still works, and helps it if not.
 
         Args:
@@ -80,53 +79,53 @@ class Recovery:
             Whether there is a model that works now. If not, the process is ending.
         """
         async with self._lock:
-            if self._lifecycle.fatal is not None:
+            if self._health.fatal is not None:
                 return False
             if isinstance(error, ProviderChangedError):
-                self._lifecycle.fail(str(error))
+                self._health.fail(str(error))
                 return False
-            if model.stands_in is not None or model.sessions != session:
+            if model.fallback is not None or model.sessions != session:
                 return True  # helped meanwhile
             no_memory = isinstance(error, DeviceMemoryError)
             if no_memory and self._session_is_unproved:
-                self._lifecycle.fail("the device has no memory for one image, in a new session too")
+                self._health.fail("the device has no memory for one image, in a new session too")
                 return False
             if not no_memory and await self._succeeds(model.check):
-                self._lifecycle.note_model(answers=True)
+                self._health.note(answers=True)
                 return True
-            self._lifecycle.note_model(answers=False)
+            self._health.note(answers=False)
             if await self._roll_back(model) or await self._reopen(model):
-                self._lifecycle.note_model(answers=True)
+                self._health.note(answers=True)
                 return True
-            self._lifecycle.fail("the model fails, and a new session does not help")
+            self._health.fail("the model fails, and a new session does not help")
             return False
 
-    async def _roll_back(self, model: ServedModel) -> bool:
+    async def _roll_back(self, model: ModelRunner) -> bool:
         previous = self._previous
         if model is not self.model or previous is None:
             return False
         self._previous = None
         if not await self._succeeds(previous.check):
             return False
-        model.stands_in, self.model = previous, previous
-        self._metrics.announce(previous.engine)
-        self._metrics.count_replacement("rolled_back")
-        write(_logger, "model rolled back", sha256=previous.engine.sha256)
+        model.fallback, self.model = previous, previous
+        self._events.on_model(previous.identity)
+        self._events.on_reload("rolled_back")
+        _logger.info("model rolled back", extra={"fields": {"sha256": previous.engine.sha256}})
         return True
 
-    async def _reopen(self, model: ServedModel) -> bool:
+    async def _reopen(self, model: ModelRunner) -> bool:
         if self._sessions_in_a_row >= _MAX_SESSIONS_IN_A_ROW:
             return False
         self._sessions_in_a_row += 1
         self._session_is_unproved = True
-        self._metrics.sessions_reopened.inc()
-        write(_logger, "session reopened", sha256=model.engine.sha256)
+        self._events.on_session_reopened()
+        _logger.info("session reopened", extra={"fields": {"sha256": model.engine.sha256}})
         return await self._succeeds(model.reopen)
 
     async def _succeeds(self, step: Callable[[], None]) -> bool:
         try:
             await asyncio.get_running_loop().run_in_executor(self._threads, step)
         except Exception:  # whatever the runtime raises
-            _logger.exception("the golden film failed")
+            _logger.exception("the self-test failed")
             return False
         return True

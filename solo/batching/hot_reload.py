@@ -1,4 +1,4 @@
-"""Replaces the model without losing a request: load beside, warm, compare, swap."""
+"""Hot reload: another model is loaded, warmed, compared and swapped in; no request is lost."""
 
 from __future__ import annotations
 
@@ -7,34 +7,31 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from app.logging import FIELDS_ATTRIBUTE, write
-from app.metrics import Metrics
 from solo.batching.batcher import Batcher
+from solo.events import Events
 from solo.inference.engine import Engine, ModelError
-from solo.inference.model_runner import ServedModel
+from solo.inference.model_runner import ModelRunner
 from solo.inference.self_test import OTHER_MODEL
 
 _logger = logging.getLogger(__name__)
 
 
-class Replacement:
-    """Opens the model anew when asked to and, if it is a worthy successor, lets it answer.
+class HotReload:
+    """Opens the model anew when asked to and, if it passes the comparison, lets it answer.
 
     Requests that have begun are answered by the model that served when they came. The old model is
-    kept until its successor has proved itself; see `Recovery`.
+    kept until its successor has proved itself; see `Failover`.
 
     Args:
         open_engine: opens the model that is set now; blocks.
         batcher: whose model is replaced.
-        metrics: told of what came of it.
+        events: told of the outcome.
     """
 
-    def __init__(
-        self, open_engine: Callable[[], Engine], batcher: Batcher, metrics: Metrics
-    ) -> None:
+    def __init__(self, open_engine: Callable[[], Engine], batcher: Batcher, events: Events) -> None:
         self._open_engine = open_engine
         self._batcher = batcher
-        self._metrics = metrics
+        self._events = events
         self._task: asyncio.Task[bool] | None = None
 
     def begin(self) -> None:
@@ -59,17 +56,17 @@ class Replacement:
         except Exception as error:
             # It ran on drawn images alone, so that its words can hold nothing of a patient.
             reason = " ".join(f"{type(error).__name__}: {error}".split())
-            _logger.warning("model refused", extra={FIELDS_ATTRIBUTE: {"reason": reason}})
-            self._metrics.count_replacement("refused")
+            _logger.warning("model refused", extra={"fields": {"reason": reason}})
+            self._events.on_reload("refused")
             return False
         finally:
             threads.shutdown(wait=False)
         self._batcher.replace(successor)
-        self._metrics.count_replacement("swapped")
-        write(_logger, "model replaced", sha256=successor.engine.sha256)
+        self._events.on_reload("swapped")
+        _logger.info("model replaced", extra={"fields": {"sha256": successor.engine.sha256}})
         return True
 
-    def _prepare(self, serving: ServedModel) -> ServedModel:
+    def _prepare(self, serving: ModelRunner) -> ModelRunner:
         """Opens, warms and compares; blocks.
 
         Raises:
@@ -86,7 +83,7 @@ class Replacement:
                 raise ModelError(f"its {name} is another: start a service of its own for it")
         if new.provider != old.provider:
             raise ModelError(f"it runs on {new.provider}, and not on {old.provider}")
-        successor = ServedModel(engine)
+        successor = ModelRunner(engine)
         successor.warm_up()
-        serving.golden.check(successor.golden.instances, OTHER_MODEL)
+        serving.self_test.check(successor.self_test.instances, OTHER_MODEL)
         return successor

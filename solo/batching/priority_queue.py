@@ -1,4 +1,4 @@
-"""Two lanes of one queue: people who look at a screen, and archives that do not."""
+"""Priority queue of two lanes: interactive before bulk, but for a share that bulk always has."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BULK_TURN: Final = 8
 """While both lanes wait, each eighth image is of the bulk lane, so that it moves on."""
 
 
-class Lanes(Generic[T]):
+class PriorityQueue(Generic[T]):
     """First come, first served within a lane; interactive before bulk, but for bulk's own turn."""
 
     def __init__(self) -> None:

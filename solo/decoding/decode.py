@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from solo.decoding.codecs.jpeg_header import JPEG_SIGNATURE
 from solo.decoding.dicom.decode import decode_dicom
 from solo.decoding.dicom.file import looks_like_dicom
 from solo.decoding.png_chunks import PNG_SIGNATURE
-from solo.decoding.radiograph import FileKind, Limits, Radiograph
+from solo.decoding.radiograph import Limits, Radiograph
 from solo.decoding.raster import decode_jpeg, decode_png
 from solo.decoding.tiff import decode_tiff
 from solo.decoding.tiff_header import TIFF_SIGNATURES
 from solo.errors import EmptyError, MalformedError
 
 
-def sniff(data: bytes | memoryview) -> FileKind | None:
+def sniff(data: bytes | memoryview) -> Literal["dicom", "png", "jpeg", "tiff"] | None:
     """The format that the first bytes announce, or None."""
     head = bytes(data[:16])
     if head.startswith(PNG_SIGNATURE):

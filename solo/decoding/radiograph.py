@@ -13,7 +13,8 @@ GreyRecipe = Literal["window", "voi_lut", "percentiles", "as_stored"]
 """How stored values became grey: by the file's window, by its VOI LUT, by stretching the 0.5 to
 99.5 percentiles because the file says nothing, or not at all because they were grey already."""
 
-FileKind = Literal["dicom", "png", "jpeg", "tiff"]
+FileKind = Literal["dicom", "png", "jpeg", "tiff", "array"]
+"""The format of a file; `array` for pixels that were in memory already."""
 
 
 @dataclass(frozen=True)
@@ -43,24 +44,39 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class RadiographInfo:
+    """The facts of one decoded frame, none of them on the patient.
+
+    Attributes:
+        height: rows of pixels.
+        width: columns of pixels.
+        frame: which frame of the file this is, from 0.
+        frames: how many the file has.
+        grey: how the stored values became grey.
+        pixel_spacing: size of a pixel; None where the file does not say.
+        kind: the file's format.
+        encoding: DICOM transfer syntax UID, or the format again.
+    """
+
+    height: int
+    width: int
+    frame: int
+    frames: int
+    grey: GreyRecipe
+    pixel_spacing: PixelSpacing | None
+    kind: FileKind
+    encoding: str
+
+
+@dataclass(frozen=True)
 class Radiograph:
     """One frame, ready for display.
 
     Attributes:
         pixels: uint8 or uint16 [height, width]; the dtype's full range is black to white, in
             MONOCHROME2 polarity (bone is bright).
-        spacing: size of a pixel; None where the file does not say.
-        grey: how the stored values became grey.
-        frame: which frame of the file this is, from 0.
-        kind: the file's format.
-        encoding: DICOM transfer syntax UID, or the format again.
-        frames: how many the file has.
+        info: the facts of it.
     """
 
     pixels: Grey
-    spacing: PixelSpacing | None
-    grey: GreyRecipe
-    frame: int
-    kind: FileKind
-    encoding: str
-    frames: int = 1
+    info: RadiographInfo

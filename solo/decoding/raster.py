@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from solo.contract.greyscale import Grey, as_grey, luminance, stretch
 from solo.decoding.codecs.jpeg_header import BASELINE, EXTENDED, PROGRESSIVE, read_jpeg_header
 from solo.decoding.codecs.jpeg_whole import decode_whole
 from solo.decoding.dicom.codestreams import check_memory
 from solo.decoding.png_chunks import pixel_chunks, png_size
-from solo.decoding.radiograph import FileKind, GreyRecipe, Limits, Radiograph
+from solo.decoding.radiograph import FileKind, GreyRecipe, Limits, Radiograph, RadiographInfo
 from solo.errors import (
     InvalidParameterError,
     MalformedError,
@@ -87,4 +88,33 @@ def grey_radiograph(pixels: Grey, kind: FileKind) -> Radiograph:
         kind: the file's format.
     """
     recipe: GreyRecipe = "as_stored" if pixels.dtype == np.uint8 else "percentiles"
-    return Radiograph(stretch(pixels), None, recipe, frame=0, kind=kind, encoding=kind)
+    height, width = pixels.shape
+    info = RadiographInfo(
+        height, width, frame=0, frames=1, grey=recipe, pixel_spacing=None, kind=kind, encoding=kind
+    )
+    return Radiograph(stretch(pixels), info)
+
+
+def radiograph_of(pixels: npt.NDArray[np.generic], frame: int = 0) -> Radiograph:
+    """A radiograph of pixels that are in memory already.
+
+    Args:
+        pixels: uint8 or uint16 [H, W], or [H, W, 3] in the order red, green, blue.
+        frame: has to be 0.
+
+    Raises:
+        MalformedError: for an array of another shape or dtype, or without pixels.
+        InvalidParameterError: for another frame.
+    """
+    refuse_other_frames(frame)
+    grey = pixels.ndim == 2
+    if not (grey or (pixels.ndim == 3 and pixels.shape[2] == 3)) or not pixels.size:
+        raise MalformedError(
+            f"pixels are [height, width] or [height, width, 3], not {list(pixels.shape)}"
+        )
+    if pixels.dtype.kind != "u" or pixels.dtype.itemsize > 2:
+        raise MalformedError(f"pixels are uint8 or uint16, not {pixels.dtype}")
+    ours = as_grey(np.ascontiguousarray(pixels))
+    if not grey:
+        ours = as_grey(cv2.cvtColor(ours, cv2.COLOR_RGB2GRAY))
+    return grey_radiograph(ours, "array")

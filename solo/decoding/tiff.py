@@ -21,7 +21,7 @@ def decode_tiff(data: bytes, limits: Limits, frame: int) -> Radiograph:
     """Decodes the first image. 16 bits are stretched between percentiles, as those of a PNG are.
 
     Raises:
-        ServiceError: one of those that `solo.decoding.decode` names.
+        SoloError: one of those that `solo.decoding.decode` names.
     """
     refuse_other_frames(frame)
     header = read_tiff_header(data, limits)

@@ -1,1 +1,1 @@
-"""Other forms of an answer: polygons, plain run lengths, and pictures."""
+"""Formats of a result: COCO documents, overlays, label maps."""

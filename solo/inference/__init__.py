@@ -1,1 +1,1 @@
-"""The model: what computes, how long it takes, and whether it can be believed."""
+"""Inference: ONNX Runtime sessions, providers, precision variants, self-test, cost model."""

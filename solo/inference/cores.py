@@ -1,4 +1,4 @@
-"""How many cores this process may really use."""
+"""Processor cores that this process may really use: affinity mask and cgroup quota."""
 
 from __future__ import annotations
 

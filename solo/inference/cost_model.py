@@ -1,4 +1,4 @@
-"""What a run of each batch size takes, measured, and how many images that makes it worth to run."""
+"""Cost model: the measured time of a run of each batch size, and the batch size that pays."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ _WORTH_IT = 1.02  # a larger batch has to be faster per image by this factor
 _RUNS_UNTIL_LARGER = 1000
 
 
-class RunTimes:
-    """What a run of each batch size takes, and what follows from it.
+class CostModel:
+    """The time of a run of each batch size, and the batches that follow from it.
 
     On a GPU a run of eight costs little more than a run of one; on a CPU eight times as much, and
     then there is nothing to gain by running images together, much less by waiting for them.

@@ -1,7 +1,8 @@
-"""What the service needs of a model, whatever computes it."""
+"""Inference engine: the interface of whatever computes a model."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -9,6 +10,23 @@ import numpy.typing as npt
 
 from solo.contract.instances import Instances
 from solo.contract.manifest import Manifest
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """The model that gave a result.
+
+    Attributes:
+        name: of the manifest.
+        version: of the manifest.
+        sha256: of the model file, hexadecimal.
+        provider: the execution provider of ONNX Runtime that computed.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    provider: str
 
 
 class ModelError(Exception):
@@ -28,7 +46,7 @@ class ProviderChangedError(InferenceError):
 
 
 class Engine(Protocol):
-    """A model that is ready to run, whatever computes it.
+    """Inference engine: a model that is ready to run, whatever computes it.
 
     Attributes:
         manifest: what the model file says of itself.

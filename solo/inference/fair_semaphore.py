@@ -1,4 +1,4 @@
-"""Whose turn it is on a device: a few runs at once, or something that needs it for itself."""
+"""Fair semaphore: a few runs of a device at once, or something that needs it for itself."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
-class Turns:
-    """Turns for threads, first come, first served.
+class FairSemaphore:
+    """FairSemaphore for threads, first come, first served.
 
     Who leaves hands the turn over. A `threading.Semaphore` or a queue only says that there is one,
     and whoever is given the interpreter first takes it: a waiting batch is overtaken by the next.

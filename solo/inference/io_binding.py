@@ -1,4 +1,4 @@
-"""Runs whose input and outputs have fixed places in a device's memory (I/O binding)."""
+"""I/O binding: runs whose input and outputs have fixed places in a device's memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from solo.inference.output_checks import row_shapes
 _OUTPUT_DTYPES = (np.float32, np.int64, np.uint8)
 
 
-class BoundRuns:
+class BoundSession:
     """Runs of a session, each batch size with memory of its own that is taken once.
 
     The runtime then allocates nothing for input and outputs during a run, and a CUDA graph, which
@@ -38,7 +38,7 @@ class BoundRuns:
     ) -> None:
         self._session, self._device = session, device
         self._canvas_size, self._rows = manifest.canvas_size, row_shapes(manifest)
-        self._places: dict[int, _Places] = {}
+        self._buffers: dict[int, _Buffers] = {}
         # ONNX Runtime keeps a recorded graph for the thread that recorded it; another thread would
         # record its own, in the middle of a request.
         self._thread = ThreadPoolExecutor(1, "cuda-graphs") if cuda_graphs else None
@@ -60,29 +60,29 @@ class BoundRuns:
         return self._thread.submit(self._run, images).result()
 
     def _run(self, images: npt.NDArray[np.float32]) -> list[npt.NDArray[Any]]:
-        places = self._places.get(len(images))
-        if places is None:
-            places = self._places[len(images)] = self._take(len(images))
-        places.images.update_inplace(images)
-        places.binding.synchronize_inputs()
-        self._session.run_with_iobinding(places.binding, places.options)
-        places.binding.synchronize_outputs()
-        outputs: list[npt.NDArray[Any]] = places.binding.copy_outputs_to_cpu()
+        buffers = self._buffers.get(len(images))
+        if buffers is None:
+            buffers = self._buffers[len(images)] = self._take(len(images))
+        buffers.images.update_inplace(images)
+        buffers.binding.synchronize_inputs()
+        self._session.run_with_iobinding(buffers.binding, buffers.options)
+        buffers.binding.synchronize_outputs()
+        outputs: list[npt.NDArray[Any]] = buffers.binding.copy_outputs_to_cpu()
         return outputs
 
-    def _take(self, count: int) -> _Places:
+    def _take(self, count: int) -> _Buffers:
         binding = self._session.io_binding()
         images = self._memory((count, 1, *self._canvas_size), np.float32)
         binding.bind_ortvalue_input(INPUT_NAME, images)
         for name, row, dtype in zip(OUTPUT_NAMES, self._rows, _OUTPUT_DTYPES, strict=True):
             binding.bind_ortvalue_output(name, self._memory((count, *row), dtype))
-        return _Places(images, binding, count)
+        return _Buffers(images, binding, count)
 
     def _memory(self, shape: tuple[int, ...], dtype: type) -> Any:  # noqa: ANN401
         return ort.OrtValue.ortvalue_from_shape_and_type(shape, dtype, self._device, 0)
 
 
-class _Places:
+class _Buffers:
     """Of one batch size: where its images go, what is bound, and which graph replays it."""
 
     def __init__(self, images: Any, binding: Any, count: int) -> None:  # noqa: ANN401

@@ -1,4 +1,4 @@
-"""A model file as it lies on the disk: what it is, before a device is asked to run it."""
+"""Model file: manifest, hash and graph, checked before a device is asked to run it."""
 
 from __future__ import annotations
 

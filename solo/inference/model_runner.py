@@ -1,4 +1,4 @@
-"""A model with what was learnt of it while it was warmed up; everything here blocks."""
+"""Model runner: an engine, its cost model and its self-test; everything here blocks."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from solo.contract.instances import Instances
-from solo.inference.cost_model import RunTimes
-from solo.inference.engine import Engine
-from solo.inference.fair_semaphore import Turns
-from solo.inference.self_test import Golden, run_golden
+from solo.inference.cost_model import CostModel
+from solo.inference.engine import Engine, ModelIdentity
+from solo.inference.fair_semaphore import FairSemaphore
+from solo.inference.self_test import SelfTest, run_self_test
 
 Canvas = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Run:
-    """What a batch came to.
+class RunResult:
+    """The result of a run of a batch.
 
     Attributes:
         answers: one for each canvas.
@@ -35,8 +35,8 @@ class Run:
     alone: bool
 
 
-class ServedModel:
-    """An engine, how long it takes, and its answer for the golden film.
+class ModelRunner:
+    """An engine, how long it takes, and its answer for the self-test image.
 
     As many batches run at a time as the engine likes. A thread that brings another one stacks it
     meanwhile and waits for its turn, so that nothing lies between two batches.
@@ -47,42 +47,47 @@ class ServedModel:
 
     Attributes:
         engine: computes.
-        times: what a run of each batch size takes.
+        identity: names the model in results.
+        costs: what a run of each batch size takes.
         sessions: how often the engine was started anew.
-        stands_in: the model that answers in this one's place, once this one has failed.
+        fallback: the model that answers in this one's place, once this one has failed.
     """
 
     def __init__(self, engine: Engine, clock: Callable[[], float] = perf_counter) -> None:
         self.engine = engine
-        self.times = RunTimes(dict.fromkeys(engine.batch_sizes, 1.0))
+        manifest = engine.manifest
+        self.identity = ModelIdentity(
+            manifest.name, manifest.version, engine.sha256, engine.provider
+        )
+        self.costs = CostModel(dict.fromkeys(engine.batch_sizes, 1.0))
         self.sessions = 0
-        self.stands_in: ServedModel | None = None
-        self._golden: Golden | None = None
+        self.fallback: ModelRunner | None = None
+        self._self_test: SelfTest | None = None
         self._clock = clock
-        self._turns = Turns(engine.runs_at_once)
+        self._semaphore = FairSemaphore(engine.runs_at_once)
 
     def warm_up(self) -> None:
-        """Runs every batch size and the golden film.
+        """Runs every batch size and the self-test.
 
         Raises:
             Exception: whatever the engine raises.
         """
-        with self._turns.all():
-            self.times = RunTimes(self.engine.warm_up())
-            self._golden = Golden.record(self.engine)
+        with self._semaphore.all():
+            self.costs = CostModel(self.engine.warm_up())
+            self._self_test = SelfTest.record(self.engine)
 
     @property
-    def golden(self) -> Golden:
-        """The answer for the golden film.
+    def self_test(self) -> SelfTest:
+        """The recorded answer for the self-test image.
 
         Raises:
             RuntimeError: before the model is warm.
         """
-        if self._golden is None:
+        if self._self_test is None:
             raise RuntimeError("the model has not been warmed up")
-        return self._golden
+        return self._self_test
 
-    def run(self, canvases: Sequence[Canvas]) -> Run:
+    def run(self, canvases: Sequence[Canvas]) -> RunResult:
         """Runs one batch.
 
         Args:
@@ -92,27 +97,27 @@ class ServedModel:
             Exception: whatever the engine raises.
         """
         images = np.stack(canvases)[:, None]
-        with self._turns.one() as is_alone:
+        with self._semaphore.one() as is_alone:
             started = self._clock()
             answers = self.engine.run(images)
-            return Run(answers, started, self._clock() - started, is_alone())
+            return RunResult(answers, started, self._clock() - started, is_alone())
 
     def check(self) -> None:
-        """Runs the golden film and compares.
+        """Runs the self-test image and compares.
 
         Raises:
             Exception: if the answer is another than at warm-up, and whatever the engine raises.
         """
-        with self._turns.one():
-            self.golden.check(run_golden(self.engine))
+        with self._semaphore.one():
+            self.self_test.check(run_self_test(self.engine))
 
     def reopen(self) -> None:
-        """Starts the engine anew and runs the golden film.
+        """Starts the engine anew and runs the self-test.
 
         Raises:
             Exception: if it is not as it was.
         """
-        with self._turns.all():
+        with self._semaphore.all():
             self.engine.reopen()
             self.sessions += 1
         self.check()

@@ -1,4 +1,4 @@
-"""ONNX Runtime as what computes."""
+"""ONNX Runtime as the inference engine."""
 
 from __future__ import annotations
 
@@ -10,23 +10,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app.settings import Provider
 from solo.contract.instances import Instances
 from solo.contract.manifest import INPUT_NAME, OUTPUT_NAMES
-from solo.inference.cores import usable_cores
 from solo.inference.engine import (
     DeviceMemoryError,
     InferenceError,
     ModelError,
     ProviderChangedError,
 )
-from solo.inference.io_binding import BoundRuns
+from solo.inference.io_binding import BoundSession
 from solo.inference.model_file import ModelFile, sha256_of
 from solo.inference.output_checks import check_outputs, row_shapes
 from solo.inference.providers import (
     CPU,
     NOTHING_BESIDES,
     GpuOptions,
+    Provider,
     cuda_options,
     session_providers,
 )
@@ -53,6 +52,7 @@ class OnnxEngine:
         max_batch: most images in memory at once: the largest batch size, or that of all runs on a
             processor together.
         gpu: what is asked of a GPU besides.
+        cores: processor cores that runs may use together.
 
     Raises:
         ModelError: if the file is missing, broken, or not what its manifest says, or if the
@@ -65,18 +65,21 @@ class OnnxEngine:
         provider: Provider,
         max_batch: int,
         gpu: GpuOptions = NOTHING_BESIDES,
+        *,
+        cores: int,
     ) -> None:
         self.batch_sizes = closed_batch_sizes(max_batch)
         self._file, self._asked, self._gpu = ModelFile.read(path), provider, gpu
+        self._cores = cores
         self.manifest, self.sha256 = self._file.manifest, self._file.sha256
         self._session: Any
-        self._bound: BoundRuns | None = None
+        self._bound: BoundSession | None = None
         self.provider = self._open()
         self.runs_at_once = 1
         if self.provider == CPU:
             # Two runs on two cores are done sooner than one after the other on both, and a run's
             # work is divided in the same way whoever else runs: its answer is the same to the bit.
-            self.runs_at_once = min(usable_cores(), max_batch)
+            self.runs_at_once = min(cores, max_batch)
             self.batch_sizes = closed_batch_sizes(max_batch // self.runs_at_once)
 
     def warm_up(self) -> dict[int, float]:
@@ -128,11 +131,11 @@ class OnnxEngine:
     def _open(self) -> str:
         tensorrt = tensorrt_options(self._file, self.batch_sizes, self._gpu.engine_cache)
         candidates = session_providers(self._asked, cuda_options(self._gpu), tensorrt)
-        self._session = open_session(self._file.path, self._asked, candidates)
+        self._session = open_session(self._file.path, self._asked, candidates, self._cores)
         active: str = self._session.get_providers()[0]
         if active != CPU:  # which computes in the program's own memory: nothing is won there
             graphs = self._gpu.cuda_graphs
-            self._bound = BoundRuns(self._session, self.manifest, cuda_graphs=graphs)
+            self._bound = BoundSession(self._session, self.manifest, cuda_graphs=graphs)
         return active
 
     def _compute(self, images: Images) -> list[npt.NDArray[Any]]:

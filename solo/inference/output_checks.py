@@ -1,4 +1,4 @@
-"""A graph that is what its manifest says, and outputs that can be believed."""
+"""Checks of a graph against its manifest, and of outputs against what a sound model answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of a model's files runs: float32, or a twin in fewer bits that this machine is quick at."""
+"""Precision variants: float32, or a file in fewer bits that this machine is quick at."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
-from app.logging import write
-from app.settings import Precision, Provider
 from solo.inference.engine import ModelError
 from solo.inference.model_file import ModelFile, sha256_of
 from solo.inference.onnx_engine import OnnxEngine
-from solo.inference.providers import CPU, NOTHING_BESIDES, GpuOptions, may_be_gpu
+from solo.inference.providers import CPU, NOTHING_BESIDES, GpuOptions, Provider, may_be_gpu
 
+Precision = Literal["auto", "float32", "float16", "int8"]
 Bits = Literal["float16", "int8"]
 
 _SUFFIXES: Final[dict[Bits, str]] = {"float16": ".fp16.onnx", "int8": ".int8.onnx"}
@@ -31,39 +30,43 @@ def open_engine(
     max_batch: int,
     precision: Precision = "auto",
     gpu: GpuOptions = NOTHING_BESIDES,
+    *,
+    cores: int,
 ) -> OnnxEngine:
-    """Opens a model, or its twin in fewer bits if that is there and fits.
+    """Opens a model, or its variant in fewer bits if that is there and fits.
 
     Args:
-        path: file written by `python -m export`. The twins of `model.onnx` are `model.fp16.onnx`,
-            written by `python -m export.half`, and `model.int8.onnx`, by `export.quantize`. A twin
-            may be named itself.
+        path: file written by `python -m export`. The variants of `model.onnx` are
+            `model.fp16.onnx`, written by `python -m export.half`, and `model.int8.onnx`, by
+            `export.quantize`. A variant may be named itself.
         provider: the setting.
         max_batch: the largest batch size.
-        precision: `auto` takes the float16 twin where a GPU computes and the int8 twin where a
-            processor does that has instructions for it; `float16` and `int8` take that twin or
-            nothing; `float32` takes the file as it is.
+        precision: `auto` takes the float16 variant where a GPU computes and the int8 variant where
+            a processor does that has instructions for it; `float16` and `int8` take that variant
+            or nothing; `float32` takes the file as it is.
         gpu: what is asked of a GPU besides.
+        cores: processor cores that runs may use together.
 
     Raises:
-        ModelError: if the model cannot be served, or a twin is asked for and there is none of this
-            very file, or what computes is not what the twin is for.
+        ModelError: if the model cannot be served, or a variant is asked for and there is none of
+            this very file, or what computes is not what the variant is for.
     """
-    open_file = partial(OnnxEngine, provider=provider, max_batch=max_batch, gpu=gpu)
+    open_file = partial(OnnxEngine, provider=provider, max_batch=max_batch, cores=cores, gpu=gpu)
     if precision in ("float32", ModelFile.read(path).manifest.precision):
         return open_file(path)
     if precision == "float16" or precision == "int8":
-        engine = open_file(_twin(path, precision))
+        engine = open_file(_variant(path, precision))
         if fault := _fault(engine, precision, path):
-            raise ModelError(f"SOLO_PRECISION={precision}: {fault}")
+            raise ModelError(f"the precision is set to {precision}: {fault}")
         return engine
     for bits in _quick_here(provider):
-        if _twin(path, bits).exists():
-            engine = open_file(_twin(path, bits))
+        if _variant(path, bits).exists():
+            engine = open_file(_variant(path, bits))
             fault = _fault(engine, bits, path)
             if fault is None:
                 return engine
-            write(_logger, "twin of the model ignored", reason=fault, sha256=engine.sha256)
+            fields = {"reason": fault, "sha256": engine.sha256}
+            _logger.info("precision variant ignored", extra={"fields": fields})
     return open_file(path)
 
 
@@ -75,7 +78,7 @@ def has_byte_products(cpu_info: Path = _CPU_INFO) -> bool:
         return False
 
 
-def _twin(path: Path, bits: Bits) -> Path:
+def _variant(path: Path, bits: Bits) -> Path:
     return path.with_suffix(_SUFFIXES[bits])
 
 
@@ -87,10 +90,10 @@ def _quick_here(provider: Provider) -> Iterator[Bits]:
 
 
 def _fault(engine: OnnxEngine, bits: Bits, path: Path) -> str | None:
-    """Why this twin must not answer for the file at `path`; None if it may."""
+    """Why this variant must not answer for the file at `path`; None if it may."""
     if (engine.provider == CPU) != (bits == "int8"):
         device = "processors" if bits == "int8" else "GPUs"
         return f"{bits} is for {device}, but {engine.provider} computes"
     if engine.manifest.float32_sha256 != sha256_of(path):
-        return f"{_twin(path, bits).name} was made of another file than {path.name}"
+        return f"{_variant(path, bits).name} was made of another file than {path.name}"
     return None

@@ -1,15 +1,15 @@
-"""Which execution providers to ask ONNX Runtime for, and with which options."""
+"""Execution providers of ONNX Runtime and their options."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import onnxruntime as ort
 
-from app.settings import Provider
-
+Provider = Literal["auto", "cpu", "cuda", "tensorrt"]
+"""`auto` takes CUDA where it really becomes active, else the CPU."""
 ProviderList = list[str | tuple[str, dict[str, Any]]]
 
 CPU: Final = "CPUExecutionProvider"
@@ -19,7 +19,12 @@ TENSORRT: Final = "TensorrtExecutionProvider"
 
 @dataclass(frozen=True)
 class GpuOptions:
-    """What an operator may ask of a GPU besides; see the settings of these names."""
+    """Options for a GPU.
+
+    Attributes:
+        cuda_graphs: whether each batch size is recorded as a CUDA graph and replayed.
+        engine_cache: folder in which TensorRT keeps the engines that it built; None keeps none.
+    """
 
     cuda_graphs: bool = False
     engine_cache: Path | None = None
@@ -62,7 +67,7 @@ def cuda_options(gpu: GpuOptions) -> dict[str, Any]:
         # Only the shapes that were warmed will come, but a search of each would delay the start.
         "cudnn_conv_algo_search": "HEURISTIC",
         "arena_extend_strategy": "kSameAsRequested",
-        "use_tf32": "0",  # float32 means 24 bits; who wants fewer has the float16 twin
+        "use_tf32": "0",  # float32 means 24 bits; who wants fewer has the float16 variant
     }
     return options | {"enable_cuda_graph": "1"} if gpu.cuda_graphs else options
 

@@ -1,4 +1,4 @@
-"""A film whose answer is known, to tell a model that works from one that merely answers."""
+"""Self-test: a drawn image with a known answer tells a model that works from one that answers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LUNGS = ((0.5, 0.3), (0.5, 0.7))  # (row, column) of the centres, of the canvas
 _LUNG_RADII = (0.3, 0.14)
 
 
-def golden_canvas(size: tuple[int, int]) -> npt.NDArray[np.float32]:
+def self_test_image(size: tuple[int, int]) -> npt.NDArray[np.float32]:
     """A drawn chest: a bright body, two dark lungs, a shaded ground, no patient.
 
     Args:
@@ -24,18 +24,18 @@ def golden_canvas(size: tuple[int, int]) -> npt.NDArray[np.float32]:
         float32 [height, width] in [0, 1].
     """
     row, column = ((axis + 0.5) / side for axis, side in zip(np.indices(size), size, strict=True))
-    film = 0.8 - 0.4 * (row - 0.5) ** 2 - 0.6 * (column - 0.5) ** 2
+    image = 0.8 - 0.4 * (row - 0.5) ** 2 - 0.6 * (column - 0.5) ** 2
     for centre in _LUNGS:
         distance = ((row - centre[0]) / _LUNG_RADII[0]) ** 2
         distance += ((column - centre[1]) / _LUNG_RADII[1]) ** 2
-        film -= 0.5 / (1 + distance**4)
-    canvas: npt.NDArray[np.float32] = np.clip(film, 0, 1).astype(np.float32)
+        image -= 0.5 / (1 + distance**4)
+    canvas: npt.NDArray[np.float32] = np.clip(image, 0, 1).astype(np.float32)
     return canvas
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far two answers for one film may lie apart.
+    """How far two answers for one image may lie apart.
 
     Attributes:
         overlap: least intersection over union of two masks of one object.
@@ -53,29 +53,29 @@ OTHER_MODEL = Tolerance(overlap=0.5, score=1.0)
 
 
 @dataclass(frozen=True)
-class Golden:
-    """A model's answer for the golden film, recorded when the model was warmed up."""
+class SelfTest:
+    """A model's answer for the self-test image, recorded when the model was warmed up."""
 
     engine: Engine
     instances: Instances
 
     @classmethod
-    def record(cls, engine: Engine) -> Golden:
-        """Runs the golden film alone and as a full batch.
+    def record(cls, engine: Engine) -> SelfTest:
+        """Runs the self-test image alone and as a full batch.
 
         Raises:
             InferenceError: if the answers differ, or tell nothing.
             Exception: whatever the runtime raises.
         """
-        golden = cls(engine, run_golden(engine))
-        masks = golden.instances.masks
+        recorded = cls(engine, run_self_test(engine))
+        masks = recorded.instances.masks
         if len(masks) and (masks.min((1, 2)) == masks.max((1, 2))).all():
-            raise InferenceError("each mask of the golden film is of one value")
-        golden.check(run_golden(engine, engine.batch_sizes[-1]))
-        return golden
+            raise InferenceError("each mask of the self-test image is of one value")
+        recorded.check(run_self_test(engine, engine.batch_sizes[-1]))
+        return recorded
 
     def check(self, found: Instances, tolerance: Tolerance = SAME_MODEL) -> None:
-        """Compares an answer for the golden film with this one.
+        """Compares an answer for the self-test image with this one.
 
         Raises:
             InferenceError: if an object is missing or another one is there.
@@ -85,12 +85,12 @@ class Golden:
             seen = expected.select(self.engine.manifest.score_threshold, len(expected))
             for index in range(len(seen)):
                 if not _is_among(seen, index, given, tolerance):
-                    raise InferenceError("the golden film is answered otherwise than before")
+                    raise InferenceError("the self-test image is answered otherwise than before")
 
 
-def run_golden(engine: Engine, count: int = 1) -> Instances:
-    """The answer for the golden film, the last of so many in one batch."""
-    canvas = golden_canvas(engine.manifest.canvas_size)
+def run_self_test(engine: Engine, count: int = 1) -> Instances:
+    """The answer for the self-test image, the last of so many in one batch."""
+    canvas = self_test_image(engine.manifest.canvas_size)
     return engine.run(np.repeat(canvas[None, None], count, axis=0))[-1]
 
 

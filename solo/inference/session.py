@@ -1,4 +1,4 @@
-"""Sessions of ONNX Runtime, on the provider that was asked for or not at all."""
+"""ONNX Runtime sessions, on the provider that was asked for or not at all."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from typing import Any
 
 import onnxruntime as ort
 
-from app.settings import Provider
-from solo.inference.cores import usable_cores
 from solo.inference.engine import ModelError
-from solo.inference.providers import CPU, ProviderList
+from solo.inference.providers import CPU, Provider, ProviderList
 
 _ERRORS_ONLY = 3
 _NO_GRAPH = "graph capture"  # in ONNX Runtime's refusals
@@ -20,6 +18,7 @@ def open_session(
     path: Path,
     provider: Provider,
     candidates: list[ProviderList],
+    cores: int,
 ) -> Any:  # noqa: ANN401 (the runtime has no types)
     """Opens a model file to run it.
 
@@ -28,6 +27,7 @@ def open_session(
         provider: the setting.
         candidates: what it allows, from `session_providers`; the first that becomes active is
             taken.
+        cores: threads of a run on the CPU.
 
     Raises:
         ModelError: if the file cannot be opened, or none of the providers becomes active.
@@ -40,10 +40,10 @@ def open_session(
         wanted = providers[0] if isinstance(providers[0], str) else providers[0][0]
         if wanted not in compiled_in:
             raise ModelError(
-                f"SOLO_PROVIDER={provider}, but this ONNX Runtime has no {wanted}: it has "
+                f"the provider is set to {provider}, but this ONNX Runtime has no {wanted}: it has "
                 + ", ".join(compiled_in)
             )
-        options.intra_op_num_threads = usable_cores() if wanted == CPU else 1
+        options.intra_op_num_threads = cores if wanted == CPU else 1
         session = _open(path, options, providers)
         # The runtime gives a CPU session for a CUDA request without an exception.
         active = session.get_providers()[0]
@@ -51,8 +51,8 @@ def open_session(
             session.disable_fallback()  # else a run that fails there goes on elsewhere
             return session
     raise ModelError(
-        f"SOLO_PROVIDER={provider}, but {wanted} did not become active: ONNX Runtime fell back "
-        f"to {active}"
+        f"the provider is set to {provider}, but {wanted} did not become active: ONNX Runtime "
+        f"fell back to {active}"
     )
 
 
@@ -81,8 +81,8 @@ def _open(path: Path, options: Any, providers: ProviderList) -> Any:  # noqa: AN
         reason = " ".join(str(error).split())
         if _NO_GRAPH in reason:
             raise ModelError(
-                "SOLO_CUDA_GRAPHS=true, but not all of this model's operations run on the GPU, so "
-                f"that they cannot be recorded as one graph: {reason}"
+                "CUDA graphs are asked for, but not all of this model's operations run on the GPU, "
+                f"so that they cannot be recorded as one graph: {reason}"
             ) from error
         raise ModelError(
             f"the model {path} cannot be opened by ONNX Runtime {ort.__version__}: {reason}"

@@ -1,4 +1,4 @@
-"""What TensorRT is given: the network itself, for the batch sizes that will come."""
+"""TensorRT: options for the network itself, and the batch sizes that will come."""
 
 from __future__ import annotations
 
@@ -53,7 +53,9 @@ def _cache_options(file: ModelFile, folder: Path) -> dict[str, Any]:
     try:
         engines.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ModelError(f"SOLO_ENGINE_CACHE={folder}: {error.strerror}") from error
+        raise ModelError(
+            f"the engine cache {folder} cannot be written: {error.strerror}"
+        ) from error
     return {
         "trt_engine_cache_enable": True,
         "trt_engine_cache_path": str(engines),

@@ -1,4 +1,4 @@
-"""Soft masks to COCO run-length encoding at native size, without ever making a native mask.
+"""Run-length encoding of soft masks at native size, without ever making a native mask.
 
 Bilinear interpolation is linear along a column between two source rows, so the row where the mask
 crosses its threshold can be solved for, and the runs written from the crossings. The result is what
@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
 from solo.contract.instances import Instances
@@ -21,24 +22,55 @@ from solo.masks.crossings import Columns, Floats, Integers, crossings
 _TOGETHER: Final = 32  # masks: enough to hide what each call costs, and few megabytes
 
 
-@dataclass(frozen=True)
-class EncodedMask:
-    """One mask in the pixels of its image.
+@dataclass(frozen=True, eq=False)  # compared by identity: arrays have no single truth
+class MaskRuns:
+    """One mask in the pixels of its image, as run lengths; never changed.
 
     Attributes:
-        counts: COCO compressed run lengths, column by column, beginning with background; ASCII.
+        size: (height, width) of the image.
+        counts: int64 [n], COCO's uncompressed run lengths: pixels down the columns, background and
+            mask in turn, beginning with background.
         area: pixels in the mask.
         bbox: (x, y, width, height) in pixels; zeros for an empty mask.
     """
 
-    counts: str
+    size: tuple[int, int]
+    counts: Integers
     area: int
     bbox: tuple[int, int, int, int]
+
+    def compressed(self) -> str:
+        """COCO's compressed run lengths, ASCII."""
+        runs = {"counts": self.counts.astype(np.uint32), "size": list(self.size)}
+        text: bytes = coco_mask.frPyObjects(runs, *self.size)["counts"]
+        return text.decode("ascii")
+
+    def crop(self) -> npt.NDArray[np.uint8]:
+        """The mask within its box, 0 or 1: uint8 [height, width] of the box.
+
+        A run that goes on in the next column fills both to the border: then the box is as high as
+        the image. So runs keep their lengths within the box, and only the gaps shrink.
+        """
+        x, y, width, height = self.bbox
+        ends = np.cumsum(self.counts)
+        first, lengths = ends[0 : len(ends) - 1 : 2], self.counts[1::2]
+        column, row = np.divmod(first, self.size[0])
+        starts = (column - x) * height + row - y
+        edges = np.column_stack([starts, starts + lengths]).ravel()
+        inside = np.tile(np.array([0, 1], np.uint8), len(starts))
+        spans = np.diff(edges, prepend=0, append=width * height)
+        flat = np.repeat(np.append(inside, np.uint8(0)), spans)
+        return np.ascontiguousarray(flat.reshape(width, height).T)
+
+    def mask(self) -> npt.NDArray[np.bool_]:
+        """The whole mask: bool [height, width]."""
+        inside = np.arange(len(self.counts)) % 2 == 1
+        return np.repeat(inside, self.counts).reshape(self.size[::-1]).T
 
 
 def encode(
     instances: Instances, letterbox: Letterbox, mask_threshold: float = 0.5
-) -> list[EncodedMask]:
+) -> list[MaskRuns]:
     """Encodes each instance's mask at the size of the letterbox's image.
 
     Args:
@@ -47,7 +79,7 @@ def encode(
         mask_threshold: a pixel belongs to the mask above this probability.
     """
     soft, size = letterbox.content(instances.masks), letterbox.image_size
-    encoded: list[EncodedMask] = []
+    encoded: list[MaskRuns] = []
     for start in range(0, len(soft), _TOGETHER):
         encoded += _encode_some(
             soft[start : start + _TOGETHER], size, np.float32(255 * mask_threshold)
@@ -55,7 +87,7 @@ def encode(
     return encoded
 
 
-def _encode_some(soft: Floats, size: tuple[int, int], threshold: np.float32) -> list[EncodedMask]:
+def _encode_some(soft: Floats, size: tuple[int, int], threshold: np.float32) -> list[MaskRuns]:
     count, rows, _ = soft.shape
     columns = Columns.of(soft.shape[2], size[1])
     mask, x, row, position = crossings(soft, columns, threshold)
@@ -80,7 +112,7 @@ def _order(keys: Integers) -> Integers:
 
 def _from_runs(
     mask: Integers, x: Integers, start: Integers, end: Integers, count: int, size: tuple[int, int]
-) -> list[EncodedMask]:
+) -> list[MaskRuns]:
     """Encodes foreground runs: rows [start, end) of a column of a mask, in order."""
     height, width = size
     first, last = (np.searchsorted(mask, np.arange(count), side=side) for side in ("left", "right"))
@@ -94,7 +126,7 @@ def _from_runs(
         boxes[found] = np.column_stack([left, top, right - left, bottom - top])
     counts = _counts(mask, x * height + start, x * height + end, count, height * width)
     return [
-        EncodedMask(_compressed(some, size), area, (box[0], box[1], box[2], box[3]))
+        MaskRuns(size, some, area, (box[0], box[1], box[2], box[3]))
         for some, area, box in zip(counts, areas.tolist(), boxes.tolist(), strict=True)
     ]
 
@@ -119,9 +151,3 @@ def _counts(
             rest -= int(edges[following - 1])
         counts.append(np.append(some, rest) if rest else some)
     return counts
-
-
-def _compressed(counts: Integers, size: tuple[int, int]) -> str:
-    runs = {"counts": counts.astype(np.uint32), "size": list(size)}
-    text: bytes = coco_mask.frPyObjects(runs, *size)["counts"]
-    return text.decode("ascii")

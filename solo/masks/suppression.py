@@ -1,4 +1,4 @@
-"""Suppression across classes, for those who want each object once, whatever it is called."""
+"""Class-agnostic suppression, for those who want each object once, whatever it is called."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Untrusted bytes are decoded in processes of their own, which nobody misses when they die."""
+"""Sandbox: untrusted bytes are decoded in processes of their own, with limits."""

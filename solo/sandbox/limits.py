@@ -1,4 +1,4 @@
-"""What a decoder's process gives up before it sees a file."""
+"""Resource limits and privileges that a decoder process gives up before it sees a file."""
 
 from __future__ import annotations
 

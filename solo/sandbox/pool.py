@@ -1,4 +1,4 @@
-"""Warm decoder processes, a fixed number of them.
+"""Process pool of sandboxed decoders, warm, a fixed number of them.
 
 Each place in the pool has a task that starts a process, waits for its end, whatever ended it, and
 starts the next. A file that breaks its decoder gets an error; the next file gets a new decoder.
@@ -10,14 +10,9 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from time import perf_counter
-from typing import Final, Protocol
+from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
-from app.logging import write
 from solo.decoding.radiograph import Limits
 from solo.errors import (
     DeadlineError,
@@ -25,11 +20,17 @@ from solo.errors import (
     DecoderLostError,
     DecoderMemoryError,
     EmptyError,
-    ServiceError,
+    ImageTooLargeError,
+    InvalidParameterError,
+    MalformedError,
+    NotSegmentableError,
+    SoloError,
+    UnsupportedEncodingError,
     error_classes,
 )
+from solo.sandbox.decoder import DecodedRadiograph
 from solo.sandbox.process import DecoderProcess, NotTakenError, ProcessEndedError
-from solo.sandbox.protocol import FilmFacts, Report
+from solo.sandbox.protocol import Report
 
 _logger = logging.getLogger(__name__)
 
@@ -39,55 +40,25 @@ _START_SECONDS: Final = 60.0
 _ATTEMPTS: Final = 5
 _PAUSE_SECONDS: Final = 1.0
 _FROM_OUTSIDE: Final = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP}
-_ERRORS: Final = {error.kind: error for error in error_classes()}
-
-
-@dataclass(frozen=True)
-class DecodedFilm:
-    """A decoded image on the model's canvas.
-
-    Attributes:
-        facts: what is known of it.
-        canvas: float32 [H, W] in [0, 1].
-        film: its pixels, uint8 [height, width], if they were asked for.
-        seconds: that it took, waiting for a free decoder not counted.
-    """
-
-    facts: FilmFacts
-    canvas: npt.NDArray[np.float32]
-    film: npt.NDArray[np.uint8] | None
-    seconds: float
-
-
-class FilmDecoder(Protocol):
-    """Whatever turns files into canvases."""
-
-    async def start(self) -> None:
-        """Returns when files can come."""
-
-    async def stop(self) -> None:
-        """Leaves nothing running."""
-
-    async def decode(
-        self, data: bytes | Sequence[bytes], frame: int, film: bool = False
-    ) -> DecodedFilm:
-        """Decodes a file.
-
-        Args:
-            data: its bytes, in one piece or in many.
-            frame: which frame, from 0.
-            film: whether its pixels are wanted too.
-
-        Raises:
-            ServiceError: the error that the file deserves.
-        """
+# All that a file can deserve; a process that was taken over may say nothing else.
+_REFUSALS: Final = {
+    error.kind: error
+    for root in (
+        MalformedError,
+        ImageTooLargeError,
+        UnsupportedEncodingError,
+        NotSegmentableError,
+        InvalidParameterError,
+    )
+    for error in error_classes(root)
+}
 
 
 class DecoderPool:
-    """Decoder processes; a `FilmDecoder`.
+    """Decoder processes; a `RadiographDecoder`.
 
     Args:
-        count: number of processes.
+        width: number of processes.
         canvas_size: (height, width) of the model's canvas.
         limits: what a file may ask of a decoder.
         decode_seconds: longest time for one file; then its process is killed.
@@ -96,13 +67,13 @@ class DecoderPool:
 
     def __init__(
         self,
-        count: int,
+        width: int,
         canvas_size: tuple[int, int],
         limits: Limits,
         decode_seconds: float,
         on_failure: Callable[[str], None],
     ) -> None:
-        self._count = count
+        self.width = width
         self._canvas_size = canvas_size
         self._limits = limits
         self._decode_seconds = decode_seconds
@@ -111,7 +82,7 @@ class DecoderPool:
         self._idle: asyncio.LifoQueue[DecoderProcess] = asyncio.LifoQueue()
         self._processes: set[DecoderProcess] = set()
         self._places: list[asyncio.Task[None]] = []
-        self._work: set[asyncio.Task[DecodedFilm]] = set()
+        self._work: set[asyncio.Task[DecodedRadiograph]] = set()
 
     @property
     def memory_bytes(self) -> int:
@@ -125,7 +96,7 @@ class DecoderPool:
             ProcessEndedError: if one ends before it is ready.
             TimeoutError: if one is not ready in time.
         """
-        opening = (self._open() for _ in range(self._count))
+        opening = (self._open() for _ in range(self.width))
         opened = await asyncio.gather(*opening, return_exceptions=True)
         for process in opened:
             if isinstance(process, DecoderProcess):
@@ -144,9 +115,9 @@ class DecoderPool:
         await asyncio.gather(*map(self._close, list(self._processes)))
 
     async def decode(
-        self, data: bytes | Sequence[bytes], frame: int, film: bool = False
-    ) -> DecodedFilm:
-        """See `FilmDecoder`.
+        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: bool = False
+    ) -> DecodedRadiograph:
+        """See `RadiographDecoder`.
 
         Cancelling it leaves the process to finish the file: to start another costs more.
 
@@ -154,7 +125,7 @@ class DecoderPool:
             DecoderCrashedError: if the process died of the file.
             DecoderLostError: if somebody else killed the process, and the next one too.
             DeadlineError: if the file took too long.
-            ServiceError: those of `solo.decoding.decode`.
+            SoloError: those of `solo.decoding.decode`.
         """
         pieces = [data] if isinstance(data, bytes) else data
         if not any(pieces):
@@ -164,7 +135,9 @@ class DecoderPool:
             process = await self._idle.get()
             if not process.usable:  # it died here, and its place has another by now
                 continue
-            work = asyncio.create_task(self._decode(process, pieces, frame, film), name="decode")
+            work = asyncio.create_task(
+                self._decode(process, pieces, frame, wants_pixels), name="decode"
+            )
             self._work.add(work)
             work.add_done_callback(self._done)
             try:
@@ -176,22 +149,23 @@ class DecoderPool:
                     raise
                 lost = True
 
-    def _done(self, work: asyncio.Task[DecodedFilm]) -> None:
+    def _done(self, work: asyncio.Task[DecodedRadiograph]) -> None:
         self._work.discard(work)
         if not work.cancelled():
             work.exception()  # seen, also where nobody waits any more
 
     async def _decode(
-        self, process: DecoderProcess, pieces: Sequence[bytes], frame: int, film: bool
-    ) -> DecodedFilm:
+        self, process: DecoderProcess, pieces: Sequence[bytes], frame: int, wants_pixels: bool
+    ) -> DecodedRadiograph:
         started = perf_counter()
         try:
             async with asyncio.timeout(self._decode_seconds):
-                answer = await process.decode(pieces, frame, film)
-            facts = answer.report.facts
-            if facts is None or answer.canvas is None:
+                answer = await process.decode(pieces, frame, wants_pixels)
+            info = answer.report.info
+            if info is None or answer.canvas is None:
                 raise self._error_in(answer.report, process)
-            return DecodedFilm(facts, answer.canvas, answer.film, perf_counter() - started)
+            seconds = perf_counter() - started
+            return DecodedRadiograph(info, answer.canvas, answer.pixels, seconds)
         except TimeoutError:
             process.kill()
             raise DeadlineError(
@@ -203,15 +177,16 @@ class DecoderPool:
             if process.usable:
                 self._idle.put_nowait(process)
 
-    def _error_in(self, report: Report, process: DecoderProcess) -> ServiceError:
+    def _error_in(self, report: Report, process: DecoderProcess) -> SoloError:
         if report.refusal is None:
             name, place = report.fault or ("nothing", "")
-            write(_logger, "a decoder failed unexpectedly", exception=name, at=place)
-            return ServiceError("the service failed on this image")
+            fields = {"exception": name, "at": place}
+            _logger.info("a decoder failed unexpectedly", extra={"fields": fields})
+            return SoloError("the service failed on this image")
         kind, detail = report.refusal
         if kind == DecoderMemoryError.kind:
             process.kill()  # what the file left behind would be taken from the next one's memory
-        return _ERRORS.get(kind, ServiceError)(detail)
+        return _REFUSALS.get(kind, SoloError)(detail)
 
     async def _keep(self, process: DecoderProcess) -> None:
         """One place: its process, and whenever that has ended, another."""
@@ -219,7 +194,8 @@ class DecoderPool:
             while True:
                 self._idle.put_nowait(process)
                 code = await asyncio.shield(process.ended)
-                write(_logger, "a decoder ended", pid=process.pid, exit_code=code)
+                fields = {"pid": process.pid, "exit_code": code}
+                _logger.info("a decoder ended", extra={"fields": fields})
                 await self._close(process)
                 process = await self._replace()
         except (OSError, ProcessEndedError, TimeoutError) as error:
@@ -249,7 +225,7 @@ class DecoderPool:
         self._processes.discard(process)
 
 
-def _error_of(exit_code: int) -> ServiceError:
+def _error_of(exit_code: int) -> SoloError:
     """Who ended a decoder: its file, or somebody else.
 
     A decoder dies of a file by a fault (SIGSEGV, SIGABRT, ...) or by a library that exits. The

@@ -1,8 +1,8 @@
-"""One decoder's process as the service sees it.
+"""A sandboxed decoder process as its parent sees it.
 
 The memory that is shared with it has no name, so that nothing stays behind, and no limit but the
-container's own. The service reads and writes that memory by calls rather than through a mapping: a
-process that was taken over could shrink it, and a mapping would then end the service.
+container's own. The parent reads and writes that memory by calls rather than through a mapping: a
+process that was taken over could shrink it, and a mapping would then end the parent.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from typing import Final, ParamSpec, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from solo.decoding.radiograph import RadiographInfo
 from solo.sandbox.protocol import (
     KEPT_BYTES,
     MAX_MESSAGE_BYTES,
-    FilmFacts,
     Job,
-    Orders,
     Report,
+    WorkerConfig,
     pack,
 )
 from solo.sandbox.validation import is_canvas, read_report
@@ -75,12 +75,12 @@ class Answer:
     Attributes:
         report: what it says.
         canvas: float32 [H, W] in [0, 1], if the file was decoded.
-        film: uint8 [height, width], if it was decoded and its pixels were asked for.
+        pixels: uint8 [height, width], if it was decoded and its pixels were asked for.
     """
 
     report: Report
     canvas: Canvas | None = None
-    film: npt.NDArray[np.uint8] | None = None
+    pixels: npt.NDArray[np.uint8] | None = None
 
 
 class DecoderProcess:
@@ -112,7 +112,7 @@ class DecoderProcess:
             output = _memory(resources)
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             resources.enter_context(ours)
-            orders = Orders(
+            config = WorkerConfig(
                 parent=os.getpid(),
                 control=theirs.fileno(),
                 upload=upload,
@@ -122,12 +122,12 @@ class DecoderProcess:
                 memory_bytes=memory_bytes,
             )
             os.ftruncate(upload, KEPT_BYTES)  # no pages yet
-            os.ftruncate(output, orders.output_bytes)
+            os.ftruncate(output, config.output_bytes)
             with theirs:
-                self._process = _start(orders)
+                self._process = _start(config)
             self._resources = resources.pop_all()
         self.pid = self._process.pid
-        self._upload, self._output, self._output_bytes = upload, output, orders.output_bytes
+        self._upload, self._output, self._output_bytes = upload, output, config.output_bytes
         ours.setblocking(False)
         self._control = ours
         loop.add_reader(ours, self._receive)
@@ -148,13 +148,13 @@ class DecoderProcess:
         """Whether it may get a file: it has not ended and is not about to."""
         return not self._doomed and self._reaping is None
 
-    async def decode(self, pieces: Sequence[bytes], frame: int, film: bool) -> Answer:
+    async def decode(self, pieces: Sequence[bytes], frame: int, wants_pixels: bool) -> Answer:
         """Has a file decoded; one at a time.
 
         Args:
             pieces: of the file, in order.
             frame: which frame, from 0.
-            film: whether its pixels are wanted too.
+            wants_pixels: whether its pixels are wanted too.
 
         Raises:
             NotTakenError: if the process ended before it touched the file.
@@ -168,19 +168,19 @@ class DecoderProcess:
                 self._write(pieces)
             else:
                 await self._in_thread(self._write, pieces)
-            self._send(Job(length, frame, film))
+            self._send(Job(length, frame, wants_pixels))
             try:
                 report = await self._reply
             finally:
                 if length > KEPT_BYTES:
                     os.ftruncate(self._upload, KEPT_BYTES)
-            if report.facts is None:
+            if report.info is None:
                 return Answer(report)
             canvas = self._read_canvas()
-            if report.facts.frame != frame or not is_canvas(canvas):
+            if report.info.frame != frame or not is_canvas(canvas):
                 self.kill()
                 raise ProcessEndedError(_TALKED_NONSENSE)
-            pixels = await self._in_thread(self._read_film, report.facts) if film else None
+            pixels = await self._in_thread(self._read_pixels, report.info) if wants_pixels else None
             return Answer(report, canvas, pixels)
 
     def kill(self) -> None:
@@ -226,12 +226,12 @@ class DecoderProcess:
         os.preadv(self._output, [canvas.data], 0)
         return canvas
 
-    def _read_film(self, facts: FilmFacts) -> npt.NDArray[np.uint8]:
-        film = np.empty((facts.height, facts.width), np.uint8)
-        os.preadv(self._output, [film.data], self._canvas_bytes)
+    def _read_pixels(self, info: RadiographInfo) -> npt.NDArray[np.uint8]:
+        pixels = np.empty((info.height, info.width), np.uint8)
+        os.preadv(self._output, [pixels.data], self._canvas_bytes)
         os.ftruncate(self._output, self._canvas_bytes)  # frees the pages of the rest
         os.ftruncate(self._output, self._output_bytes)
-        return film
+        return pixels
 
     def _receive(self) -> None:
         try:
@@ -286,15 +286,15 @@ def _memory(resources: ExitStack) -> int:
     return descriptor
 
 
-def _start(orders: Orders) -> subprocess.Popen[bytes]:
+def _start(config: WorkerConfig) -> subprocess.Popen[bytes]:
     """Starts a process with the descriptors it needs, no others, and no settings or keys."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return subprocess.Popen(  # noqa: S603 (our own module, and no shell)
-        [sys.executable, "-m", _WORKER, pack(orders).decode()],
+        [sys.executable, "-m", _WORKER, pack(config).decode()],
         cwd=_ROOT,
-        env={**inherited, **_TUNING, "OPENCV_IO_MAX_IMAGE_PIXELS": str(orders.max_pixels)},
+        env={**inherited, **_TUNING, "OPENCV_IO_MAX_IMAGE_PIXELS": str(config.max_pixels)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        pass_fds=(orders.control, orders.upload, orders.output),
-        process_group=0,  # Ctrl-C is for the service, which lets work in hand finish
+        pass_fds=(config.control, config.upload, config.output),
+        process_group=0,  # Ctrl-C is for the parent, which lets work in hand finish
     )

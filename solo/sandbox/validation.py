@@ -1,4 +1,4 @@
-"""What a decoder's process says is believed only if it can be true.
+"""Validation of a worker's replies: they are believed only if they can be true.
 
 A process that a file has taken over may say anything, and its canvas shares a batch with others.
 """
@@ -12,13 +12,14 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import TypeAdapter
 
-from solo.sandbox.protocol import FilmFacts, Report
+from solo.decoding.radiograph import RadiographInfo
+from solo.sandbox.protocol import Report
 
 _REPORTS: Final = TypeAdapter(Report)
 
 
 def read_report(message: bytes, max_pixels: int) -> Report:
-    """Reads a message and checks its facts.
+    """Reads a message and checks its info.
 
     Args:
         message: from the process.
@@ -28,8 +29,8 @@ def read_report(message: bytes, max_pixels: int) -> Report:
         ValueError: for what no decoder of ours says.
     """
     report = _REPORTS.validate_json(message)
-    if report.facts is not None:
-        _check(report.facts, max_pixels)
+    if report.info is not None:
+        _check(report.info, max_pixels)
     return report
 
 
@@ -38,11 +39,11 @@ def is_canvas(canvas: npt.NDArray[np.float32]) -> bool:
     return bool(canvas.min() >= 0 and canvas.max() <= 1)
 
 
-def _check(facts: FilmFacts, max_pixels: int) -> None:
-    if min(facts.height, facts.width) < 1 or facts.height * facts.width > max_pixels:
-        raise ValueError("a film of no possible size")
-    if not 0 <= facts.frame < facts.frames:
+def _check(info: RadiographInfo, max_pixels: int) -> None:
+    if min(info.height, info.width) < 1 or info.height * info.width > max_pixels:
+        raise ValueError("an image of no possible size")
+    if not 0 <= info.frame < info.frames:
         raise ValueError("a frame that is not there")
-    spacing = facts.spacing
+    spacing = info.pixel_spacing
     if spacing and not (0 < spacing.row_mm < inf and 0 < spacing.column_mm < inf):
         raise ValueError("pixels of no possible size")

@@ -1,4 +1,4 @@
-"""A decoder's process: `python -m solo.sandbox.worker ORDERS`.
+"""Sandboxed decoder process: `python -m solo.sandbox.worker CONFIG`.
 
 Imports what decodes and nothing else: neither the web, the runtime nor pydantic.
 """
@@ -14,26 +14,23 @@ from mmap import PROT_READ, mmap
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from app.logging import quieten_decoders
-from solo.contract.greyscale import Grey
-from solo.contract.letterbox import Letterbox
+from solo.decoding.canvas import in_8_bits, on_canvas
 from solo.decoding.decode import decode
 from solo.decoding.dicom.codestreams import load_decoders
+from solo.decoding.quiet import quieten_decoders
 from solo.decoding.radiograph import Limits
-from solo.errors import DecoderMemoryError, ServiceError
+from solo.errors import DecoderMemoryError, SoloError
 from solo.sandbox.limits import confine, end_with, silence
 from solo.sandbox.protocol import (
     KEPT_BYTES,
     MAX_MESSAGE_BYTES,
-    FilmFacts,
     Job,
-    Orders,
     Report,
+    WorkerConfig,
     pack,
+    unpack_config,
     unpack_job,
-    unpack_orders,
 )
 
 _DEEPEST_PLACE = 3
@@ -43,28 +40,28 @@ class Decoder:
     """Decodes what lies in the upload's memory into the output's.
 
     Args:
-        orders: where both are.
+        config: where both are.
     """
 
-    def __init__(self, orders: Orders) -> None:
-        self._upload = orders.upload
-        self._kept = memoryview(mmap(orders.upload, KEPT_BYTES, prot=PROT_READ))
-        self._canvas_size = orders.canvas_size
-        self._limits = Limits(orders.max_pixels)
+    def __init__(self, config: WorkerConfig) -> None:
+        self._upload = config.upload
+        self._kept = memoryview(mmap(config.upload, KEPT_BYTES, prot=PROT_READ))
+        self._canvas_size = config.canvas_size
+        self._limits = Limits(config.max_pixels)
         # Mapped and not written to: the process may not let any file grow, this one included.
-        output = np.frombuffer(mmap(orders.output, orders.output_bytes), np.uint8)
-        self._canvas = output[: orders.canvas_bytes].view(np.float32).reshape(self._canvas_size)
-        self._film = output[orders.canvas_bytes :]
+        output = np.frombuffer(mmap(config.output, config.output_bytes), np.uint8)
+        self._canvas = output[: config.canvas_bytes].view(np.float32).reshape(self._canvas_size)
+        self._film = output[config.canvas_bytes :]
 
     def answer(self, job: Job) -> Report:
         """Does one job; every exception becomes a report."""
         try:
             radiograph = decode(self._file(job.length), self._limits, job.frame)
-            self._canvas[:] = _on_canvas(radiograph.pixels, self._canvas_size)
-            if job.film:
-                self._film[: radiograph.pixels.size] = _in_8_bits(radiograph.pixels).ravel()
-            return Report(facts=FilmFacts.of(radiograph))
-        except ServiceError as error:
+            self._canvas[:] = on_canvas(radiograph.pixels, self._canvas_size)
+            if job.pixels:
+                self._film[: radiograph.pixels.size] = in_8_bits(radiograph.pixels).ravel()
+            return Report(info=radiograph.info)
+        except SoloError as error:
             return Report(refusal=(error.kind, error.detail))
         except Exception as error:
             if _out_of_memory(error):
@@ -91,26 +88,16 @@ def serve(decoder: Decoder, descriptor: int) -> None:
 
 def main() -> None:
     """Gives up what a decoder does not need, then serves."""
-    orders = unpack_orders(sys.argv[1])
-    end_with(orders.parent)
+    config = unpack_config(sys.argv[1])
+    end_with(config.parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     quieten_decoders()
     cv2.setNumThreads(1)  # films run in parallel, not the rows of one
     load_decoders()  # what they take is no file's, and the first file does not wait for them
-    decoder = Decoder(orders)
-    confine(orders.memory_bytes)
+    decoder = Decoder(config)
+    confine(config.memory_bytes)
     silence()
-    serve(decoder, orders.control)
-
-
-def _on_canvas(pixels: Grey, canvas_size: tuple[int, int]) -> npt.NDArray[np.float32]:
-    height, width = pixels.shape
-    return Letterbox.fit((height, width), canvas_size).apply(pixels)
-
-
-def _in_8_bits(pixels: Grey) -> npt.NDArray[np.uint8]:
-    """The film for those who draw on it."""
-    return (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels.astype(np.uint8)
+    serve(decoder, config.control)
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -19,8 +19,9 @@ from time import perf_counter
 
 import numpy as np
 
+from app.http.statuses import status_of
 from solo.decoding.radiograph import Limits
-from solo.errors import DecoderCrashedError, ServiceError
+from solo.errors import DecoderCrashedError, SoloError
 from solo.sandbox.pool import DecoderPool
 from tests.fuzz.corpus import corpus
 from tests.fuzz.mutations import mutate
@@ -106,12 +107,12 @@ async def _lane(pool: DecoderPool, tally: Tally, name: str, seed: int, numbers: 
         try:
             await pool.decode(broken, int(random.integers(2)) * (random.random() < 0.1))
             outcome = "decoded"
-        except ServiceError as error:
+        except SoloError as error:
             outcome = error.kind
             tally.crashes += isinstance(error, DecoderCrashedError)
-            if error.status not in ALLOWED_STATUSES:
+            if status_of(error) not in ALLOWED_STATUSES:
                 tally.complaints.append(
-                    f"{name} {number} (seed {seed}): {error.status} {error.kind}"
+                    f"{name} {number} (seed {seed}): {status_of(error)} {error.kind}"
                 )
         tally.outcomes[name][outcome] += 1
         tally.slowest_seconds = max(tally.slowest_seconds, perf_counter() - started)

@@ -22,14 +22,14 @@ MOST_BYTES = 256 * 2**20
 def test_the_corpus_is_valid_before_it_is_broken(name: str) -> None:
     radiograph = decode(corpus()[name], Limits(MAX_PIXELS))
     assert radiograph.pixels.shape == FILM.shape
-    assert radiograph.kind == name.split()[0]
+    assert radiograph.info.kind == name.split()[0]
 
 
 def test_every_syntax_that_is_read_is_fuzzed() -> None:
     films = (decode(data, Limits(MAX_PIXELS)) for data in corpus().values())
     # No encoder here recompresses a JPEG; its codestream is a JPEG XL like the others.
     syntaxes = {*CODINGS} - {JPEGXLJPEGRecompression}
-    assert {film.encoding for film in films} == {*syntaxes, "png", "jpeg", "tiff"}
+    assert {film.info.encoding for film in films} == {*syntaxes, "png", "jpeg", "tiff"}
 
 
 def test_a_broken_file_follows_from_its_seed_and_is_broken() -> None:

@@ -17,7 +17,7 @@ from solo.inference.engine import DeviceMemoryError, ModelError
 from solo.inference.onnx_engine import OnnxEngine
 from solo.inference.precision import open_engine
 from solo.inference.providers import GpuOptions, cuda_options
-from solo.inference.self_test import SAME_MODEL, Golden, Tolerance
+from solo.inference.self_test import SAME_MODEL, SelfTest, Tolerance
 from tests.support.bundled import MODEL, chest_canvases, write_half
 from tests.support.exported import exported, film_canvases
 
@@ -36,7 +36,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def engine() -> OnnxEngine:
-    return OnnxEngine(MODEL, "cuda", 8)
+    return OnnxEngine(MODEL, "cuda", 8, cores=2)
 
 
 def stacked() -> npt.NDArray[np.float32]:
@@ -51,19 +51,22 @@ def same(one: Instances, other: Instances) -> None:
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_the_answers_are_those_of_the_cpu(precision: str, files: dict[str, Path]) -> None:
-    on_cpu, on_gpu = OnnxEngine(MODEL, "cpu", 4), OnnxEngine(files[precision], "cuda", 4)
+    on_cpu, on_gpu = (
+        OnnxEngine(MODEL, "cpu", 4, cores=2),
+        OnnxEngine(files[precision], "cuda", 4, cores=2),
+    )
     assert on_gpu.provider == CUDA
     for expected, found in zip(on_cpu.run(stacked()), on_gpu.run(stacked()), strict=True):
         assert (expected.scores > 0.3).any()
-        Golden(on_cpu, expected).check(found, NEAR[precision])
+        SelfTest(on_cpu, expected).check(found, NEAR[precision])
 
 
 def test_the_float16_twin_is_taken_by_itself(files: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(MODEL.read_bytes())
     (tmp_path / "model.fp16.onnx").write_bytes(files["float16"].read_bytes())
     for opened in (
-        open_engine(tmp_path / "model.onnx", "cuda", 1),
-        open_engine(tmp_path / "model.onnx", "auto", 1),
+        open_engine(tmp_path / "model.onnx", "cuda", 1, cores=2),
+        open_engine(tmp_path / "model.onnx", "auto", 1, cores=2),
     ):
         assert (opened.provider, opened.manifest.precision) == (CUDA, "float16")
 
@@ -83,7 +86,7 @@ def test_all_batch_sizes_are_warmed_and_answer_alike(engine: OnnxEngine) -> None
     seconds = engine.warm_up()
     assert tuple(seconds) == engine.batch_sizes == (1, 2, 4, 8)
     assert all(value > 0 for value in seconds.values())
-    golden = Golden.record(engine)  # alone and as a full batch
+    golden = SelfTest.record(engine)  # alone and as a full batch
     assert (golden.instances.scores > 0.3).any()
 
 
@@ -94,7 +97,7 @@ def test_short_memory_is_told_and_a_smaller_batch_still_runs(
         return cuda_options(gpu) | {"gpu_mem_limit": str(96 * 2**20)}
 
     monkeypatch.setattr(onnx_engine, "cuda_options", little)
-    engine = OnnxEngine(MODEL, "cuda", 64)
+    engine = OnnxEngine(MODEL, "cuda", 64, cores=2)
     film = stacked()[:1]
     assert engine.run(film)
     with pytest.raises(DeviceMemoryError, match="no memory for a batch of 64"):
@@ -106,15 +109,15 @@ def test_a_new_session_answers_as_the_old_one(engine: OnnxEngine) -> None:
     before = engine.run(stacked())
     engine.reopen()
     for one, other in zip(before, engine.run(stacked()), strict=True):
-        Golden(engine, one).check(other, SAME_MODEL)
+        SelfTest(engine, one).check(other, SAME_MODEL)
 
 
 def test_graphs_are_replayed_for_each_batch_size_and_any_thread(tmp_path: Path) -> None:
     path = tmp_path / "tiny.onnx"
     path.write_bytes(exported().model)
-    plain = OnnxEngine(path, "cuda", 4)
+    plain = OnnxEngine(path, "cuda", 4, cores=2)
     try:
-        graphs = OnnxEngine(path, "cuda", 4, GpuOptions(cuda_graphs=True))
+        graphs = OnnxEngine(path, "cuda", 4, GpuOptions(cuda_graphs=True), cores=2)
     except ModelError as refusal:
         if "SOLO_CUDA_GRAPHS" not in str(refusal):
             raise

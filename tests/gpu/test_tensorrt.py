@@ -10,7 +10,7 @@ import pytest
 
 from solo.inference.onnx_engine import OnnxEngine
 from solo.inference.providers import GpuOptions
-from solo.inference.self_test import Golden, Tolerance
+from solo.inference.self_test import SelfTest, Tolerance
 from tests.support.bundled import MODEL, chest_canvases, write_half
 
 pytestmark = [pytest.mark.gpu, pytest.mark.slow]
@@ -33,15 +33,18 @@ def test_the_answers_are_those_of_the_cpu_and_engines_are_kept(
 ) -> None:
     path = MODEL if precision == "float32" else write_half(tmp_path / "cxr-lungs.fp16.onnx")
     kept = GpuOptions(engine_cache=tmp_path / "engines")
-    on_cpu, on_gpu = OnnxEngine(MODEL, "cpu", 4), OnnxEngine(path, "tensorrt", 4, kept)
+    on_cpu, on_gpu = (
+        OnnxEngine(MODEL, "cpu", 4, cores=2),
+        OnnxEngine(path, "tensorrt", 4, kept, cores=2),
+    )
     assert on_gpu.provider == TENSORRT
     on_gpu.warm_up()
     films = np.concatenate(list(chest_canvases().values()))
     for expected, found in zip(on_cpu.run(films), on_gpu.run(films), strict=True):
-        Golden(on_cpu, expected).check(found, NEAR[precision])
+        SelfTest(on_cpu, expected).check(found, NEAR[precision])
 
     engines = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.engine")}
     assert len(engines) == 1  # the network; what follows it is CUDA's
-    again = OnnxEngine(path, "tensorrt", 4, kept)
+    again = OnnxEngine(path, "tensorrt", 4, kept, cores=2)
     again.warm_up()
     assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.engine")} == engines

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from solo.inference.onnx_engine import OnnxEngine
-from solo.inference.self_test import Golden, Tolerance
+from solo.inference.self_test import SelfTest, Tolerance
 from tests.support.bundled import MODEL, chest_canvases, write_half
 
 # On the golden film, the example and the 90 films that it was trained on, 184 lungs in all, the
@@ -22,12 +22,12 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def float32() -> OnnxEngine:
-    return OnnxEngine(MODEL, "cpu", 1)
+    return OnnxEngine(MODEL, "cpu", 1, cores=2)
 
 
 @pytest.fixture(scope="module")
 def float16(path: Path) -> OnnxEngine:
-    return OnnxEngine(path, "cpu", 1)
+    return OnnxEngine(path, "cpu", 1, cores=2)
 
 
 @pytest.mark.parametrize("name", chest_canvases())
@@ -35,7 +35,7 @@ def test_the_same_lungs_are_found(name: str, float32: OnnxEngine, float16: OnnxE
     film = chest_canvases()[name]
     expected, found = float32.run(film)[0], float16.run(film)[0]
     assert (expected.scores > 0.3).any()
-    Golden(float32, expected).check(found, NEAR)
+    SelfTest(float32, expected).check(found, NEAR)
 
 
 def test_the_file_is_half_as_large(path: Path) -> None:

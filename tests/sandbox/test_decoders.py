@@ -21,6 +21,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from app.http.statuses import status_of
 from app.logging import JsonFormatter
 from solo.decoding.dicom.transfer_syntaxes import JPEGXLLossless
 from solo.errors import (
@@ -32,9 +33,10 @@ from solo.errors import (
     ImageTooLargeError,
     InvalidParameterError,
     MalformedError,
-    ServiceError,
+    SoloError,
 )
-from solo.sandbox.pool import DecodedFilm, DecoderPool
+from solo.sandbox.decoder import DecodedRadiograph
+from solo.sandbox.pool import DecoderPool
 from solo.sandbox.process import DecoderProcess
 from solo.sandbox.protocol import KEPT_BYTES
 from tests.support.decoders import DecoderHere, decoders, is_running, until_stopped, workers_of
@@ -100,7 +102,7 @@ def end(pid: int, number: signal.Signals) -> None:
         os.kill(pid, signal.SIGCONT)
 
 
-async def hanging(pool: DecoderPool) -> tuple[asyncio.Task[DecodedFilm], int]:
+async def hanging(pool: DecoderPool) -> tuple[asyncio.Task[DecodedRadiograph], int]:
     """A file whose decoder hangs, and the decoder's process."""
     (pid,) = workers_of()
     task = asyncio.create_task(pool.decode(HANG, 0))
@@ -112,23 +114,23 @@ async def test_apart_is_as_in_process(pool: DecoderPool) -> None:
     here = DecoderHere()
     for name, data in FILES.items():
         expected, found = await here.decode(data, 0), await pool.decode(data, 0)
-        assert found.facts == expected.facts, name
+        assert found.info == expected.info, name
         np.testing.assert_array_equal(found.canvas, expected.canvas, name)
-        assert found.film is None
+        assert found.pixels is None
         assert found.seconds > 0
 
 
 async def test_the_film_comes_in_8_bits_when_asked_for(pool: DecoderPool) -> None:
-    eight = await pool.decode(png(GREY), 0, film=True)
-    np.testing.assert_array_equal(eight.film, GREY)
+    eight = await pool.decode(png(GREY), 0, wants_pixels=True)
+    np.testing.assert_array_equal(eight.pixels, GREY)
     deep = dicom_file(FILM * 16, WindowCenter=32768, WindowWidth=65536)
-    sixteen = await pool.decode(deep, 0, film=True)
-    assert sixteen.film is not None
-    assert np.abs(sixteen.film.astype(int) - (FILM * 16 >> 8)).max() <= 1
-    here = await DecoderHere().decode(deep, 0, film=True)
-    np.testing.assert_array_equal(sixteen.film, here.film)
-    plain = await pool.decode(png(flat(7, 3, 5)), 0, film=True)
-    np.testing.assert_array_equal(plain.film, flat(7, 3, 5))
+    sixteen = await pool.decode(deep, 0, wants_pixels=True)
+    assert sixteen.pixels is not None
+    assert np.abs(sixteen.pixels.astype(int) - (FILM * 16 >> 8)).max() <= 1
+    here = await DecoderHere().decode(deep, 0, wants_pixels=True)
+    np.testing.assert_array_equal(sixteen.pixels, here.pixels)
+    plain = await pool.decode(png(flat(7, 3, 5)), 0, wants_pixels=True)
+    np.testing.assert_array_equal(plain.pixels, flat(7, 3, 5))
 
 
 @pytest.mark.parametrize(
@@ -161,8 +163,8 @@ async def test_a_file_that_breaks_its_decoder_is_malformed(pool: DecoderPool, da
     waiting = asyncio.create_task(pool.decode(GOOD, 0))
     with pytest.raises(DecoderCrashedError) as raised:
         await asyncio.wait_for(broken, 10)
-    assert (raised.value.status, raised.value.retry_after_seconds) == (400, None)
-    assert (await asyncio.wait_for(waiting, 20)).facts.kind == "png"
+    assert (status_of(raised.value), raised.value.retry_after_seconds) == (400, None)
+    assert (await asyncio.wait_for(waiting, 20)).info.kind == "png"
     assert not set(before) & set(workers_of())
 
 
@@ -172,7 +174,7 @@ async def test_a_decoder_that_talks_nonsense_is_not_believed(pool: DecoderPool) 
         with pytest.raises(DecoderCrashedError):
             await asyncio.wait_for(pool.decode(data, 0), 10)
         await replaced(before)
-    assert (await asyncio.wait_for(pool.decode(GOOD, 0), 20)).facts.kind == "png"
+    assert (await asyncio.wait_for(pool.decode(GOOD, 0), 20)).info.kind == "png"
 
 
 async def test_a_file_may_come_in_pieces_and_be_larger_than_what_is_kept(
@@ -201,8 +203,8 @@ async def test_a_process_killed_with_a_file_is_no_fault_of_the_file(
     end(second, number)
     with pytest.raises(DecoderLostError) as raised:
         await asyncio.wait_for(task, 10)
-    assert (raised.value.status, raised.value.retry_after_seconds) == (503, 1)
-    assert (await asyncio.wait_for(pool.decode(GOOD, 0), 20)).facts.kind == "png"
+    assert (status_of(raised.value), raised.value.retry_after_seconds) == (503, 1)
+    assert (await asyncio.wait_for(pool.decode(GOOD, 0), 20)).info.kind == "png"
 
 
 async def test_a_file_whose_process_was_killed_once_is_answered(
@@ -213,16 +215,16 @@ async def test_a_file_whose_process_was_killed_once_is_answered(
     task = asyncio.create_task(pool.decode(file, 0))
     await until_stopped(pid)
     end(pid, signal.SIGKILL)
-    assert (await asyncio.wait_for(task, 20)).facts.kind == "png"
+    assert (await asyncio.wait_for(task, 20)).info.kind == "png"
 
 
 async def test_a_fault_is_named_in_the_log_without_its_text(
     pool: DecoderPool, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.INFO)
-    with pytest.raises(ServiceError) as raised:
+    with pytest.raises(SoloError) as raised:
         await pool.decode(FAULT, 0)
-    assert raised.value.status == 500
+    assert status_of(raised.value) == 500
     with pytest.raises(MalformedError):
         await pool.decode(NOISE, 0)
     lines = [JsonFormatter().format(record) for record in caplog.records]
@@ -235,7 +237,7 @@ async def test_a_process_killed_while_idle_costs_nobody_an_answer(pool: DecoderP
     for _ in range(2):
         before = workers_of()
         os.kill(before[0], signal.SIGKILL)
-        assert (await asyncio.wait_for(pool.decode(GOOD, 0), 20)).facts.kind == "png"
+        assert (await asyncio.wait_for(pool.decode(GOOD, 0), 20)).info.kind == "png"
         await replaced(before)
 
 
@@ -254,7 +256,7 @@ async def test_a_process_that_dies_while_a_file_is_handed_over_is_passed_over(
         write(process, pieces)
 
     monkeypatch.setattr(DecoderProcess, "_write", kill_and_write)
-    assert (await asyncio.wait_for(pool.decode(GOOD, 0), 20)).facts.kind == "png"
+    assert (await asyncio.wait_for(pool.decode(GOOD, 0), 20)).info.kind == "png"
     assert killed[0] not in workers_of()
 
 
@@ -263,9 +265,9 @@ async def test_a_hanging_decoder_is_killed_at_its_deadline() -> None:
         task, pid = await hanging(pool)
         with pytest.raises(DeadlineError, match=r"more than 0\.5 seconds") as raised:
             await asyncio.wait_for(task, 10)
-        assert raised.value.status == 504
+        assert status_of(raised.value) == 504
         await replaced([pid])
-        assert (await asyncio.wait_for(pool.decode(GOOD, 0), 20)).facts.kind == "png"
+        assert (await asyncio.wait_for(pool.decode(GOOD, 0), 20)).info.kind == "png"
 
 
 async def test_a_file_nobody_waits_for_any_more_keeps_its_process(pool: DecoderPool) -> None:
@@ -306,9 +308,9 @@ async def test_memory_is_bounded_and_the_process_is_replaced(
             before = workers_of()
             with pytest.raises(DecoderMemoryError) as raised:
                 await pool.decode(data, 0)
-            assert raised.value.status == 413
+            assert status_of(raised.value) == 413
             await replaced(before)
-        assert (await asyncio.wait_for(pool.decode(GOOD, 0), 20)).facts.kind == "png"
+        assert (await asyncio.wait_for(pool.decode(GOOD, 0), 20)).info.kind == "png"
 
 
 async def test_all_decoders_are_loaded_before_the_first_file(pool: DecoderPool) -> None:

@@ -107,7 +107,7 @@ async def test_a_process_that_is_gone_gets_no_file_and_writes_nowhere() -> None:
     os.dup2(other, descriptor)  # the kernel gives a closed number to whoever comes next
     try:
         with pytest.raises(NotTakenError):
-            await process.decode([b"a film of somebody"], 0, film=False)
+            await process.decode([b"a film of somebody"], 0, wants_pixels=False)
         assert os.fstat(other).st_size == 0
     finally:
         for opened in {other, descriptor}:
@@ -143,9 +143,7 @@ NEEDLESS = ("fastapi", "starlette", "uvicorn", "pydantic", "onnxruntime", "torch
 
 
 def test_a_process_imports_what_decodes_and_nothing_else() -> None:
-    code = (
-        f"import solo.sandbox.worker, sys; print(*[n for n in {NEEDLESS!r} if n in sys.modules])"
-    )
+    code = f"import solo.sandbox.worker, sys; print(*[n for n in {NEEDLESS!r} if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == ""

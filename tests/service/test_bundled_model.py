@@ -129,7 +129,7 @@ def test_the_model_says_what_it_is(http: httpx.Client) -> None:
 
 def test_the_anatomy_of_a_chest() -> None:
     """The other bundled model, on a film computed from the CT that it knows."""
-    engine = OnnxEngine(ROOT / "model/zoo/thorax-anatomy.onnx", "cpu", 1)
+    engine = OnnxEngine(ROOT / "model/zoo/thorax-anatomy.onnx", "cpu", 1, cores=2)
     film = picture()
     letterbox = Letterbox.fit((film.shape[0], film.shape[1]), engine.manifest.canvas_size)
     (instances,) = engine.run(letterbox.apply(film)[None, None])

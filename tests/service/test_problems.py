@@ -21,7 +21,7 @@ from app.keys import new_key
 from app.main import create_app
 from app.settings import Settings
 from solo.errors import error_classes
-from solo.sandbox.pool import DecodedFilm, FilmDecoder
+from solo.sandbox.decoder import DecodedRadiograph, RadiographDecoder
 from tests.support.decoders import DecoderHere, decoders, until_stopped, workers_of
 from tests.support.dicom import dicom_file
 from tests.support.engines import FakeEngine
@@ -55,7 +55,7 @@ def anyio_backend() -> str:
 
 @asynccontextmanager
 async def client(
-    engine: FakeEngine | None = None, decoder: FilmDecoder | None = None, **settings: Any
+    engine: FakeEngine | None = None, decoder: RadiographDecoder | None = None, **settings: Any
 ) -> AsyncIterator[tuple[httpx.AsyncClient, Any]]:
     given = {"max_body_bytes": 5000, "max_bodies_bytes": 5000, **settings}
     app = create_app(
@@ -115,7 +115,7 @@ async def while_another_runs(**settings: Any) -> httpx.Response:
             assert await asyncio.to_thread(entered.wait, 10)
             if "queue_limit" in settings:  # the one that runs does not wait any more
                 films.append(asyncio.create_task(http.post("/segment", content=FILM)))
-                while service.batcher.admission.taken == 0:
+                while service.segmenter.admission.taken == 0:
                     await asyncio.sleep(0.001)
         answer = await http.post("/segment", content=NOISE)
         opened.set()
@@ -143,7 +143,9 @@ async def planted(body: bytes, *, kill: bool = False) -> httpx.Response:
 class Started:
     """A decoder that the test starts and stops."""
 
-    def __init__(self, decoder: FilmDecoder) -> None:
+    width = 1
+
+    def __init__(self, decoder: RadiographDecoder) -> None:
         self.decode = decoder.decode
 
     async def start(self) -> None:
@@ -155,20 +157,20 @@ class Started:
 
 class Never(DecoderHere):
     async def decode(
-        self, data: bytes | Sequence[bytes], frame: int, film: bool = False
-    ) -> DecodedFilm:
+        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: bool = False
+    ) -> DecodedRadiograph:
         await asyncio.Event().wait()
         raise AssertionError
 
 
 class Broken(DecoderHere):
     async def decode(
-        self, data: bytes | Sequence[bytes], frame: int, film: bool = False
-    ) -> DecodedFilm:
+        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: bool = False
+    ) -> DecodedRadiograph:
         raise RuntimeError("planted detail")
 
 
-async def with_decoder(decoder: FilmDecoder, **settings: Any) -> httpx.Response:
+async def with_decoder(decoder: RadiographDecoder, **settings: Any) -> httpx.Response:
     async with client(decoder=decoder, **settings) as (http, _):
         return await http.post("/segment", content=FILM)
 

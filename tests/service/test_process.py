@@ -73,7 +73,7 @@ def test_metrics_start_at_zero_and_count(http: httpx.Client) -> None:
     [
         ({"max_batchsize": 3}, "SOLO_MAX_BATCHSIZE"),
         ({"port": "many"}, "SOLO_PORT=many"),
-        ({"provider": "cuda"}, "SOLO_PROVIDER=cuda"),
+        ({"provider": "cuda"}, "the provider is set to cuda"),
         ({"model": "absent.onnx"}, "absent.onnx"),
     ],
 )

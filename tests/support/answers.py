@@ -1,49 +1,55 @@
-"""Answers for tests of their forms."""
+"""Results for tests of what is made of them."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
-from pycocotools import mask as coco_mask
 
-from app.schemas import ImageAnswer, Instance, ModelIdentity, Segmentation, Timings
+from solo.decoding.radiograph import RadiographInfo
+from solo.masks.rle import MaskRuns
+from solo.result import Instance, ModelIdentity, Result, Timings
 
 Mask = npt.NDArray[np.bool_]
 
 MODEL = ModelIdentity(name="tiny", version="1", sha256="f" * 64, provider="FakeExecutionProvider")
 
 
-def instance(mask: Mask, label: str = "lung", score: float = 0.9) -> Instance:
-    """An instance with this mask, encoded by pycocotools."""
-    encoded: dict[str, Any] = coco_mask.encode(np.asfortranarray(mask, np.uint8))
+def mask_runs(mask: Mask) -> MaskRuns:
+    """A mask's runs, counted pixel by pixel."""
+    counts, current = [0], False
+    for pixel in mask.ravel(order="F").tolist():
+        if pixel != current:
+            counts.append(0)
+            current = not current
+        counts[-1] += 1
+    rows, columns = np.nonzero(mask)
+    box = (0, 0, 0, 0)
+    if len(rows):
+        x, y = int(columns.min()), int(rows.min())
+        box = (x, y, int(columns.max()) + 1 - x, int(rows.max()) + 1 - y)
     height, width = mask.shape
-    return Instance(
-        label=label,
-        category_id=1,
-        score=score,
-        bbox=tuple(int(side) for side in coco_mask.toBbox(encoded)),
-        area=int(mask.sum()),
-        segmentation=Segmentation(size=(height, width), counts=encoded["counts"].decode("ascii")),
-    )
+    return MaskRuns((height, width), np.array(counts, np.int64), int(mask.sum()), box)
 
 
-def answer(*masks: Mask) -> ImageAnswer:
-    """An answer with an instance for each mask, best first."""
+def instance(mask: Mask, label: str = "lung", score: float = 0.9) -> Instance:
+    """An instance with this mask."""
+    return Instance(label, 1, score, mask_runs(mask))
+
+
+def result(*masks: Mask, pixels: npt.NDArray[np.uint8] | None = None) -> Result:
+    """A result with an instance for each mask, best first."""
     height, width = masks[0].shape
-    return ImageAnswer(
-        index=0,
+    info = RadiographInfo(
+        height, width, frame=0, frames=1, grey="window", pixel_spacing=None, kind="png",
+        encoding="png",
+    )  # fmt: skip
+    return Result(
+        model=MODEL,
         sha256="a" * 64,
-        height=height,
-        width=width,
-        frame=0,
-        grey="window",
-        pixel_spacing=None,
-        instances=[instance(mask, score=1 - n / 1000) for n, mask in enumerate(masks)],
-        timings=Timings(
-            decode_seconds=0, queue_seconds=0, inference_seconds=0, postprocess_seconds=0
-        ),
+        radiograph=info,
+        instances=tuple(instance(mask, score=1 - n / 1000) for n, mask in enumerate(masks)),
+        timings=Timings(0, 0, 0, 0),
+        pixels=pixels,
     )
 
 

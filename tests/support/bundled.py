@@ -13,7 +13,7 @@ import onnx
 from export.half import halve
 from solo.contract.letterbox import Letterbox
 from solo.contract.manifest import Manifest
-from solo.inference.self_test import golden_canvas
+from solo.inference.self_test import self_test_image
 
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "model/zoo/cxr-lungs.onnx"
@@ -41,7 +41,7 @@ def chest_canvases() -> dict[str, npt.NDArray[np.float32]]:
     letterbox = Letterbox.fit((example.shape[0], example.shape[1]), size)
     chest = letterbox.apply(example.astype(np.uint8))
     canvases = {
-        "drawn": golden_canvas(size),
+        "drawn": self_test_image(size),
         "example": chest,
         "mirrored": np.ascontiguousarray(chest[:, ::-1]),
         "pale": 0.6 + 0.4 * chest,

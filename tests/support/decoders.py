@@ -8,20 +8,20 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-import numpy as np
-
-from solo.contract.letterbox import Letterbox
+from solo.decoding.canvas import in_8_bits, on_canvas
 from solo.decoding.decode import decode
 from solo.decoding.radiograph import Limits
-from solo.sandbox.pool import DecodedFilm, DecoderPool
-from solo.sandbox.protocol import FilmFacts
+from solo.sandbox.decoder import DecodedRadiograph
+from solo.sandbox.pool import DecoderPool
 from tests.support.engines import CANVAS
 
 MAX_PIXELS = 1_000_000
 
 
 class DecoderHere:
-    """A `FilmDecoder` without processes, for tests of what is around it."""
+    """A `RadiographDecoder` without processes or threads, for tests of what is around it."""
+
+    width = 2
 
     async def start(self) -> None:
         pass
@@ -30,15 +30,13 @@ class DecoderHere:
         pass
 
     async def decode(
-        self, data: bytes | Sequence[bytes], frame: int, film: bool = False
-    ) -> DecodedFilm:
+        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: bool = False
+    ) -> DecodedRadiograph:
         whole = data if isinstance(data, bytes) else b"".join(data)
         radiograph = decode(whole, Limits(MAX_PIXELS), frame)
-        height, width = radiograph.pixels.shape
-        canvas = Letterbox.fit((height, width), CANVAS).apply(radiograph.pixels)
-        wide = radiograph.pixels.dtype == np.uint16
-        shown = (radiograph.pixels >> (8 if wide else 0)).astype(np.uint8)
-        return DecodedFilm(FilmFacts.of(radiograph), canvas, shown if film else None, 0.0)
+        canvas = on_canvas(radiograph.pixels, CANVAS)
+        pixels = in_8_bits(radiograph.pixels) if wants_pixels else None
+        return DecodedRadiograph(radiograph.info, canvas, pixels, 0.0)
 
 
 @asynccontextmanager

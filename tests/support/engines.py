@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from solo.contract.instances import Instances
 from solo.contract.manifest import INPUT_NAME, Manifest
-from solo.inference.self_test import golden_canvas
+from solo.inference.self_test import self_test_image
 
 CANVAS = (64, 64)
 STRIDE = 4
@@ -116,11 +116,11 @@ class FakeEngine:
     Args:
         before: called in the model's thread with each batch, to block or to fail.
         max_batch: the largest batch size.
-        before_golden: the same for the golden film, once the model is warm.
+        before_self_test: the same for the golden film, once the model is warm.
 
     Attributes:
         batches: images of each run, but for those of the golden film.
-        golden_runs: how often the golden film was run.
+        self_test_runs: how often the golden film was run.
         sessions: how often the engine was started anew.
     """
 
@@ -128,7 +128,7 @@ class FakeEngine:
         self,
         before: Callable[[npt.NDArray[np.float32]], None] = lambda _: None,
         max_batch: int = 4,
-        before_golden: Callable[[], None] = lambda: None,
+        before_self_test: Callable[[], None] = lambda: None,
     ) -> None:
         self.manifest = manifest()
         self.sha256 = "f" * 64
@@ -136,10 +136,10 @@ class FakeEngine:
         self.batch_sizes = tuple(range(1, max_batch + 1))
         self.runs_at_once = 1
         self.batches: list[int] = []
-        self.golden_runs = 0
+        self.self_test_runs = 0
         self.sessions = 0
-        self._before, self._before_golden = before, before_golden
-        self._golden = golden_canvas(CANVAS)
+        self._before, self._before_golden = before, before_self_test
+        self._golden = self_test_image(CANVAS)
         self._seconds = 0.0
 
     def clock(self) -> float:
@@ -157,8 +157,8 @@ class FakeEngine:
 
     def run(self, images: npt.NDArray[np.float32]) -> list[Instances]:
         if (images == self._golden).all():
-            self.golden_runs += 1
-            if self.golden_runs > _RECORDING_RUNS:
+            self.self_test_runs += 1
+            if self.self_test_runs > _RECORDING_RUNS:
                 self._before_golden()
         else:
             self.batches.append(len(images))

@@ -16,7 +16,7 @@ from prometheus_client import generate_latest
 
 from app.main import create_app
 from app.settings import Settings
-from solo.sandbox.pool import FilmDecoder
+from solo.sandbox.decoder import RadiographDecoder
 from tests.support.decoders import DecoderHere
 from tests.support.engines import FakeEngine
 from tests.support.films import flat, png
@@ -28,7 +28,7 @@ PNG = {"content-type": "image/png"}
 @asynccontextmanager
 async def client(
     engine: FakeEngine | None = None,
-    decoder: FilmDecoder | None = None,
+    decoder: RadiographDecoder | None = None,
     **settings: Any,
 ) -> AsyncIterator[httpx.AsyncClient]:
     app = create_app(

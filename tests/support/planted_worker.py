@@ -10,9 +10,9 @@ from typing import Any
 
 from solo.decoding.decode import decode
 from solo.decoding.pixel_spacing import PixelSpacing
-from solo.decoding.radiograph import Limits, Radiograph
+from solo.decoding.radiograph import Limits, Radiograph, RadiographInfo
 from solo.sandbox import worker
-from solo.sandbox.protocol import FilmFacts, Job, Report
+from solo.sandbox.protocol import Job, Report
 from solo.sandbox.worker import Decoder
 
 HANG, SEGFAULT, ABORT, EXIT, BOMB, FAULT, NOISE = (
@@ -23,13 +23,13 @@ NONSENSE: dict[bytes, tuple[float, dict[str, Any]]] = {
     b"too white": (1.01, {}),
     b"gigapixels": (0, {"height": 10**5, "width": 10**5}),
     b"another frame": (0, {"frame": 1, "frames": 2}),
-    b"infinite": (0, {"spacing": PixelSpacing(math.inf, 0.1, "detector")}),
+    b"infinite": (0, {"pixel_spacing": PixelSpacing(math.inf, 0.1, "detector")}),
     b"a name": (0, {"grey": "Planted^Patient"}),
 }
 """A canvas' grey and facts that no decoder of ours answers with."""
 HANG_ONCE = b"hangonce"
 """Before a path, a newline and a file: hangs with the file, unless something is at the path."""
-_FACTS = FilmFacts(4, 4, None, "as_stored", frame=0, frames=1, kind="png", encoding="png")
+_INFO = RadiographInfo(4, 4, 0, 1, "as_stored", None, kind="png", encoding="png")
 _SIGNALS = {HANG: signal.SIGSTOP, SEGFAULT: signal.SIGSEGV, ABORT: signal.SIGABRT}
 
 
@@ -40,7 +40,7 @@ def planted_answer(decoder: Decoder, job: Job) -> Report:
         return Decoder.answer(decoder, job)
     grey, changes = NONSENSE[data]
     decoder._canvas[:] = grey
-    return Report(facts=replace(_FACTS, **changes))
+    return Report(info=replace(_INFO, **changes))
 
 
 def hang_once(data: bytes) -> bytes:

@@ -11,7 +11,7 @@ import time
 import numpy as np
 import numpy.typing as npt
 
-from app.log_output import configure_logging
+from app.logging import configure_logging
 from app.main import application
 from app.routes import PATHS
 from app.server import run_server
@@ -38,7 +38,7 @@ def main() -> int:
 
     settings = Settings.from_environment()
     configure_logging()
-    engine = FakeEngine(before, before_golden=golden)
+    engine = FakeEngine(before, before_self_test=golden)
     service = Service.build(settings, engine, PATHS, lambda: engine)
     return 1 if run_server(application(service), service, settings) else 0
 

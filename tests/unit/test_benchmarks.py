@@ -26,7 +26,7 @@ from solo.contract.letterbox import Letterbox
 from solo.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest
 from solo.decoding.decode import decode
 from solo.decoding.radiograph import Limits
-from solo.inference.io_binding import BoundRuns
+from solo.inference.io_binding import BoundSession
 from solo.inference.model_file import ModelFile
 from solo.masks.rle import encode
 from tests.support import random_inputs
@@ -93,17 +93,17 @@ def test_a_graph_is_timed_in_bound_memory_and_without() -> None:
         seen.append(len(images))
         session.run(list(OUTPUT_NAMES), {INPUT_NAME: images})
 
-    speed = time_graph(BoundRuns(session, file.manifest, "cpu"), plain, file, 2, repeats=2)
+    speed = time_graph(BoundSession(session, file.manifest, "cpu"), plain, file, 2, repeats=2)
     assert set(seen) == {2}
     assert speed.plain > 0
     assert speed.throughput == pytest.approx(2 / speed.bound)
-    alone = time_graph(BoundRuns(session, file.manifest, "cpu"), None, file, 1, repeats=1)
+    alone = time_graph(BoundSession(session, file.manifest, "cpu"), None, file, 1, repeats=1)
     assert np.isnan(alone.plain)
 
 
 def test_three_ways_to_encode_agree() -> None:
     letterbox, found = Letterbox.fit((1200, 1000), (256, 256)), lungs(4)
-    ours = [{"size": (1200, 1000), "counts": one.counts} for one in encode(found, letterbox)]
+    ours = [{"size": (1200, 1000), "counts": one.compressed()} for one in encode(found, letterbox)]
     for way in (plain_masks, best_plain_masks):
         theirs = [{"size": (1200, 1000), "counts": counts} for counts in way(found, letterbox, 0.5)]
         overlap = coco_mask.iou(ours, theirs, [0] * len(theirs))
@@ -123,7 +123,7 @@ def test_the_plain_way_finds_what_the_service_finds() -> None:
     found = Instances.from_outputs(scores[0], labels[0], masks[0]).select(0.0, 2)
     size = letterbox.image_size
     overlap = coco_mask.iou(
-        [{"size": size, "counts": one.counts} for one in encode(found, letterbox)],
+        [{"size": size, "counts": one.compressed()} for one in encode(found, letterbox)],
         [{"size": size, "counts": counts} for counts in plain],
         [0, 0],
     )

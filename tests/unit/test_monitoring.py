@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from app.metrics import Metrics
 from app.routes import PATHS
 from app.settings import Settings
+from solo.inference.model_runner import ModelRunner
 from tests.support.engines import FakeEngine
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +36,8 @@ def dashboard_expressions() -> Iterator[str]:
 def served() -> dict[str, list[dict[str, str]]]:
     """Every sample name that the service exposes, with the label sets it has from the start."""
     registry = CollectorRegistry()
-    Metrics(registry, FakeEngine(), PATHS, 64)
+    metrics = Metrics(registry, FakeEngine().manifest, [1, 2, 4], PATHS, 64)
+    metrics.announce(ModelRunner(FakeEngine()).identity)
     samples: dict[str, list[dict[str, str]]] = {}
     for family in registry.collect():
         for sample in family.samples:

@@ -29,7 +29,7 @@ from solo.decoding.codecs.jpegxl_header import read_jpegxl_header
 from solo.decoding.dicom.frame_header import Codestream
 from solo.decoding.dicom.pixel_layout import PixelLayout
 from solo.decoding.dicom.transfer_syntaxes import CODINGS, Coding, JPEGXLLossless, syntax_name
-from solo.errors import MalformedError, ServiceError
+from solo.errors import MalformedError, SoloError
 
 Samples = npt.NDArray[Any]
 _Decoder = Callable[[], Samples]
@@ -67,7 +67,7 @@ def decode_codestream(data: bytes, syntax: UID, layout: PixelLayout) -> tuple[Sa
     codestream.check(layout)
     try:
         samples = decoder()
-    except (ServiceError, MemoryError):
+    except (SoloError, MemoryError):
         raise
     except Exception as error:  # each decoder has its own, and its text is the library's
         check_memory(error)

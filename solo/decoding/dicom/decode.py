@@ -10,7 +10,7 @@ from solo.decoding.dicom.sop_classes import check_projection
 from solo.decoding.dicom.voi import to_grey
 from solo.decoding.dicom.voi_attributes import GreyDescription
 from solo.decoding.pixel_spacing import choose_spacing
-from solo.decoding.radiograph import Limits, Radiograph
+from solo.decoding.radiograph import Limits, Radiograph, RadiographInfo
 from solo.errors import NotSegmentableError
 
 
@@ -18,7 +18,7 @@ def decode_dicom(data: bytes | memoryview, limits: Limits, frame: int) -> Radiog
     """Decodes one frame of a DICOM file.
 
     Raises:
-        ServiceError: one of those that `solo.decoding.decode` names.
+        SoloError: one of those that `solo.decoding.decode` names.
     """
     file = parse_dicom(data)
     dataset = file.dataset
@@ -32,16 +32,18 @@ def decode_dicom(data: bytes | memoryview, limits: Limits, frame: int) -> Radiog
         pixels, recipe = to_grey(cells, description)
     else:
         pixels, recipe = cells, "as_stored"
-    return Radiograph(
-        pixels=pixels,
-        spacing=choose_spacing(
+    info = RadiographInfo(
+        height=layout.rows,
+        width=layout.columns,
+        frame=frame,
+        frames=layout.frames,
+        grey=recipe,
+        pixel_spacing=choose_spacing(
             numbers(dataset, "ImagerPixelSpacing"),
             numbers(dataset, "PixelSpacing"),
             text(dataset, "PixelSpacingCalibrationType"),
         ),
-        grey=recipe,
-        frame=frame,
         kind="dicom",
         encoding=str(file.transfer_syntax),
-        frames=layout.frames,
     )
+    return Radiograph(pixels, info)

@@ -26,7 +26,7 @@ from solo.decoding.dicom.transfer_syntaxes import check_syntax
 from solo.errors import (
     ImageTooLargeError,
     MalformedError,
-    ServiceError,
+    SoloError,
     TruncatedError,
 )
 
@@ -94,7 +94,7 @@ def parse_dicom(data: bytes | memoryview) -> DicomFile:
     """
     try:
         return _parse(memoryview(data))
-    except (ServiceError, MemoryError):  # a decoder's memory is limited, which is no damage
+    except (SoloError, MemoryError):  # a decoder's memory is limited, which is no damage
         raise
     except Exception:  # whatever damage comes to, such as struct.error and zlib.error
         raise MalformedError("the DICOM file cannot be parsed: its structure is damaged") from None

@@ -10,8 +10,8 @@ import pytest
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
-from app.http.body_limits import LEAST_BYTES_PER_SECOND, Arrival, Intake
-from solo.errors import BodiesFullError, BodyTooLargeError
+from app.errors import BodiesFullError, BodyTooLargeError
+from app.http.body_limits import LEAST_BYTES_PER_SECOND, BodyLimits, IncomingBody
 from tests.support.virtual_time import run_virtually
 
 SECONDS = 10.0
@@ -33,26 +33,26 @@ def sender(pieces: Iterable[tuple[float, int]], *, leaves: bool = False) -> Rece
     return receive
 
 
-async def taken(arrival: Arrival, receive: Receive) -> int:
-    async with arrival.pace:
-        return sum([len(chunk) async for chunk in arrival.chunks(receive)])
+async def taken(body: IncomingBody, receive: Receive) -> int:
+    async with body.pace:
+        return sum([len(chunk) async for chunk in body.chunks(receive)])
 
 
-def ended(main: Callable[[Intake], Coroutine[Any, Any, int]], limit: int = 100 * LEAST) -> int:
+def ended(main: Callable[[BodyLimits], Coroutine[Any, Any, int]], limit: int = 100 * LEAST) -> int:
     async def run() -> int:
-        intake = Intake(limit, limit, SECONDS)
+        limits = BodyLimits(limit, limit, SECONDS)
         try:
-            return await main(intake)
+            return await main(limits)
         finally:
-            assert intake.held_bytes == 0
+            assert limits.held_bytes == 0
 
     return run_virtually(run())
 
 
-def one(receive: Receive) -> Callable[[Intake], Coroutine[Any, Any, int]]:
-    async def main(intake: Intake) -> int:
-        with intake.arrival() as arrival:
-            return await taken(arrival, receive)
+def one(receive: Receive) -> Callable[[BodyLimits], Coroutine[Any, Any, int]]:
+    async def main(limits: BodyLimits) -> int:
+        with limits.incoming() as body:
+            return await taken(body, receive)
 
     return main
 
@@ -92,18 +92,18 @@ def test_one_body_has_its_limit() -> None:
 
 def test_all_bodies_have_a_limit_until_they_are_answered() -> None:
     async def main() -> None:
-        intake = Intake(100, 150, SECONDS)
-        with intake.arrival() as first:
+        limits = BodyLimits(100, 150, SECONDS)
+        with limits.incoming() as first:
             assert await taken(first, sender([(0, 100)])) == 100
-            with intake.arrival() as second:
-                second.announce("50")
+            with limits.incoming() as second:
+                second.check_content_length("50")
                 with pytest.raises(BodiesFullError, match="100 bytes of requests are in memory"):
-                    second.announce("51")
+                    second.check_content_length("51")
                 with pytest.raises(BodiesFullError, match="at most 150 may be"):
                     await taken(second, sender([(0, 50), (0, 1)]))
-                assert intake.held_bytes == 150
-            assert intake.held_bytes == 100
-        with intake.arrival() as third:
+                assert limits.held_bytes == 150
+            assert limits.held_bytes == 100
+        with limits.incoming() as third:
             assert await taken(third, sender([(0, 100)])) == 100
 
     run_virtually(main())
@@ -111,9 +111,9 @@ def test_all_bodies_have_a_limit_until_they_are_answered() -> None:
 
 def test_an_announcement_takes_nobody_s_place() -> None:
     async def main() -> None:
-        intake = Intake(100, 100, SECONDS)
-        with intake.arrival() as liar, intake.arrival() as honest:
-            liar.announce("100")
+        limits = BodyLimits(100, 100, SECONDS)
+        with limits.incoming() as liar, limits.incoming() as honest:
+            liar.check_content_length("100")
             assert await taken(honest, sender([(0, 100)])) == 100
 
     run_virtually(main())

@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 from pydicom.uid import JPEGLSLossless
 
-from app.frames import MAX_FRAMES, FrameChoice
+from app.frames import MAX_FRAMES, FrameRange
 from app.main import create_app
-from app.schemas import SegmentQuery
 from app.settings import Settings
 from solo.errors import InvalidParameterError
 from tests.support.decoders import DecoderHere
@@ -118,9 +117,9 @@ async def test_files_of_a_form_keep_their_places() -> None:
 
 
 def test_more_frames_than_the_limit_are_refused() -> None:
-    choice = FrameChoice.of(SegmentQuery(frame="all"))
+    choice = FrameRange.parse("all")
     assert choice.within(MAX_FRAMES) == range(MAX_FRAMES)
     with pytest.raises(InvalidParameterError, match=f"at most {MAX_FRAMES}"):
         choice.within(MAX_FRAMES + 1)
-    one = FrameChoice.of(SegmentQuery(frame="999"))
+    one = FrameRange.parse("999")
     assert one.within(100_000) == range(999, 1000)

@@ -70,7 +70,7 @@ async def test_a_failing_model_answers_503_and_says_nothing_of_why() -> None:
     def fail(_: npt.NDArray[np.float32] | None) -> None:
         raise RuntimeError("planted detail")
 
-    async with client(FakeEngine(fail, before_golden=lambda: fail(None))) as http:
+    async with client(FakeEngine(fail, before_self_test=lambda: fail(None))) as http:
         answer = await post(http)
         assert answer.status_code == 503
         assert answer.json()["type"] == "urn:solo-xray:problem:draining"

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.http.negotiation import Form, check_one_picture, chosen_form
+from app.http.negotiation import check_one_picture, negotiate_format
+from app.schemas import ResponseFormat
 from solo.errors import InvalidParameterError
 
 
@@ -24,13 +25,13 @@ from solo.errors import InvalidParameterError
     ],
 )
 def test_the_parameter_comes_before_the_header(
-    wanted: Form | None, accept: str, form: Form
+    wanted: ResponseFormat | None, accept: str, form: ResponseFormat
 ) -> None:
-    assert chosen_form(wanted, accept) == form
+    assert negotiate_format(wanted, accept) == form
 
 
 @pytest.mark.parametrize("form", ["overlay", "label-map"])
-def test_a_picture_is_of_one_file_and_frame(form: Form) -> None:
+def test_a_picture_is_of_one_file_and_frame(form: ResponseFormat) -> None:
     check_one_picture(form, 1, one_frame=True)
     with pytest.raises(InvalidParameterError, match="3 files"):
         check_one_picture(form, 3, one_frame=True)
@@ -39,5 +40,5 @@ def test_a_picture_is_of_one_file_and_frame(form: Form) -> None:
 
 
 @pytest.mark.parametrize("form", ["rle", "polygons", "uncompressed-rle"])
-def test_json_is_of_any_number_of_files(form: Form) -> None:
+def test_json_is_of_any_number_of_files(form: ResponseFormat) -> None:
     check_one_picture(form, 3, one_frame=False)

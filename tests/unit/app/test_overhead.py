@@ -18,8 +18,8 @@ from fastapi import FastAPI
 
 from app.main import create_app
 from app.settings import Settings
-from solo.sandbox.pool import DecodedFilm
-from solo.sandbox.protocol import FilmFacts
+from solo.decoding.radiograph import RadiographInfo
+from solo.sandbox.decoder import DecodedRadiograph
 from tests.support.decoders import DecoderHere
 from tests.support.engines import CANVAS, FakeEngine
 from tests.support.films import flat, png
@@ -35,14 +35,14 @@ class Undecoded(DecoderHere):
     """Decoding is other processes' work, and is not counted."""
 
     async def decode(
-        self, data: bytes | Sequence[bytes], frame: int, film: bool = False
-    ) -> DecodedFilm:
+        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: bool = False
+    ) -> DecodedRadiograph:
         assert data == (IMAGE,)
-        facts = FilmFacts(
-            height=64, width=64, spacing=None, grey="as_stored", frame=frame, frames=1,
+        facts = RadiographInfo(
+            height=64, width=64, pixel_spacing=None, grey="as_stored", frame=frame, frames=1,
             kind="png", encoding="png",
         )  # fmt: skip
-        return DecodedFilm(facts, np.full(CANVAS, 0.8, np.float32), None, 0.0)
+        return DecodedRadiograph(facts, np.full(CANVAS, 0.8, np.float32), None, 0.0)
 
 
 @pytest.fixture
@@ -119,4 +119,4 @@ async def test_a_request_has_one_turn_in_the_pool_and_none_in_the_framework_s_ow
         assert await ask(app) == 200
         for path in ("/healthz/live", "/healthz/ready", "/metrics", "/model"):
             assert await ask(app, path, "GET") == 200
-    assert turns == ["model", "film"]  # run, describe
+    assert turns == ["model", "solo"]  # run, masks

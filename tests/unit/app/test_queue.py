@@ -12,7 +12,7 @@ import pytest
 
 from app.main import create_app
 from app.settings import Settings
-from solo.sandbox.pool import DecodedFilm
+from solo.sandbox.decoder import DecodedRadiograph
 from tests.support.decoders import DecoderHere
 from tests.support.engines import FakeEngine
 from tests.support.films import flat, png
@@ -108,13 +108,13 @@ async def test_an_archive_leaves_a_decoder_to_a_person() -> None:
 
     class SlowForArchives(DecoderHere):
         async def decode(
-            self, data: bytes | Sequence[bytes], frame: int, film: bool = False
-        ) -> DecodedFilm:
+            self, data: bytes | Sequence[bytes], frame: int, wants_pixels: bool = False
+        ) -> DecodedRadiograph:
             nonlocal decoding
             if b"".join([data] if isinstance(data, bytes) else data) == ARCHIVED:
                 decoding += 1
                 await opened.wait()
-            return await super().decode(data, frame, film)
+            return await super().decode(data, frame, wants_pixels)
 
     async with client(decoder=SlowForArchives(), decode_workers=2) as http:
         bulk = [

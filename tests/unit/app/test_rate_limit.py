@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.middleware.rate_limit import KeyRates
-from solo.errors import KeyRateError
+from app.errors import KeyRateError
+from app.middleware.rate_limit import RateLimiter
 
 
 class Clock:
@@ -15,7 +15,7 @@ class Clock:
         return self.now
 
 
-def allowed(rates: KeyRates, key: str = "a") -> bool:
+def allowed(rates: RateLimiter, key: str = "a") -> bool:
     try:
         rates.count(key)
     except KeyRateError:
@@ -25,7 +25,7 @@ def allowed(rates: KeyRates, key: str = "a") -> bool:
 
 def test_a_burst_then_the_rate() -> None:
     clock = Clock()
-    rates = KeyRates(per_second=2, burst=3, clock=clock)
+    rates = RateLimiter(per_second=2, burst=3, clock=clock)
     assert [allowed(rates) for _ in range(5)] == [True, True, True, False, False]
     clock.now += 0.5
     assert [allowed(rates) for _ in range(2)] == [True, False]
@@ -34,13 +34,13 @@ def test_a_burst_then_the_rate() -> None:
 
 
 def test_each_key_has_its_own_account() -> None:
-    rates = KeyRates(per_second=1, burst=1, clock=Clock())
+    rates = RateLimiter(per_second=1, burst=1, clock=Clock())
     assert [allowed(rates, key) for key in "abab"] == [True, True, False, False]
 
 
 def test_a_refusal_says_what_is_allowed_and_when_to_come_back() -> None:
     clock = Clock()
-    rates = KeyRates(per_second=0.25, burst=2, clock=clock)
+    rates = RateLimiter(per_second=0.25, burst=2, clock=clock)
     assert allowed(rates)
     assert allowed(rates)
     with pytest.raises(KeyRateError, match=r"may send 0\.25 requests a second, and 2 at once") as e:
@@ -59,7 +59,7 @@ def test_no_stretch_of_time_has_more_than_burst_and_rate(
     per_second: float, burst: int, pauses: list[int]
 ) -> None:
     clock = Clock()
-    rates = KeyRates(per_second, burst, clock)
+    rates = RateLimiter(per_second, burst, clock)
     taken: list[float] = []
     for pause in pauses:
         clock.now += pause / 64

@@ -19,7 +19,8 @@ def test_defaults_serve_this_machine_only() -> None:
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
     assert settings.model == Path("model/zoo/cxr-lungs.onnx")
     assert settings.provider == "auto"
-    assert settings.decode_workers == usable_cores()
+    assert settings.cores == usable_cores()
+    assert settings.decode_workers is None
 
 
 def test_the_environment_sets_every_field(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,6 +42,7 @@ def test_the_environment_sets_every_field(monkeypatch: pytest.MonkeyPatch) -> No
         "MAX_BODIES_BYTES": "8192",
         "CLIENT_SECONDS": "3",
         "MAX_PIXELS": "100",
+        "CORES": "3",
         "DECODE_WORKERS": "3",
         "DECODE_SECONDS": "2.5",
         "DRAIN_SECONDS": "0",

@@ -7,16 +7,11 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
-from app.http.body_limits import Intake
+from app.errors import BodyTooLargeError, UnsupportedMediaTypeError
+from app.http.body_limits import BodyLimits
 from app.http.parameters import read_headers
 from app.http.upload import MAX_PARTS, Upload, UploadedFile, read_upload
-from solo.errors import (
-    BodyTooLargeError,
-    EmptyError,
-    MalformedError,
-    ServiceError,
-    UnsupportedMediaTypeError,
-)
+from solo.errors import EmptyError, MalformedError, SoloError
 
 pytestmark = pytest.mark.anyio
 
@@ -53,8 +48,8 @@ async def read(body: bytes, content_type: str | None, limit: int = 10**6, step: 
 
 
 async def receive(sent: Request, limit: int) -> Upload:
-    with Intake(limit, limit, seconds=20).arrival() as arrival:
-        return await read_upload(sent, read_headers(sent), arrival)
+    with BodyLimits(limit, limit, seconds=20).incoming() as body:
+        return await read_upload(sent, read_headers(sent), body)
 
 
 def part(data: bytes, *, filename: str | None = "f", content_type: str | None = None) -> bytes:
@@ -159,14 +154,14 @@ async def test_fields_are_passed_over_and_bad_types_stay_in_place() -> None:
     ],
 )
 async def test_a_bad_form_is_refused(
-    body: bytes, content_type: str, expected: type[ServiceError]
+    body: bytes, content_type: str, expected: type[SoloError]
 ) -> None:
     with pytest.raises(expected):
         await read(body, content_type, step=4096)
 
 
 async def test_a_file_name_is_in_no_error() -> None:
-    with pytest.raises(ServiceError) as caught:
+    with pytest.raises(SoloError) as caught:
         await read(part(b"x", filename="Planted.dcm"), FORM)
     assert "Planted" not in caught.value.detail
 

@@ -99,9 +99,12 @@ def test_every_file_says_that_it_is_not_real(tmp_path: Path) -> None:
 def test_the_service_reads_the_dicom_with_its_grey_and_spacing() -> None:
     film = scene("crowded")
     radiograph = decode_dicom(as_dicom(film), Limits(10**6), frame=0)
-    assert radiograph.grey == "window"
-    assert radiograph.spacing is not None
-    assert (radiograph.spacing.row_mm, radiograph.spacing.source) == (film.pixel_mm, "detector")
+    assert radiograph.info.grey == "window"
+    assert radiograph.info.pixel_spacing is not None
+    assert (radiograph.info.pixel_spacing.row_mm, radiograph.info.pixel_spacing.source) == (
+        film.pixel_mm,
+        "detector",
+    )
     np.testing.assert_allclose(radiograph.pixels / 65535, film.stored / 4095, atol=1e-3)
 
 

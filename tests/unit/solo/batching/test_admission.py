@@ -4,21 +4,17 @@ from collections import Counter
 from contextlib import ExitStack
 
 import pytest
-from prometheus_client import CollectorRegistry
 
-from app.metrics import Metrics
 from solo.batching.admission import Admission
-from solo.batching.priority_queue import Lane, Lanes
+from solo.batching.priority_queue import Lane, PriorityQueue
 from solo.errors import QueueFullError, TooBusyError
-from solo.inference.cost_model import RunTimes
-from tests.support.engines import FakeEngine
+from solo.inference.cost_model import CostModel
 
-TIMES = RunTimes({1: 1.0, 4: 2.0})
+TIMES = CostModel({1: 1.0, 4: 2.0})
 
 
 def admission(limit: int) -> Admission:
-    metrics = Metrics(CollectorRegistry(), FakeEngine(), [], limit)
-    return Admission(limit, lambda: TIMES, metrics)
+    return Admission(limit, lambda: TIMES)
 
 
 def test_retry_after_is_how_long_the_queue_takes_to_drain() -> None:
@@ -78,7 +74,7 @@ def test_a_place_is_free_again_once() -> None:
 
 
 def drained(interactive: int, bulk: int) -> list[Lane]:
-    lanes: Lanes[Lane] = Lanes()
+    lanes: PriorityQueue[Lane] = PriorityQueue()
     for _ in range(bulk):
         lanes.append("bulk", "bulk")
     for _ in range(interactive):
@@ -99,7 +95,7 @@ def test_interactive_goes_first_and_bulk_moves_on() -> None:
 
 
 def test_a_lane_by_itself_is_first_come_first_served() -> None:
-    lanes: Lanes[int] = Lanes()
+    lanes: PriorityQueue[int] = PriorityQueue()
     for number in range(20):
         lanes.append(number, "bulk")
     assert list(lanes) == list(range(20))

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from solo.batching.patience import MAX_WAIT_SECONDS, STEP_SECONDS, Patience
-from solo.inference.cost_model import RunTimes
+from solo.batching.batch_window import MAX_WAIT_SECONDS, STEP_SECONDS, AdaptiveTimeout
+from solo.inference.cost_model import CostModel
 
 GPU = {1: 0.012, 2: 0.014, 4: 0.018, 8: 0.026}
 CPU = {1: 0.015, 2: 0.030, 4: 0.060, 8: 0.120}
@@ -23,7 +23,7 @@ CPU = {1: 0.015, 2: 0.030, 4: 0.060, 8: 0.120}
     ],
 )  # fmt: skip
 def test_as_many_run_together_as_pays(seconds: dict[int, float], waiting: int, taken: int) -> None:
-    assert RunTimes(seconds).take(waiting) == taken
+    assert CostModel(seconds).take(waiting) == taken
 
 
 @given(
@@ -35,7 +35,7 @@ def test_every_image_runs_and_the_forecast_is_what_its_batches_take(
     larger: dict[int, float], alone: float, waiting: int
 ) -> None:
     seconds = {1: alone, **larger}
-    times = RunTimes(seconds)
+    times = CostModel(seconds)
     forecast, total, left = times.drain_seconds(waiting), 0.0, waiting
     while left:
         taken = times.take(left)
@@ -46,7 +46,7 @@ def test_every_image_runs_and_the_forecast_is_what_its_batches_take(
 
 
 def test_run_times_follow_the_device() -> None:
-    times = RunTimes(GPU)
+    times = CostModel(GPU)
     assert times.drain_seconds(17) == pytest.approx(2 * 0.026 + 0.012)
     for _ in range(200):
         times.note(8, 0.2)  # from now on eight at once are no gain
@@ -55,7 +55,7 @@ def test_run_times_follow_the_device() -> None:
 
 
 def test_memory_limits_the_batch_for_a_thousand_runs() -> None:
-    times = RunTimes(GPU)
+    times = CostModel(GPU)
     times.shrink(8)
     assert times.take(20) == 4
     times.shrink(1)
@@ -68,43 +68,43 @@ def test_memory_limits_the_batch_for_a_thousand_runs() -> None:
 
 
 def test_company_saves_the_fixed_part_of_a_run() -> None:
-    assert RunTimes(GPU).joining_saves_seconds == pytest.approx(0.010)
-    assert RunTimes(CPU).joining_saves_seconds == pytest.approx(0)
-    assert RunTimes({1: 1.0}).joining_saves_seconds == 0
+    assert CostModel(GPU).joining_saves_seconds == pytest.approx(0.010)
+    assert CostModel(CPU).joining_saves_seconds == pytest.approx(0)
+    assert CostModel({1: 1.0}).joining_saves_seconds == 0
 
 
 def test_nobody_is_waited_for_where_that_saves_nothing() -> None:
-    assert Patience().begin(1, 1, RunTimes(CPU)) == 0
-    assert Patience().begin(1, 0, RunTimes(GPU)) == 0
-    assert Patience().begin(8, 8, RunTimes(GPU)) == 0
-    assert Patience().begin(7, 1, RunTimes(GPU)) == MAX_WAIT_SECONDS
-    assert Patience().begin(1, 1, RunTimes({1: 0.003, 2: 0.004})) == pytest.approx(0.001)
+    assert AdaptiveTimeout().begin(1, 1, CostModel(CPU)) == 0
+    assert AdaptiveTimeout().begin(1, 0, CostModel(GPU)) == 0
+    assert AdaptiveTimeout().begin(8, 8, CostModel(GPU)) == 0
+    assert AdaptiveTimeout().begin(7, 1, CostModel(GPU)) == MAX_WAIT_SECONDS
+    assert AdaptiveTimeout().begin(1, 1, CostModel({1: 0.003, 2: 0.004})) == pytest.approx(0.001)
 
 
 def test_those_who_come_together_are_waited_for_while_they_come() -> None:
-    patience, times = Patience(), RunTimes(GPU)
+    patience, times = AdaptiveTimeout(), CostModel(GPU)
     seconds = patience.begin(8, 0, times)
-    assert patience.look(3) == STEP_SECONDS  # three came: others are near
-    assert patience.look(4) == STEP_SECONDS
+    assert patience.extend(3) == STEP_SECONDS  # three came: others are near
+    assert patience.extend(4) == STEP_SECONDS
     assert not patience.satisfied(4)
-    assert patience.look(4) == 0  # a step brought nobody
+    assert patience.extend(4) == 0  # a step brought nobody
     assert patience.satisfied(4)
     patience.end(4)
     assert patience.begin(8, 0, times) == seconds
-    steps = [patience.look(waiting) for waiting in range(1, 8)]
+    steps = [patience.extend(waiting) for waiting in range(1, 8)]
     assert sum(steps) == pytest.approx(seconds)  # as long again, and no longer
     assert steps[-1] == 0
 
 
 def test_nobody_is_waited_for_where_nobody_came() -> None:
-    patience = Patience()
-    patience.begin(8, 2, RunTimes(GPU))
-    assert patience.look(2) == 0
+    patience = AdaptiveTimeout()
+    patience.begin(8, 2, CostModel(GPU))
+    assert patience.extend(2) == 0
     assert patience.satisfied(2)
 
 
 def test_a_wait_in_vain_makes_waits_rarer_and_company_makes_them_common() -> None:
-    patience, times = Patience(), RunTimes(GPU)
+    patience, times = AdaptiveTimeout(), CostModel(GPU)
 
     def turns_until_wait() -> int:
         turns = 1

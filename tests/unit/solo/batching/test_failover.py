@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from prometheus_client import CollectorRegistry
 
-from app.lifecycle import Lifecycle
-from app.metrics import Metrics
 from solo.batching.batch import Outcome
-from solo.batching.batcher import Batcher
-from solo.batching.hot_reload import Replacement
-from solo.errors import DrainingError, ModelFailedError, ServiceError
+from solo.batching.hot_reload import HotReload
+from solo.errors import DrainingError, ModelFailedError, SoloError, UnavailableError
 from solo.inference.engine import DeviceMemoryError, Engine, InferenceError, ProviderChangedError
-from solo.inference.model_runner import ServedModel
+from tests.support.batching import Rig, running, until
 from tests.support.engines import CANVAS, FakeEngine, expected_scores, manifest
 
 pytestmark = pytest.mark.anyio
@@ -38,54 +31,16 @@ class Device:
         self.broken_until_session = broken_until_session
         self.holds = holds
         self.error: Exception = RuntimeError("the device is lost")
-        self.engine = FakeEngine(self.run, before_golden=self.run_golden, max_batch=4)
+        self.engine = FakeEngine(self.run, before_self_test=self.run_self_test, max_batch=4)
 
-    def run_golden(self) -> None:
+    def run_self_test(self) -> None:
         if self.engine.sessions < self.broken_until_session:
             raise self.error
 
     def run(self, images: npt.NDArray[np.float32]) -> None:
-        self.run_golden()
+        self.run_self_test()
         if len(images) > self.holds:
             raise DeviceMemoryError("planted")
-
-
-class Rig:
-    def __init__(self, engine: FakeEngine, canary_seconds: float) -> None:
-        self.metrics = Metrics(CollectorRegistry(), engine, [], 100)
-        self.lifecycle = Lifecycle(self.metrics)
-        self.batcher = Batcher(
-            ServedModel(engine, engine.clock), 100, self.lifecycle, self.metrics,
-            clock=engine.clock, canary_seconds=canary_seconds,
-        )  # fmt: skip
-
-    async def ask(self, grey: float) -> Outcome:
-        with self.batcher.admission.place("interactive", 60) as place:
-            canvas = np.full(CANVAS, grey, np.float32)
-            return await self.batcher.submit(canvas, place, self.batcher.model)
-
-    async def ask_all(self, *greys: float) -> list[Outcome | BaseException]:
-        return await asyncio.gather(*map(self.ask, greys), return_exceptions=True)
-
-    def value(self, name: str, **labels: str) -> float | None:
-        return self.metrics.registry.get_sample_value(name, labels)
-
-
-@asynccontextmanager
-async def running(engine: FakeEngine, canary_seconds: float = 1e6) -> AsyncIterator[Rig]:
-    rig = Rig(engine, canary_seconds)
-    await rig.batcher.start()
-    rig.lifecycle.serve()
-    try:
-        yield rig
-    finally:
-        await rig.batcher.stop()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 def answered(results: list[Outcome | BaseException], *greys: float) -> None:
@@ -100,8 +55,8 @@ async def test_a_new_session_helps_and_nobody_notices() -> None:
         device.broken_until_session = 1
         answered(await rig.ask_all(0.1, 0.2, 0.3), 0.1, 0.2, 0.3)
         assert device.engine.sessions == 1
-        assert rig.lifecycle.ready
-        assert rig.value("solo_sessions_reopened_total") == 1
+        assert rig.ready
+        assert rig.told.sessions_reopened == 1
 
 
 async def test_a_dead_device_ends_the_process_and_answers_everybody() -> None:
@@ -109,10 +64,10 @@ async def test_a_dead_device_ends_the_process_and_answers_everybody() -> None:
     async with running(device.engine) as rig:
         device.broken_until_session = 100
         results = await rig.ask_all(*[0.1] * 9)
-        assert all(isinstance(result, ServiceError) for result in results)
-        assert {getattr(result, "status", None) for result in results} == {503}
-        assert rig.lifecycle.fatal == "the model fails, and a new session does not help"
-        assert not rig.lifecycle.ready
+        assert all(isinstance(result, SoloError) for result in results)
+        assert all(isinstance(result, UnavailableError) for result in results)
+        assert rig.told.fatal == "the model fails, and a new session does not help"
+        assert not rig.ready
         with pytest.raises(DrainingError):
             await rig.ask(0.5)
 
@@ -125,9 +80,9 @@ async def test_sessions_that_keep_breaking_are_not_opened_for_ever() -> None:
             answered(await rig.ask_all(0.1), 0.1)
         device.broken_until_session = device.engine.sessions + 1
         (result,) = await rig.ask_all(0.1)
-        assert isinstance(result, ServiceError)
+        assert isinstance(result, SoloError)
         assert device.engine.sessions == 3
-        assert rig.lifecycle.fatal is not None
+        assert rig.told.fatal is not None
 
 
 async def test_short_memory_makes_batches_smaller() -> None:
@@ -140,7 +95,7 @@ async def test_short_memory_makes_batches_smaller() -> None:
         answered(await rig.ask_all(*greys), *greys)
         assert max(device.engine.batches) == 2
         assert device.engine.sessions == 0
-        assert rig.lifecycle.ready
+        assert rig.ready
 
 
 async def test_no_memory_for_one_image_needs_a_new_session_and_then_an_end() -> None:
@@ -148,10 +103,10 @@ async def test_no_memory_for_one_image_needs_a_new_session_and_then_an_end() -> 
     async with running(device.engine) as rig:
         device.holds = 0
         (result,) = await rig.ask_all(0.5)
-        assert isinstance(result, ServiceError)
+        assert isinstance(result, SoloError)
         assert device.engine.sessions == 1
-        assert rig.lifecycle.fatal is not None
-        assert "no memory for one image" in rig.lifecycle.fatal
+        assert rig.told.fatal is not None
+        assert "no memory for one image" in rig.told.fatal
 
 
 async def test_another_provider_ends_the_process() -> None:
@@ -160,21 +115,21 @@ async def test_another_provider_ends_the_process() -> None:
         device.error = ProviderChangedError("CPUExecutionProvider computes")
         device.broken_until_session = 1
         (result,) = await rig.ask_all(0.5)
-        assert isinstance(result, ServiceError)
+        assert isinstance(result, SoloError)
         assert device.engine.sessions == 0
-        assert rig.lifecycle.fatal == "CPUExecutionProvider computes"
+        assert rig.told.fatal == "CPUExecutionProvider computes"
 
 
-async def test_the_canary_finds_what_no_request_met() -> None:
+async def test_the_self_test_finds_what_no_request_met() -> None:
     device = Device()
-    async with running(device.engine, canary_seconds=0.001) as rig:
-        await until(lambda: device.engine.golden_runs > 4)
-        assert rig.lifecycle.ready
+    async with running(device.engine, self_test_seconds=0.001) as rig:
+        await until(lambda: device.engine.self_test_runs > 4)
+        assert rig.ready
         device.broken_until_session = 1
         await until(lambda: device.engine.sessions == 1)
         answered(await rig.ask_all(0.5), 0.5)
         device.broken_until_session = 100
-        await until(lambda: rig.lifecycle.fatal is not None)
+        await until(lambda: rig.told.fatal is not None)
 
 
 def successor(**changes: object) -> FakeEngine:
@@ -184,8 +139,8 @@ def successor(**changes: object) -> FakeEngine:
     return engine
 
 
-def replacement(rig: Rig, engine: Engine) -> Replacement:
-    return Replacement(lambda: engine, rig.batcher, rig.metrics)
+def hot_reload(rig: Rig, engine: Engine) -> HotReload:
+    return HotReload(lambda: engine, rig.batcher, rig.told)
 
 
 async def test_a_successor_answers_what_comes_and_the_old_model_what_was_there() -> None:
@@ -193,16 +148,14 @@ async def test_a_successor_answers_what_comes_and_the_old_model_what_was_there()
     async with running(old) as rig:
         canvas = np.full(CANVAS, 0.5, np.float32)
         model = rig.batcher.model  # of a request that is being decoded
-        assert await replacement(rig, new).run()
+        assert await hot_reload(rig, new).run()
         with rig.batcher.admission.place("interactive", 60) as place:
             begun = await rig.batcher.submit(canvas, place, model)
         later = await rig.ask(0.5)
         assert (begun.model.engine, later.model.engine) == (old, new)
         assert (old.batches, new.batches) == ([1], [1])
-        assert rig.value("solo_model_replacements_total", outcome="swapped") == 1
-        info = rig.metrics.registry.collect()
-        (found,) = (family for family in info if family.name == "solo_model_info")
-        assert [sample.labels["version"] for sample in found.samples] == ["2"]
+        assert rig.told.reloads == {"swapped": 1}
+        assert [model.version for model in rig.told.models] == ["2"]
 
 
 class Blind(FakeEngine):
@@ -227,9 +180,9 @@ async def test_an_unworthy_successor_changes_nothing(engine: FakeEngine) -> None
         engine.sha256 = "b" * 64
     old = FakeEngine()
     async with running(old) as rig:
-        assert not await replacement(rig, engine).run()
+        assert not await hot_reload(rig, engine).run()
         assert (await rig.ask(0.5)).model.engine is old
-        assert rig.value("solo_model_replacements_total", outcome="refused") == 1
+        assert rig.told.reloads == {"refused": 1}
 
 
 async def test_a_successor_that_cannot_be_opened_changes_nothing() -> None:
@@ -238,7 +191,7 @@ async def test_a_successor_that_cannot_be_opened_changes_nothing() -> None:
 
     old = FakeEngine()
     async with running(old) as rig:
-        assert not await Replacement(broken, rig.batcher, rig.metrics).run()
+        assert not await HotReload(broken, rig.batcher, rig.told).run()
         assert (await rig.ask(0.5)).model.engine is old
 
 
@@ -249,16 +202,16 @@ async def test_a_successor_that_fails_at_work_gives_way_to_the_old_model() -> No
         if failing.is_set():
             raise RuntimeError("the device is lost")
 
-    old, new = FakeEngine(), FakeEngine(fail, before_golden=fail)
+    old, new = FakeEngine(), FakeEngine(fail, before_self_test=fail)
     new.sha256 = "c" * 64
     async with running(old) as rig:
-        assert await replacement(rig, new).run()
+        assert await hot_reload(rig, new).run()
         failing.set()
         results = await rig.ask_all(0.1, 0.2)
         answered(results, 0.1, 0.2)
         assert all(isinstance(r, Outcome) and r.model.engine is old for r in results)
-        assert rig.lifecycle.ready
-        assert rig.value("solo_model_replacements_total", outcome="rolled_back") == 1
+        assert rig.ready
+        assert rig.told.reloads == {"swapped": 1, "rolled_back": 1}
 
 
 async def test_a_poisonous_image_costs_no_session() -> None:
@@ -272,4 +225,4 @@ async def test_a_poisonous_image_costs_no_session() -> None:
         assert isinstance(results[1], ModelFailedError)
         answered([results[0], results[2]], 0.1, 0.3)
         assert engine.sessions == 0
-        assert rig.lifecycle.ready
+        assert rig.ready

@@ -6,13 +6,12 @@ import asyncio
 
 import numpy as np
 import pytest
-from prometheus_client import CollectorRegistry
 
-from app.lifecycle import Lifecycle
-from app.metrics import Metrics
+from solo.batching.batch_window import AdaptiveTimeout
 from solo.batching.batcher import Batcher
-from solo.batching.patience import Patience
-from solo.inference.model_runner import ServedModel
+from solo.events import Release
+from solo.inference.model_runner import ModelRunner
+from tests.support.batching import Told
 from tests.support.engines import CANVAS, FakeEngine
 from tests.support.virtual_time import VirtualLoop, VirtualThreads, run_virtually
 
@@ -32,21 +31,19 @@ class Traffic:
     def __init__(self, answer_seconds: float = 0.0) -> None:
         self._answer_seconds = answer_seconds
         self.engine = FakeEngine(max_batch=MAX_BATCH)
-        self.metrics = Metrics(CollectorRegistry(), self.engine, [], 1000)
+        self.told = Told()
         self.latencies: list[float] = []
         self._loop_is_free = 0.0
 
     async def run(self, clients: int, pause_seconds: float = 0.0) -> float:
         """Requests a second."""
-        lifecycle = Lifecycle(self.metrics)
         batcher = Batcher(
-            ServedModel(self.engine, self.engine.clock),
+            ModelRunner(self.engine, self.engine.clock),
             1000,
-            lifecycle,
-            self.metrics,
+            self.told,
             threads=VirtualThreads(self.engine),
             clock=self.engine.clock,
-            canary_seconds=1e6,
+            self_test_seconds=1e6,
         )
         await batcher.start()
         loop = asyncio.get_running_loop()
@@ -70,12 +67,8 @@ class Traffic:
             loop.work(self._answer_seconds)
             self.latencies.append(loop.time() - asked)
 
-    def released(self, reason: str) -> float:
-        value = self.metrics.registry.get_sample_value(
-            "solo_batch_released_total", {"reason": reason}
-        )
-        assert value is not None
-        return value
+    def released(self, reason: Release) -> int:
+        return self.told.releases[reason]
 
 
 @pytest.mark.parametrize(("clients", "share"), [(8, 0.85), (12, 0.85), (16, 0.95), (32, 0.95)])
@@ -100,7 +93,7 @@ def test_the_wait_begins_when_the_answers_are_out() -> None:
 def test_without_the_wait_eight_clients_run_as_one_and_seven(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Patience, "begin", lambda *_: 0.0)
+    monkeypatch.setattr(AdaptiveTimeout, "begin", lambda *_: 0.0)
     traffic = Traffic()
     throughput = run_virtually(traffic.run(8))
     assert throughput < 0.75 * MAX_BATCH / FULL_RUN_SECONDS

@@ -22,6 +22,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from app.http.statuses import status_of
 from solo.decoding.decode import decode
 from solo.decoding.dicom import codestreams as codecs
 from solo.decoding.dicom.transfer_syntaxes import (
@@ -34,7 +35,7 @@ from solo.errors import (
     ImageTooLargeError,
     MalformedError,
     NotSegmentableError,
-    ServiceError,
+    SoloError,
 )
 from tests.support.dicom import PATIENT_ID, PATIENT_NAME, dicom_file
 from tests.support.encapsulated import BASELINE, EXACT, LOSSY, encapsulated_file, encoded_file
@@ -242,6 +243,6 @@ def damaged(data: bytes, generator: np.random.Generator) -> bytes:
 def outcome(data: bytes) -> tuple[int, str]:
     try:
         decode(data, LIMITS)
-    except ServiceError as error:
-        return error.status, error.detail
+    except SoloError as error:
+        return status_of(error), error.detail
     return 200, ""

@@ -65,7 +65,7 @@ def test_as_deep_without_loss_are_the_uncompressed_film(syntax: UID, encode: Enc
     found = decode(encoded_file(film, syntax, encode, **TWELVE), LIMITS)
     expected = decode(dicom_file(film, **TWELVE), LIMITS)
     assert np.array_equal(found.pixels, expected.pixels)
-    assert (found.encoding, found.grey) == (syntax, "window")
+    assert (found.info.encoding, found.info.grey) == (syntax, "window")
 
 
 @pytest.mark.parametrize(("syntax", "encode"), EXACT.items(), ids=name)
@@ -236,7 +236,7 @@ def test_colour_becomes_grey(photometric: str, syntax: UID, encode: Encoder) -> 
     found = decode(encoded_file(blocks, syntax, encode, **elements), LIMITS)
     middles = found.pixels[8, 8::16].astype(int)
     assert np.abs(middles - GREYS).max() <= 2
-    assert found.grey == "as_stored"
+    assert found.info.grey == "as_stored"
 
 
 def test_an_rgb_jpeg_without_a_marker_is_not_taken_for_ycbcr() -> None:

@@ -48,7 +48,7 @@ def test_frames_are_put_together_from_their_fragments(
     for index, expected in enumerate(film):
         found = decode(data, LIMITS, frame=index)
         assert np.array_equal(found.pixels, expected)
-        assert found.frame == index
+        assert found.info.frame == index
     with pytest.raises(InvalidParameterError, match="frame is 3, but the file has 3"):
         decode(data, LIMITS, frame=3)
 

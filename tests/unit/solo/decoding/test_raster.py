@@ -25,13 +25,18 @@ GREY = (chest() // 16).astype(np.uint8)
 def test_eight_bits_are_grey_as_stored() -> None:
     found = decode(png(GREY), LIMITS)
     assert np.array_equal(found.pixels, GREY)
-    assert (found.grey, found.kind, found.frame, found.spacing) == ("as_stored", "png", 0, None)
+    assert (found.info.grey, found.info.kind, found.info.frame, found.info.pixel_spacing) == (
+        "as_stored",
+        "png",
+        0,
+        None,
+    )
 
 
 def test_sixteen_bits_are_stretched_between_percentiles() -> None:
     film = np.arange(1000, dtype=np.uint16).reshape(10, 100) + 300
     found = decode(png(film), LIMITS)
-    assert found.grey == "percentiles"
+    assert found.info.grey == "percentiles"
     assert found.pixels.dtype == np.uint16
     values = found.pixels.ravel()
     assert (values[4], values[994]) == (0, 65535)
@@ -63,7 +68,7 @@ def test_jpeg_is_read_and_its_orientation_is_not_applied() -> None:
     exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
     turned = plain[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + plain[2:]
     found = decode(turned, LIMITS)
-    assert found.kind == "jpeg"
+    assert found.info.kind == "jpeg"
     assert found.pixels.shape == GREY.shape
     assert np.array_equal(found.pixels, decode(plain, LIMITS).pixels)
     assert np.abs(found.pixels.astype(int) - GREY).mean() < 3

@@ -60,7 +60,7 @@ def film(name: str, frame: int = 0) -> Radiograph:
 @pytest.mark.parametrize(("name", "shape", "grey"), FILMS)
 def test_every_film_decodes(name: str, shape: tuple[int, int], grey: GreyRecipe) -> None:
     found = film(name)
-    assert (found.pixels.shape, found.grey) == (shape, grey)
+    assert (found.pixels.shape, found.info.grey) == (shape, grey)
 
 
 @pytest.mark.parametrize(
@@ -91,5 +91,5 @@ def test_all_frames_of_a_run_differ() -> None:
     name = "XA_fo-dicom_HasFragmentSequence"
     data = (FOLDER / f"{name}.dcm").read_bytes()
     frames = [decode(data, LIMITS, frame) for frame in range(96)]
-    assert {frame.frames for frame in frames} == {96}
+    assert {frame.info.frames for frame in frames} == {96}
     assert len({hashlib.sha256(frame.pixels.tobytes()).hexdigest() for frame in frames}) == 96

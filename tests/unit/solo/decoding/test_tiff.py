@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from app.http.statuses import status_of
 from solo.decoding import tiff
 from solo.decoding.decode import decode
 from solo.decoding.radiograph import Limits
@@ -15,7 +16,7 @@ from solo.errors import (
     ImageTooLargeError,
     InvalidParameterError,
     MalformedError,
-    ServiceError,
+    SoloError,
     TruncatedError,
     UnsupportedEncodingError,
 )
@@ -91,7 +92,7 @@ def test_every_form_gives_the_grey_of_a_png(form: dict[str, Any]) -> None:
     for film, recipe in ((GREY, "as_stored"), (DEEP, "percentiles")):
         found = decode(bytes(imagecodecs.tiff_encode(film, **form)), LIMITS)
         assert np.array_equal(found.pixels, decode(png(film), LIMITS).pixels)
-        assert (found.kind, found.encoding, found.grey) == ("tiff", "tiff", recipe)
+        assert (found.info.kind, found.info.encoding, found.info.grey) == ("tiff", "tiff", recipe)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -185,7 +186,7 @@ def no_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_lies_reach_no_decoder(
-    tags: dict[str, Any], error: type[ServiceError], text: str, no_decoder: None
+    tags: dict[str, Any], error: type[SoloError], text: str, no_decoder: None
 ) -> None:
     with pytest.raises(error, match=text):
         decode(by_hand(GREY, **tags), LIMITS)
@@ -225,8 +226,8 @@ def test_damage_anywhere_is_an_answer_and_never_a_crash() -> None:
 def status(data: bytes) -> int:
     try:
         decode(data, LIMITS)
-    except ServiceError as error:
-        return error.status
+    except SoloError as error:
+        return status_of(error)
     return 200
 
 

@@ -107,7 +107,7 @@ WHOLE = {
 def test_what_a_file_means_can_be_told(name: str) -> None:
     found = decode(WHOLE[name], LIMITS)
     assert np.array_equal(found.pixels, EXPECTED)
-    assert found.grey == "percentiles"
+    assert found.info.grey == "percentiles"
 
 
 def test_an_odd_number_of_bytes_may_lack_its_padding() -> None:
@@ -137,7 +137,7 @@ def test_a_window_that_leaves_little_contrast_is_believed() -> None:
     film = FILM.copy()
     film[:2] = 3000  # three in a hundred
     found = decode(dicom_file(film, WindowCenter=2900, WindowWidth=10, **TWELVE), LIMITS)
-    assert found.grey == "window"
+    assert found.info.grey == "window"
     assert set(np.unique(found.pixels)) == {0, 65535}
 
 

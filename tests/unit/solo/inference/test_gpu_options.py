@@ -9,12 +9,12 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from app.settings import Provider
 from solo.inference.engine import DeviceMemoryError, ModelError
 from solo.inference.model_file import ModelFile
 from solo.inference.onnx_engine import OnnxEngine
 from solo.inference.providers import (
     GpuOptions,
+    Provider,
     ProviderList,
     cuda_options,
     may_be_gpu,
@@ -132,7 +132,7 @@ def test_engines_are_kept_apart_by_model_and_version(tmp_path: Path, file: Model
 
 def test_a_folder_that_cannot_be_made_stops_the_start(tmp_path: Path, file: ModelFile) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ModelError, match=r"SOLO_ENGINE_CACHE=.*: Not a directory"):
+    with pytest.raises(ModelError, match=r"the engine cache .*: Not a directory"):
         tensorrt_options(file, (1,), tmp_path / "file" / "engines")
 
 
@@ -143,8 +143,8 @@ def test_a_model_that_cannot_be_recorded_is_refused_in_plain_words(
         raise ValueError("This session cannot use the graph capture feature as requested")
 
     monkeypatch.setattr(ort, "InferenceSession", refuse)
-    with pytest.raises(ModelError, match="SOLO_CUDA_GRAPHS=true, but not all of this model's"):
-        open_session(file.path, "cuda", session_providers("cuda", {}, {}))
+    with pytest.raises(ModelError, match="CUDA graphs are asked for, but not all of this model's"):
+        open_session(file.path, "cuda", session_providers("cuda", {}, {}), cores=2)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_a_model_that_cannot_be_recorded_is_refused_in_plain_words(
 def test_short_memory_is_known_by_its_words(
     file: ModelFile, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = OnnxEngine(file.path, "cpu", 1)
+    engine = OnnxEngine(file.path, "cpu", 1, cores=2)
 
     def fail(_: object) -> None:
         raise RuntimeError(words)

@@ -12,7 +12,7 @@ import onnxruntime as ort
 import pytest
 
 from solo.contract.manifest import INPUT_NAME, OUTPUT_NAMES
-from solo.inference.io_binding import BoundRuns
+from solo.inference.io_binding import BoundSession
 from solo.inference.model_file import ModelFile
 
 MODEL = Path(__file__).parents[4] / "model/zoo/cxr-lungs.onnx"
@@ -48,7 +48,7 @@ def films(count: int, seed: int) -> npt.NDArray[np.float32]:
 
 
 def test_answers_are_those_of_a_plain_run_to_the_bit(session: Any) -> None:
-    bound = BoundRuns(session, ModelFile.read(MODEL).manifest, "cpu")
+    bound = BoundSession(session, ModelFile.read(MODEL).manifest, "cpu")
     for count, seed in ((1, 0), (4, 1), (2, 2), (4, 3)):
         images = films(count, seed)
         expected = session.run(list(OUTPUT_NAMES), {INPUT_NAME: images})
@@ -59,7 +59,7 @@ def test_answers_are_those_of_a_plain_run_to_the_bit(session: Any) -> None:
 
 
 def test_a_later_run_does_not_write_into_an_earlier_answer(session: Any) -> None:
-    bound = BoundRuns(session, ModelFile.read(MODEL).manifest, "cpu")
+    bound = BoundSession(session, ModelFile.read(MODEL).manifest, "cpu")
     first = bound.run(films(1, 0))
     kept = [one.copy() for one in first]
     second = bound.run(1 - films(1, 0))
@@ -70,7 +70,7 @@ def test_a_later_run_does_not_write_into_an_earlier_answer(session: Any) -> None
 
 def test_each_batch_size_has_a_graph_and_all_runs_one_thread(session: Any) -> None:
     recorded = Recorded(session)
-    bound = BoundRuns(recorded, ModelFile.read(MODEL).manifest, "cpu", cuda_graphs=True)
+    bound = BoundSession(recorded, ModelFile.read(MODEL).manifest, "cpu", cuda_graphs=True)
     answers: dict[int, list[npt.NDArray[Any]]] = {}
 
     def ask(count: int) -> None:
@@ -91,7 +91,7 @@ def test_each_batch_size_has_a_graph_and_all_runs_one_thread(session: Any) -> No
 def test_memory_is_taken_once_for_each_batch_size(
     session: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bound = BoundRuns(session, ModelFile.read(MODEL).manifest, "cpu")
+    bound = BoundSession(session, ModelFile.read(MODEL).manifest, "cpu")
     taken = []
     take = bound._memory
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import Precision, Provider
 from solo.inference import precision as twin
 from solo.inference.engine import ModelError
 from solo.inference.onnx_engine import OnnxEngine
-from solo.inference.precision import has_byte_products, open_engine
+from solo.inference.precision import Precision, has_byte_products, open_engine
+from solo.inference.providers import Provider
 from tests.support.engines import manifest, write_tiny_model
 
 
@@ -57,7 +57,7 @@ def test_the_twin_runs_where_it_is_asked_for_or_quick(
 ) -> None:
     monkeypatch.setattr(twin, "has_byte_products", lambda: quick)
     int8 = write_twin(model)
-    engine = open_engine(model, "cpu", 1, precision)
+    engine = open_engine(model, "cpu", 1, precision, cores=2)
     assert engine.manifest.precision == served
     file = int8 if served == "int8" else model
     assert engine.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
@@ -67,9 +67,9 @@ def test_a_model_without_a_twin_is_served_as_it_is(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(twin, "has_byte_products", lambda: True)
-    assert open_engine(model, "cpu", 1).manifest.precision == "float32"
+    assert open_engine(model, "cpu", 1, cores=2).manifest.precision == "float32"
     with pytest.raises(ModelError, match=r"tiny\.int8\.onnx cannot be read"):
-        open_engine(model, "cpu", 1, "int8")
+        open_engine(model, "cpu", 1, "int8", cores=2)
 
 
 def test_the_twin_of_another_file_is_not_served(
@@ -77,9 +77,9 @@ def test_the_twin_of_another_file_is_not_served(
 ) -> None:
     monkeypatch.setattr(twin, "has_byte_products", lambda: True)
     write_twin(model, "0" * 64)
-    assert open_engine(model, "cpu", 1).manifest.precision == "float32"
+    assert open_engine(model, "cpu", 1, cores=2).manifest.precision == "float32"
     with pytest.raises(ModelError, match="was made of another file"):
-        open_engine(model, "cpu", 1, "int8")
+        open_engine(model, "cpu", 1, "int8", cores=2)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_each_device_has_its_twin(
 ) -> None:
     write_twin(model, bits="float16")
     write_twin(model, bits="int8")
-    assert open_engine(model, provider, 1, precision).manifest.precision == served
+    assert open_engine(model, provider, 1, precision, cores=2).manifest.precision == served
 
 
 @pytest.mark.parametrize(
@@ -116,18 +116,18 @@ def test_a_twin_for_another_device_is_refused(
     write_twin(model, bits="float16")
     write_twin(model, bits="int8")
     with pytest.raises(ModelError, match=words):
-        open_engine(model, provider, 1, precision)
+        open_engine(model, provider, 1, precision, cores=2)
 
 
 @pytest.mark.usefixtures("gpu")
 def test_a_gpu_takes_the_float32_file_where_there_is_no_twin_for_it(model: Path) -> None:
     write_twin(model, bits="int8")
-    assert open_engine(model, "cuda", 1).manifest.precision == "float32"
-    assert open_engine(model, "auto", 1).manifest.precision == "float32"
+    assert open_engine(model, "cuda", 1, cores=2).manifest.precision == "float32"
+    assert open_engine(model, "auto", 1, cores=2).manifest.precision == "float32"
     write_twin(model, "0" * 64, bits="float16")
-    assert open_engine(model, "cuda", 1).manifest.precision == "float32"
+    assert open_engine(model, "cuda", 1, cores=2).manifest.precision == "float32"
     with pytest.raises(ModelError, match="was made of another file"):
-        open_engine(model, "cuda", 1, "float16")
+        open_engine(model, "cuda", 1, "float16", cores=2)
 
 
 def test_a_runtime_for_gpus_on_a_machine_without_one_computes_in_int8(
@@ -137,12 +137,12 @@ def test_a_runtime_for_gpus_on_a_machine_without_one_computes_in_int8(
     monkeypatch.setattr(twin, "has_byte_products", lambda: True)
     write_twin(model, bits="float16")
     write_twin(model, bits="int8")
-    assert open_engine(model, "auto", 1).manifest.precision == "int8"
+    assert open_engine(model, "auto", 1, cores=2).manifest.precision == "int8"
 
 
 def test_an_int8_file_can_be_named_itself(model: Path) -> None:
     int8 = write_twin(model)
-    assert open_engine(int8, "cpu", 1, "int8").manifest.precision == "int8"
+    assert open_engine(int8, "cpu", 1, "int8", cores=2).manifest.precision == "int8"
 
 
 def test_a_processor_is_known_by_its_flags(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from solo.inference.fair_semaphore import Turns
-from solo.inference.model_runner import ServedModel
+from solo.inference.fair_semaphore import FairSemaphore
+from solo.inference.model_runner import ModelRunner
 from solo.inference.onnx_engine import OnnxEngine
 from tests.support.bundled import MODEL, chest_canvases
 from tests.support.engines import CANVAS, FakeEngine
@@ -28,7 +28,7 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 
 def test_turns_are_limited_and_all_of_them_exclude_everybody(threads: ThreadPoolExecutor) -> None:
-    turns, most, now = Turns(3), [0], [0]
+    turns, most, now = FairSemaphore(3), [0], [0]
     lock, whole = threading.Lock(), [0]
 
     def take(_: int) -> None:
@@ -54,7 +54,7 @@ def test_turns_are_limited_and_all_of_them_exclude_everybody(threads: ThreadPool
 
 
 def test_who_waits_is_not_overtaken(threads: ThreadPoolExecutor) -> None:
-    turns, order = Turns(1), []
+    turns, order = FairSemaphore(1), []
 
     def take(number: int) -> None:
         with turns.one():
@@ -73,7 +73,7 @@ def test_who_waits_is_not_overtaken(threads: ThreadPoolExecutor) -> None:
 
 
 def test_a_turn_is_alone_only_if_nobody_else_had_one_meanwhile() -> None:
-    turns = Turns(2)
+    turns = FairSemaphore(2)
     with turns.one() as first:
         assert first()
         with turns.one() as second:
@@ -92,7 +92,7 @@ def test_a_run_tells_whether_it_was_alone(threads: ThreadPoolExecutor) -> None:
 
     engine = FakeEngine(hold)
     engine.runs_at_once = 2
-    model = ServedModel(engine, engine.clock)
+    model = ModelRunner(engine, engine.clock)
     model.warm_up()
     both = [threads.submit(model.run, [IMAGE]) for _ in range(2)]
     assert all(entered.acquire(timeout=10) for _ in both)
@@ -102,7 +102,7 @@ def test_a_run_tells_whether_it_was_alone(threads: ThreadPoolExecutor) -> None:
 
 
 def test_a_film_gets_the_same_answer_alone_and_beside_others(threads: ThreadPoolExecutor) -> None:
-    engine = OnnxEngine(MODEL, "cpu", 1)
+    engine = OnnxEngine(MODEL, "cpu", 1, cores=2)
     image = chest_canvases()["example"]
     alone = engine.run(image)
     for together in threads.map(lambda _: engine.run(image), range(8)):

@@ -9,7 +9,7 @@ import pytest
 from solo.contract.instances import Instances
 from solo.inference.engine import InferenceError
 from solo.inference.output_checks import check_outputs
-from solo.inference.self_test import OTHER_MODEL, Golden, golden_canvas, run_golden
+from solo.inference.self_test import OTHER_MODEL, SelfTest, run_self_test, self_test_image
 from tests.support.engines import FakeEngine
 
 
@@ -22,7 +22,7 @@ def disc(row: float, radius: float = 8, score: float = 0.9, label: int = 0) -> I
 
 
 def test_the_golden_film_has_two_dark_lungs_in_a_bright_chest() -> None:
-    film = golden_canvas((100, 80))
+    film = self_test_image((100, 80))
     assert film.shape == (100, 80)
     assert film.dtype == np.float32
     assert film.min() >= 0
@@ -32,7 +32,7 @@ def test_the_golden_film_has_two_dark_lungs_in_a_bright_chest() -> None:
 
 
 def test_the_same_answer_passes_and_little_noise_too() -> None:
-    golden = Golden(FakeEngine(), disc(16))
+    golden = SelfTest(FakeEngine(), disc(16))
     golden.check(disc(16))
     golden.check(disc(16.3, score=0.87))
 
@@ -50,11 +50,11 @@ def test_the_same_answer_passes_and_little_noise_too() -> None:
 def test_another_answer_does_not_pass_in_either_direction(found: Instances) -> None:
     for expected, given in ((disc(16), found), (found, disc(16))):
         with pytest.raises(InferenceError, match="otherwise"):
-            Golden(FakeEngine(), expected).check(given)
+            SelfTest(FakeEngine(), expected).check(given)
 
 
 def test_a_successor_may_be_better_but_not_blind() -> None:
-    golden = Golden(FakeEngine(), disc(16))
+    golden = SelfTest(FakeEngine(), disc(16))
     golden.check(disc(18, score=0.4), OTHER_MODEL)
     with pytest.raises(InferenceError):
         golden.check(disc(26), OTHER_MODEL)
@@ -65,9 +65,9 @@ def test_an_engine_that_answers_by_batch_size_is_refused() -> None:
         def run(self, images: npt.NDArray[np.float32]) -> list[Any]:
             return super().run(images if len(images) == 1 else 1 - images)
 
-    Golden.record(FakeEngine())
+    SelfTest.record(FakeEngine())
     with pytest.raises(InferenceError, match="otherwise"):
-        Golden.record(Fickle())
+        SelfTest.record(Fickle())
 
 
 def test_flat_masks_tell_nothing() -> None:
@@ -75,9 +75,9 @@ def test_flat_masks_tell_nothing() -> None:
         def run(self, images: npt.NDArray[np.float32]) -> list[Any]:
             return super().run(np.ones_like(images))
 
-    assert len(run_golden(Flat())) == 2
+    assert len(run_self_test(Flat())) == 2
     with pytest.raises(InferenceError, match="one value"):
-        Golden.record(Flat())
+        SelfTest.record(Flat())
 
 
 def outputs() -> dict[str, Any]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -10,8 +11,9 @@ import numpy.typing as npt
 import pytest
 
 from app.responses import picture
+from app.schemas import ResponseFormat
 from solo.contract.manifest import RESEARCH_USE_ONLY
-from tests.support.answers import MODEL, Mask, answer, disc
+from tests.support.answers import Mask, disc, result
 
 SIZE = (300, 400)
 LEFT, RIGHT = disc(SIZE, (150, 110), 60), disc(SIZE, (150, 290), 60)
@@ -41,7 +43,7 @@ def decoded(data: bytes) -> npt.NDArray[np.generic]:
 
 def test_a_label_map_has_the_number_of_the_best_instance() -> None:
     over = disc(SIZE, (150, 130), 60)
-    image = decoded(picture(answer(LEFT, over, RIGHT), None, MODEL, "id"))
+    image = decoded(picture(result(LEFT, over, RIGHT), "label-map", "id"))
     assert image.dtype == np.uint8
     assert image.shape == SIZE
     expected = np.where(LEFT, 1, np.where(over, 2, np.where(RIGHT, 3, 0)))
@@ -49,8 +51,8 @@ def test_a_label_map_has_the_number_of_the_best_instance() -> None:
 
 
 def test_a_label_map_of_nothing_is_black() -> None:
-    empty = answer(LEFT).model_copy(update={"instances": []})
-    assert not decoded(picture(empty, None, MODEL, "id")).any()
+    empty = replace(result(LEFT), instances=())
+    assert not decoded(picture(empty, "label-map", "id")).any()
 
 
 def test_a_label_map_of_many_instances_has_16_bits() -> None:
@@ -59,13 +61,13 @@ def test_a_label_map_of_many_instances_has_16_bits() -> None:
         spot = np.zeros((20, 300), np.bool_)
         spot[5:9, index] = True
         spots.append(spot)
-    image = decoded(picture(answer(*spots), None, MODEL, "id"))
+    image = decoded(picture(result(*spots), "label-map", "id"))
     assert image.dtype == np.uint16
     np.testing.assert_array_equal(image[6], np.arange(1, 301))
 
 
 def test_an_overlay_draws_on_the_rim_and_leaves_the_rest_of_the_film() -> None:
-    image = decoded(picture(answer(LEFT, RIGHT), FILM, MODEL, "id")).astype(np.int64)
+    image = decoded(picture(result(LEFT, RIGHT, pixels=FILM), "overlay", "id")).astype(np.int64)
     assert image.shape == (*SIZE, 3)
     changed = (image != 90).any(2)
     kernel = np.ones((7, 7), np.uint8)
@@ -83,7 +85,7 @@ def test_an_overlay_draws_on_the_rim_and_leaves_the_rest_of_the_film() -> None:
 def test_a_large_overlay_is_reduced_for_a_quick_look() -> None:
     size = (2000, 2500)
     mask = disc(size, (1000, 1250), 500)
-    image = decoded(picture(answer(mask), np.full(size, 90, np.uint8), MODEL, "id"))
+    image = decoded(picture(result(mask, pixels=np.full(size, 90, np.uint8)), "overlay", "id"))
     assert image.shape == (1280, 1600, 3)
     row = np.flatnonzero((np.asarray(image)[640].astype(int) != 90).any(1))
     assert abs(row[0] - 750 * 0.64) < 6
@@ -93,14 +95,16 @@ def test_a_large_overlay_is_reduced_for_a_quick_look() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (5, 7)])
 def test_small_and_thin_films_can_be_drawn(size: tuple[int, int]) -> None:
     whole = np.ones(size, np.bool_)
-    assert decoded(picture(answer(whole), np.zeros(size, np.uint8), MODEL, "id")).ndim == 3
-    assert decoded(picture(answer(whole), None, MODEL, "id")).any()
+    assert (
+        decoded(picture(result(whole, pixels=np.zeros(size, np.uint8)), "overlay", "id")).ndim == 3
+    )
+    assert decoded(picture(result(whole), "label-map", "id")).any()
 
 
-@pytest.mark.parametrize("film", [FILM, None])
-def test_a_picture_says_what_it_is_and_has_nothing_else(film: npt.NDArray[np.uint8] | None) -> None:
-    given = answer(LEFT, RIGHT)
-    found = chunks(picture(given, film, MODEL, "request-7"))
+@pytest.mark.parametrize("form", ["overlay", "label-map"])
+def test_a_picture_says_what_it_is_and_has_nothing_else(form: ResponseFormat) -> None:
+    given = result(LEFT, RIGHT, pixels=FILM)
+    found = chunks(picture(given, form, "request-7"))
     assert set(found) == {b"IHDR", b"IDAT", b"tEXt", b"IEND"}
     keyword, _, text = found[b"tEXt"].partition(b"\0")
     about = json.loads(text)

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.log_output import GATHERING_SECONDS, GatheringHandler
-from app.logging import JsonFormatter, write
+from app.logging import FLUSH_SECONDS, BufferedHandler, JsonFormatter, write
 
 
 class Stream(io.StringIO):
@@ -29,8 +28,8 @@ class Broken(io.StringIO):
         raise BrokenPipeError(text)
 
 
-def handler_on(stream: io.StringIO) -> GatheringHandler:
-    handler = GatheringHandler(stream)
+def handler_on(stream: io.StringIO) -> BufferedHandler:
+    handler = BufferedHandler(stream)
     handler.setFormatter(JsonFormatter())
     return handler
 
@@ -55,10 +54,10 @@ def test_the_lines_of_a_moment_are_written_together(logger: logging.Logger) -> N
         for number in range(3):
             write(logger, f"line {number}", number=number)
         assert stream.getvalue() == ""
-        await asyncio.sleep(5 * GATHERING_SECONDS)
+        await asyncio.sleep(5 * FLUSH_SECONDS)
         assert events(stream) == ["line 0", "line 1", "line 2"]
         write(logger, "later")
-        await asyncio.sleep(5 * GATHERING_SECONDS)
+        await asyncio.sleep(5 * FLUSH_SECONDS)
 
     asyncio.run(moment())
     assert events(stream)[3:] == ["later"]

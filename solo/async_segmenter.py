@@ -1,0 +1,291 @@
+"""AsyncSegmenter: decode, batch, infer, outline; for programs with an event loop.
+
+Decoding runs in a sandbox or in threads, the model in threads of its own, masks in a thread pool,
+so that the event loop answers meanwhile. The errors of one image stay with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from time import perf_counter
+from typing import Final, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from solo.batching.admission import Admission
+from solo.batching.batch import Outcome
+from solo.batching.batcher import Batcher
+from solo.batching.hot_reload import HotReload
+from solo.batching.priority_queue import Lane
+from solo.contract.manifest import Manifest
+from solo.decoding.radiograph import Limits
+from solo.errors import DeadlineError
+from solo.events import Events
+from solo.file import RadiographFile
+from solo.inference.cores import usable_cores
+from solo.inference.engine import Engine
+from solo.inference.model_runner import ModelRunner
+from solo.inference.precision import Precision, open_engine
+from solo.inference.providers import NOTHING_BESIDES, GpuOptions, Provider
+from solo.options import Options
+from solo.postprocess import finds_nothing, native_instances
+from solo.result import Instance, Result, Timings
+from solo.sandbox.decoder import DecodedRadiograph, RadiographDecoder, decode_pixels
+from solo.sandbox.decoders import Sandbox, open_decoder
+from solo.zoo import model_path
+
+T = TypeVar("T")
+Source = Path | str | bytes | RadiographFile | npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+"""A path, a file's bytes, or grey pixels [height, width] (or RGB [height, width, 3])."""
+
+MAX_PIXELS: Final = 50_000_000
+# A smaller file is hashed in the 0.1 ms that a turn in the pool takes.
+_HASHED_ASIDE_BYTES: Final = 2**18
+
+
+class StartError(Exception):
+    """The segmenter cannot start; the message is one sentence for the operator."""
+
+
+class AsyncSegmenter:
+    """Finds the instances in radiographs; lives in one event loop, within `async with`.
+
+    Args:
+        model: an ONNX file written by `python -m export`, the name of a bundled model, or None for
+            `cxr-lungs`; or an engine that is open already.
+        sandbox: decodes in processes of their own; None decodes in this process, which is for
+            files that somebody vouches for.
+        cores: processor cores that decoding, masks and, on a CPU, the model may use; None for
+            those that the process may use.
+        provider: what computes; `auto` takes CUDA where it becomes active, else the CPU.
+        precision: `auto` takes a variant of the model in fewer bits where that is faster.
+        gpu: options for a GPU.
+        max_batch: most images that share one run of the model.
+        queue_limit: most images that may wait for the model, those being decoded included.
+        max_pixels: most pixels (rows x columns) of one image.
+        events: told of results, batches and health.
+        decoder: decodes in the sandbox's stead, such as one that a test or a benchmark brings.
+        reopen: opens the model anew for `reload`; None opens `model` again.
+
+    Raises:
+        ModelError: if the model cannot be used.
+    """
+
+    def __init__(
+        self,
+        model: Path | str | Engine | None = None,
+        sandbox: Sandbox | None = None,
+        cores: int | None = None,
+        *,
+        provider: Provider = "auto",
+        precision: Precision = "auto",
+        gpu: GpuOptions = NOTHING_BESIDES,
+        max_batch: int = 8,
+        queue_limit: int = 64,
+        max_pixels: int = MAX_PIXELS,
+        events: Events | None = None,
+        decoder: RadiographDecoder | None = None,
+        reopen: Callable[[], Engine] | None = None,
+    ) -> None:
+        self._cores = cores or usable_cores()
+        self._events = events or Events()
+
+        def open_model() -> Engine:
+            if model is None or isinstance(model, Path | str):
+                path = model_path(model)
+                return open_engine(path, provider, max_batch, precision, gpu, cores=self._cores)
+            return model
+
+        engine = open_model()
+        self.queue_limit = queue_limit
+        self._batcher = Batcher(ModelRunner(engine), queue_limit, self._events)
+        self._reload = HotReload(reopen or open_model, self._batcher, self._events)
+        self._threads = ThreadPoolExecutor(self._cores, thread_name_prefix="solo")
+        self._decoder = decoder or open_decoder(
+            sandbox,
+            self._cores,
+            engine.manifest.canvas_size,
+            Limits(max_pixels),
+            self._batcher.health.fail,
+        )
+        # An archive leaves a decoder to those who look at a screen, where there are two.
+        self._bulk_decoders = asyncio.Semaphore(max(1, self._decoder.width - 1))
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.start()
+        except BaseException:
+            await self.stop()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Starts the decoders and warms the model up.
+
+        Raises:
+            StartError: if either is not possible.
+        """
+        try:
+            await self._decoder.start()
+        except Exception as error:
+            raise StartError(f"decoders cannot be started: {type(error).__name__}") from error
+        try:
+            await self._batcher.start()
+        except Exception as error:
+            # It ran on empty images, so that its words can hold nothing of a patient.
+            reason = " ".join(str(error).split())
+            name = type(error).__name__
+            raise StartError(f"the model cannot be warmed up: {name}: {reason}") from error
+
+    async def stop(self) -> None:
+        """Answers what still waits with an error and leaves nothing running."""
+        await self._batcher.stop()
+        await self._decoder.stop()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def model(self) -> ModelRunner:
+        """The model that answers new requests."""
+        return self._batcher.model
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the model's file says of itself."""
+        return self.model.engine.manifest
+
+    @property
+    def max_batch(self) -> int:
+        """Most images that share one run of the model."""
+        return self.model.engine.batch_sizes[-1]
+
+    @property
+    def ahead(self) -> int:
+        """Images in work at once that keep the cores and the model busy, and few in memory."""
+        runs = self.model.engine.runs_at_once
+        return min(self.queue_limit, self._cores + 2 * runs * self.model.costs.best_size)
+
+    @property
+    def admission(self) -> Admission:
+        """Admission control, to refuse early what would wait in vain."""
+        return self._batcher.admission
+
+    def abandon(self) -> None:
+        """Answers everybody who waits with `DrainingError`."""
+        self._batcher.abandon()
+
+    def reload(self) -> None:
+        """Begins a hot reload: opens the model anew and, if it passes, lets it answer."""
+        self._reload.begin()
+
+    async def segment(
+        self,
+        source: Source,
+        *,
+        frame: int = 0,
+        options: Options = Options(),  # noqa: B008 (frozen)
+        deadline: float | None = None,
+        lane: Lane = "interactive",
+        model: ModelRunner | None = None,
+        wants_pixels: bool = False,
+    ) -> Result:
+        """Segments one frame.
+
+        Args:
+            source: a path, the bytes of a DICOM, PNG, JPEG or TIFF file, or pixels.
+            frame: which frame of a multi-frame file, from 0.
+            options: which instances are wanted.
+            deadline: event loop time by which the result must be there; None waits for ever.
+            lane: `bulk` takes what `interactive` leaves.
+            model: the one that answers, from `self.model`; None for the current one.
+            wants_pixels: whether the result has the radiograph's pixels.
+
+        Raises:
+            SoloError: the error that the image deserves; see `solo.errors` for the kinds.
+            OSError: if a path cannot be read.
+        """
+        loop = asyncio.get_running_loop()
+        seconds_left = float("inf") if deadline is None else deadline - loop.time()
+        try:
+            async with asyncio.timeout_at(deadline):
+                with self.admission.place(lane, seconds_left) as place:
+                    file = await self._file_of(source)
+                    decoded = await self._decode(source, file, frame, lane, wants_pixels)
+                    queued = self._batcher.submit(decoded.canvas, place, model or self.model)
+                    sha256 = file.sha256  # while the model runs
+                    outcome = await queued
+                instances, seconds = await self._postprocess(outcome, decoded, options)
+        except TimeoutError:
+            raise DeadlineError("the image was not answered before the deadline") from None
+        result = Result(
+            model=outcome.model.identity,
+            sha256=sha256,
+            radiograph=decoded.info,
+            instances=instances,
+            timings=Timings(
+                decode_seconds=decoded.seconds,
+                queue_seconds=outcome.queue_seconds,
+                inference_seconds=outcome.inference_seconds,
+                postprocess_seconds=seconds,
+            ),
+            pixels=decoded.pixels,
+        )
+        self._events.on_result(result)
+        return result
+
+    async def _file_of(self, source: Source) -> RadiographFile:
+        if isinstance(source, RadiographFile):
+            return source
+        if isinstance(source, bytes):
+            return RadiographFile([source])
+        if isinstance(source, np.ndarray):
+            return RadiographFile([source.tobytes()])
+        return RadiographFile([await self._in_thread(Path(source).read_bytes)])
+
+    async def _decode(
+        self, source: Source, file: RadiographFile, frame: int, lane: Lane, wants_pixels: bool
+    ) -> DecodedRadiograph:
+        if isinstance(source, np.ndarray):
+            canvas_size = self.manifest.canvas_size
+            return await self._in_thread(
+                lambda: decode_pixels(source, frame, canvas_size, wants_pixels)
+            )
+        if lane == "interactive":
+            return await self._decode_and_hash(file, frame, wants_pixels)
+        async with self._bulk_decoders:
+            return await self._decode_and_hash(file, frame, wants_pixels)
+
+    async def _decode_and_hash(
+        self, file: RadiographFile, frame: int, wants_pixels: bool
+    ) -> DecodedRadiograph:
+        if file.length < _HASHED_ASIDE_BYTES:
+            return await self._decoder.decode(file.pieces, frame, wants_pixels)
+        decoding = self._decoder.decode(file.pieces, frame, wants_pixels)
+        hashing = self._in_thread(lambda: file.sha256)  # beside the process that decodes
+        decoded, _ = await asyncio.gather(decoding, hashing)
+        return decoded
+
+    async def _postprocess(
+        self, outcome: Outcome, decoded: DecodedRadiograph, options: Options
+    ) -> tuple[tuple[Instance, ...], float]:
+        """The instances at native size, and the seconds that took."""
+        manifest, info = outcome.model.engine.manifest, decoded.info
+        if finds_nothing(outcome.instances, options, manifest):
+            return (), 0.0  # spares a turn in the pool
+
+        def work() -> tuple[tuple[Instance, ...], float]:
+            started = perf_counter()
+            size = (info.height, info.width)
+            found = native_instances(outcome.instances, size, options, manifest)
+            return found, perf_counter() - started
+
+        return await self._in_thread(work)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)

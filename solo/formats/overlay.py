@@ -1,0 +1,67 @@
+"""Overlays: the radiograph with the outlines of its instances, for a quick look."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from solo.contract.manifest import RESEARCH_USE_ONLY
+from solo.result import Result
+
+Picture = npt.NDArray[np.uint8]
+
+_LONGEST_SIDE: Final = 1600
+_COLOURS: Final = ((255, 176, 64), (96, 208, 80), (64, 160, 255), (224, 96, 224), (64, 224, 240))
+_FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
+_FRACTION_BITS: Final = 4
+
+
+def overlay(pixels: Picture, result: Result) -> Picture:
+    """The radiograph with outlines, labels and scores, at most 1600 pixels a side.
+
+    Args:
+        pixels: uint8 [height, width], of the result's radiograph.
+        result: what to draw.
+
+    Returns:
+        uint8 [H, W, 3], BGR.
+    """
+    scale = min(1.0, _LONGEST_SIDE / max(pixels.shape))
+    if scale < 1:
+        size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    picture = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR), np.uint8)
+    thickness = max(1, round(min(picture.shape[:2]) / 400))
+    text_scale = max(0.3, min(picture.shape[:2]) / 1200)
+    for index, instance in enumerate(result.instances):
+        colour = _COLOURS[index % len(_COLOURS)]
+        for outline in instance.polygons():
+            _draw_outline(picture, np.reshape(outline, (-1, 2)) * scale, colour, thickness)
+        place = (round(instance.bbox[0] * scale), round(instance.bbox[1] * scale))
+        _write(picture, f"{instance.label} {instance.score:.2f}", place, text_scale, colour)
+    sentences = f"{RESEARCH_USE_ONLY.partition('.')[0]}."
+    _write(picture, sentences, (0, picture.shape[0]), text_scale, (255, 255, 255))
+    return picture
+
+
+def _draw_outline(
+    picture: Picture, points: npt.NDArray[np.float64], colour: tuple[int, int, int], thickness: int
+) -> None:
+    # Pixel centres are whole numbers to OpenCV, pixel edges are to a polygon.
+    fixed = ((points - 0.5) * 2**_FRACTION_BITS).round().astype(np.int32)
+    cv2.polylines(picture, [fixed], True, colour, thickness, cv2.LINE_AA, _FRACTION_BITS)
+
+
+def _write(
+    picture: Picture, text: str, place: tuple[int, int], scale: float, colour: tuple[int, int, int]
+) -> None:
+    """Writes above a place (x, y), inside the picture; a dark rim keeps it legible on bone."""
+    thickness = max(1, round(2 * scale))
+    (width, height), base = cv2.getTextSize(text, _FONT, scale, thickness)
+    x = max(0, min(place[0], picture.shape[1] - width))
+    y = max(height, place[1] - base)
+    for ink, width_ in (((0, 0, 0), thickness + 2), (colour, thickness)):
+        cv2.putText(picture, text, (x, y), _FONT, scale, ink, width_, cv2.LINE_AA)

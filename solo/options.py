@@ -1,0 +1,36 @@
+"""Options: which of the instances that the model finds are in a result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from solo.errors import InvalidParameterError
+
+
+@dataclass(frozen=True)
+class Options:
+    """Thresholds for one image; what is None is the model's own.
+
+    Attributes:
+        score_threshold: least score of an instance, in [0, 1].
+        max_instances: most instances of an image, best first; at least 1.
+        max_overlap: largest intersection over union of two instances of whatever class, in [0, 1];
+            the better one stays. None suppresses within a class only, as the model does.
+
+    Raises:
+        InvalidParameterError: for a value out of range.
+    """
+
+    score_threshold: float | None = None
+    max_instances: int | None = None
+    max_overlap: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("score_threshold", "max_overlap"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise InvalidParameterError(f"{name} is {value}, and has to be in [0, 1]")
+        if self.max_instances is not None and self.max_instances < 1:
+            raise InvalidParameterError(
+                f"max_instances is {self.max_instances}, and has to be 1 or more"
+            )

@@ -1,0 +1,87 @@
+"""Results: the instances of one radiograph, as plain frozen dataclasses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from solo.decoding.pixel_spacing import PixelSpacing
+from solo.decoding.radiograph import RadiographInfo
+from solo.inference.engine import ModelIdentity
+from solo.masks.polygons import polygons
+from solo.masks.rle import MaskRuns
+
+__all__ = ["Instance", "ModelIdentity", "PixelSpacing", "RadiographInfo", "Result", "Timings"]
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Seconds that one image took; waiting for a thread counts nowhere."""
+
+    decode_seconds: float
+    queue_seconds: float
+    inference_seconds: float
+    postprocess_seconds: float
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One segmented object.
+
+    Attributes:
+        label: name of its class.
+        category_id: id of its class in the training data.
+        score: in [0, 1].
+        runs: its mask in the radiograph's own pixels, as run lengths.
+    """
+
+    label: str
+    category_id: int
+    score: float
+    runs: MaskRuns
+
+    @property
+    def bbox(self) -> tuple[int, int, int, int]:
+        """(x, y, width, height) in pixels."""
+        return self.runs.bbox
+
+    @property
+    def area(self) -> int:
+        """Pixels in the mask."""
+        return self.runs.area
+
+    def rle(self) -> dict[str, Any]:
+        """The mask as COCO's compressed RLE, `{"size": [height, width], "counts": str}`."""
+        return {"size": list(self.runs.size), "counts": self.runs.compressed()}
+
+    def polygons(self) -> list[list[float]]:
+        """The outlines as COCO polygons, [x1, y1, x2, y2, ...] in pixels; holes are filled."""
+        return polygons(self.runs)
+
+    def mask(self) -> npt.NDArray[np.bool_]:
+        """The mask as bool [height, width]."""
+        return self.runs.mask()
+
+
+@dataclass(frozen=True, eq=False)  # compared by identity: arrays have no single truth
+class Result:
+    """The instances of one frame.
+
+    Attributes:
+        model: which answered.
+        sha256: of the file's bytes, hexadecimal.
+        radiograph: the facts of the frame.
+        instances: best first.
+        timings: where the time went.
+        pixels: of the frame, uint8 [height, width], if they were asked for.
+    """
+
+    model: ModelIdentity
+    sha256: str
+    radiograph: RadiographInfo
+    instances: tuple[Instance, ...]
+    timings: Timings
+    pixels: npt.NDArray[np.uint8] | None = None
