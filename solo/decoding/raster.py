@@ -12,7 +12,7 @@ import numpy as np
 from solo.contract.greyscale import Grey, as_grey, luminance, stretch
 from solo.decoding.codecs.jpeg_header import BASELINE, EXTENDED, PROGRESSIVE, read_jpeg_header
 from solo.decoding.codecs.jpeg_whole import decode_whole
-from solo.decoding.dicom.codestreams import check_memory
+from solo.decoding.codecs.memory import check_memory
 from solo.decoding.png_chunks import pixel_chunks, png_size
 from solo.decoding.radiograph import FileKind, GreyRecipe, Limits, Radiograph
 from solo.errors import (

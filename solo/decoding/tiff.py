@@ -11,7 +11,7 @@ import imagecodecs
 import numpy as np
 
 from solo.contract.greyscale import Grey, as_grey
-from solo.decoding.dicom.codestreams import check_memory
+from solo.decoding.codecs.memory import check_memory
 from solo.decoding.radiograph import Limits, Radiograph
 from solo.decoding.raster import grey_radiograph, refuse_other_frames
 from solo.decoding.tiff_deflate import decode_deflated

@@ -26,6 +26,7 @@ from solo.decoding.codecs.jpeg_header import (
 )
 from solo.decoding.codecs.jpeg_whole import decode_whole
 from solo.decoding.codecs.jpegxl_header import read_jpegxl_header
+from solo.decoding.codecs.memory import check_memory
 from solo.decoding.dicom.frame_header import Codestream
 from solo.decoding.dicom.pixel_layout import PixelLayout
 from solo.decoding.dicom.transfer_syntaxes import CODINGS, Coding, JPEGXLLossless, syntax_name
@@ -85,16 +86,6 @@ def load_decoders() -> None:
     """Loads all of them, which imagecodecs does when the first file needs one."""
     for name in _DECODERS:
         getattr(imagecodecs, name)
-
-
-def check_memory(error: Exception) -> None:
-    """Raises a MemoryError for a library's exception that says it lacked memory.
-
-    Raises:
-        MemoryError: so that the file is not called damaged.
-    """
-    if "memory" in str(error).lower() or getattr(error, "code", None) == cv2.Error.StsNoMem:
-        raise MemoryError from None
 
 
 def begins_codestream(fragment: memoryview) -> bool:
