@@ -1,6 +1,6 @@
-"""PNG and JPEG radiographs.
+"""PNG and JPEG decoding with OpenCV.
 
-OpenCV decodes; what a header promises is checked first, since a few hundred bytes may ask for
+What a header promises is checked first, since a few hundred bytes may ask for
 gigabytes. Orientation tags are ignored: masks must fit the array that the caller has.
 """
 
@@ -51,7 +51,7 @@ def decode_jpeg(data: bytes, limits: Limits, frame: int) -> Radiograph:
 
 
 def refuse_other_frames(frame: int) -> None:
-    """Refuses any frame but the first.
+    """Refuses any frame number but 0.
 
     Raises:
         InvalidParameterError: for another.
@@ -80,7 +80,7 @@ def _radiograph(decoded: Grey, size: tuple[int, int], kind: FileKind) -> Radiogr
 
 
 def grey_radiograph(pixels: Grey, kind: FileKind) -> Radiograph:
-    """A radiograph of a file that says nothing of windows or spacing.
+    """The radiograph of a PNG, JPEG or TIFF, which has no window and no pixel spacing.
 
     Args:
         pixels: uint8 [H, W], grey as stored, or uint16 [H, W], to be stretched.

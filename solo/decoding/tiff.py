@@ -1,4 +1,4 @@
-"""TIFF radiographs: grey, palette or RGB of 8 or 16 bits, in a lossless coding.
+"""TIFF decoding: grey, palette or RGB of 8 or 16 bits, in a lossless compression.
 
 What `tiff_header` has found in order is decoded by `tiff_deflate`, or else by libtiff. Orientation
 and further pages are ignored.
@@ -20,7 +20,7 @@ from solo.errors import MalformedError, ServiceError
 
 
 def decode_tiff(data: bytes, limits: Limits, frame: int) -> Radiograph:
-    """Decodes the first image. 16 bits are stretched between percentiles, as those of a PNG are.
+    """Decodes the first image of a TIFF. 16 bits are stretched between percentiles, as in a PNG.
 
     Raises:
         ServiceError: one of those that `solo.decoding.decode` names.

@@ -1,4 +1,4 @@
-"""Deflate-coded strips and tiles of a TIFF (compressions 8 and 32946).
+"""Deflate decompression of TIFF strips and tiles (compressions 8 and 32946).
 
 libtiff is not asked for them. Where a damaged stream is longer than its strip or tile, libtiff
 leaves the last bytes of it unwritten and reports success: the image would end with whatever lay in
@@ -22,7 +22,7 @@ _HORIZONTAL_DIFFERENCING: Final = 2
 
 
 def decode_deflated(data: bytes, header: TiffHeader) -> Grey:
-    """Inflates the strips or tiles and puts them together.
+    """Inflates the strips or tiles and assembles the image.
 
     A strip may hold rows beyond the image's last one, up to those of a whole strip: some writers
     fill up the last.

@@ -1,4 +1,4 @@
-"""The first image file directory of a TIFF (TIFF 6.0, sections 2, 7, 8 and 15) or a BigTIFF.
+"""Image file directory of a TIFF (TIFF 6.0, sections 2, 7, 8 and 15) or BigTIFF, the first one.
 
 What libtiff will be asked to decode is known and bounded before it is asked.
 """
@@ -54,7 +54,7 @@ _Tags = dict[int, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class TiffHeader:
-    """The first image.
+    """Header fields of the first image.
 
     Attributes:
         height: rows.
@@ -84,7 +84,7 @@ class TiffHeader:
 
 
 def read_tiff_header(data: bytes, limits: Limits) -> TiffHeader:
-    """Reads the first directory and checks that its strips or tiles are all there.
+    """Reads the first image file directory and checks that its strips or tiles are all there.
 
     Raises:
         ImageTooLargeError: above the pixel limit.
