@@ -1,5 +1,5 @@
-"""What goes into a model and what comes out of it, without torch.
+"""Model contract: manifest, letterbox, greyscale and instances, without torch.
 
-Training, evaluation, export and serving share this folder, and serving imports nothing else of
-`model`. It may import numpy, OpenCV and pydantic, never torch.
+Training, evaluation, export and serving share it: what goes into a model and what comes out of it.
+It may import numpy, OpenCV and pydantic, never torch.
 """

@@ -1,6 +1,7 @@
-"""Grey values that training and serving must agree on: colour to grey, and 16 bits to a range.
+"""Greyscale conversion: luminance of colour, and percentile stretch of 16 bits.
 
-`Grey` is uint8 or uint16 where the dtype's full range is black to white.
+Training and serving must agree on it. `Grey` is uint8 or uint16 where the dtype's full range is
+black to white.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def luminance(pixels: Grey) -> Grey:
 
 
 def stretch(pixels: Grey) -> Grey:
-    """Leaves 8 bits as they are and spreads 16 bits between their 0.5 and 99.5 percentiles.
+    """Percentile stretch of 16 bits, between 0.5 % and 99.5 %; 8 bits are left as they are.
 
     Files of 16 bits mostly hold the 10 to 14 bits of a detector and would be nearly black.
 
@@ -58,7 +59,7 @@ def stretch(pixels: Grey) -> Grey:
 
 
 def histogram(values: Grey) -> npt.NDArray[np.int64]:
-    """How often each value occurs: int64 [256] for uint8, int64 [65536] for uint16."""
+    """Histogram of grey values: int64 [256] for uint8, int64 [65536] for uint16."""
     bins = np.iinfo(values.dtype).max + 1
     # OpenCV counts in float32, which is exact up to 2^24: hence blocks of rows.
     rows = max(1, 2**24 // values.shape[1])
@@ -73,7 +74,7 @@ def histogram(values: Grey) -> npt.NDArray[np.int64]:
 def percentile_range(
     levels: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]
 ) -> tuple[float, float]:
-    """The levels below which 0.5 % and 99.5 % of the pixels lie.
+    """The 0.5 and 99.5 percentiles of the pixels' levels.
 
     Args:
         levels: float64 [N], in any order.

@@ -1,4 +1,4 @@
-"""The answer of a model for one image."""
+"""Instances: masks, labels and scores that a model finds in one image."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Instances:
         return Instances(self.masks[keep], self.labels[keep], self.scores[keep])
 
     def relabelled(self, labels: npt.NDArray[np.int64]) -> Instances:
-        """The same with labels that index other class names.
+        """The same instances with labels that index other class names.
 
         Args:
             labels: int64 [C], the new label of each old one.

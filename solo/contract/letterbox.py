@@ -1,4 +1,4 @@
-"""The letterbox and its inverse: one implementation for training, evaluation, parity and serving.
+"""Letterbox and its inverse, the same for training, evaluation, parity and serving.
 
 An image is scaled, keeping its aspect, until it fits the canvas, and centred on black. Masks go the
 other way in the order of the SOLO reference: soft masks to canvas size, crop to the image's part of
@@ -19,7 +19,7 @@ from solo.contract.instances import Instances
 
 @dataclass(frozen=True)
 class Letterbox:
-    """Where an image lies on the canvas; all in pixels.
+    """Placement of an image on the canvas, in pixels.
 
     Attributes:
         image_size: (height, width) of the image.
@@ -95,7 +95,7 @@ class Letterbox:
         return content
 
     def restore(self, instances: Instances, mask_threshold: float = 0.5) -> npt.NDArray[np.bool_]:
-        """Binary masks in the image's own pixels, the plain way.
+        """Binary masks in the image's own pixels, upsampled and thresholded one by one.
 
         Returns:
             bool [N, image height, image width], true where the soft mask is above the threshold.

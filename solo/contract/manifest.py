@@ -1,4 +1,4 @@
-"""What a model file says of itself: one JSON document in the ONNX metadata."""
+"""Manifest of a model file: one JSON document in the ONNX metadata."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ManifestError(ValueError):
 
 
 class Manifest(BaseModel):
-    """Everything a service needs to know of a model besides its graph.
+    """Metadata of a model: everything that a service needs besides the graph.
 
     Sizes are (height, width) in pixels. `class_names` and `category_ids` run in parallel; the
     graph's labels index them. `metrics` holds the measured quality, `metrics_on` says on what.
@@ -95,7 +95,7 @@ class Manifest(BaseModel):
 
 
 def list_faults(error: ValidationError) -> str:
-    """What is wrong with a manifest, field by field."""
+    """Validation errors of a manifest, field by field."""
     return "; ".join(
         f"{'.'.join(map(str, fault['loc'])) or 'manifest'}: {fault['msg']}"
         for fault in error.errors()

@@ -1,1 +1,1 @@
-"""From untrusted bytes to a radiograph that is ready for display."""
+"""Image decoding: from untrusted bytes to a radiograph that is ready for display."""

@@ -1,4 +1,4 @@
-"""Chooses the decoder by what the bytes are, whatever they are called."""
+"""Format detection by signature, and the decoder of that format."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from solo.errors import EmptyError, MalformedError
 
 
 def sniff(data: bytes | memoryview) -> Literal["dicom", "png", "jpeg", "tiff"] | None:
-    """The format that the first bytes announce, or None."""
+    """File format by signature, or None."""
     head = bytes(data[:16])
     if head.startswith(PNG_SIGNATURE):
         return "png"
@@ -28,7 +28,7 @@ def sniff(data: bytes | memoryview) -> Literal["dicom", "png", "jpeg", "tiff"] |
 
 
 def decode(data: bytes | memoryview, limits: Limits, frame: int = 0) -> Radiograph:
-    """Decodes a file.
+    """Decodes one frame of a DICOM, PNG, JPEG or TIFF file.
 
     The bytes alone decide how: a declared media type opens the door, but a JPEG called PNG is
     still read as the JPEG it is, with the same result as without the declaration.

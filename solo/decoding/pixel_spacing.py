@@ -1,4 +1,4 @@
-"""How large a pixel is, and how far that can be trusted.
+"""Pixel spacing of projection radiographs, and its source (PS3.3 10.7.1).
 
 A projection has no one scale: what is nearer to the tube is larger on the detector. Millimetres are
 therefore never given without where they come from.
@@ -16,7 +16,7 @@ SpacingSource = Literal["fiducial", "geometry", "detector", "unknown"]
 
 @dataclass(frozen=True)
 class PixelSpacing:
-    """Distance between pixel centres, rows first (PS3.3 10.7.1.3).
+    """Pixel spacing: distance between pixel centres, rows first (PS3.3 10.7.1.3).
 
     Attributes:
         row_mm: distance between rows.
@@ -36,7 +36,7 @@ def choose_spacing(
     pixel: Sequence[float] | None,
     calibration: str | None,
 ) -> PixelSpacing | None:
-    """What a projection radiograph's two spacings say together (PS3.3 10.7.1.1 to 10.7.1.3).
+    """Pixel spacing from a radiograph's two attributes (PS3.3 10.7.1.1 to 10.7.1.3).
 
     Args:
         imager: Imager Pixel Spacing (0018,1164) in mm, at the detector's plane.

@@ -1,4 +1,4 @@
-"""The chunks of a PNG (ISO/IEC 15948, 5.3), checked before a decoder believes their lengths.
+"""PNG chunks (ISO/IEC 15948, 5.3), checked before decoding.
 
 OpenCV allocates what a chunk announces: four bytes can ask it for four gigabytes.
 """
@@ -20,7 +20,7 @@ _IHDR_END: Final = 33
 
 
 def png_size(data: bytes) -> tuple[int, int]:
-    """(height, width) of the header chunk.
+    """(height, width) of the IHDR chunk.
 
     Raises:
         TruncatedError: if the file ends within it.
@@ -35,7 +35,7 @@ def png_size(data: bytes) -> tuple[int, int]:
 
 
 def pixel_chunks(data: bytes) -> bytes:
-    """The same PNG with nothing in it but what makes its pixels.
+    """The PNG with its critical chunks only: IHDR, PLTE, IDAT and IEND.
 
     Texts, colour profiles, orientation and further frames are left out, alpha too: a decoder need
     not read them, and cannot log what is in them.

@@ -1,6 +1,6 @@
-"""PNG and JPEG radiographs.
+"""PNG and JPEG decoding with OpenCV.
 
-OpenCV decodes; what a header promises is checked first, since a few hundred bytes may ask for
+What a header promises is checked first, since a few hundred bytes may ask for
 gigabytes. Orientation tags are ignored: masks must fit the array that the caller has.
 """
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from solo.contract.greyscale import Grey, as_grey, luminance, stretch
 from solo.decoding.codecs.jpeg_header import BASELINE, EXTENDED, PROGRESSIVE, read_jpeg_header
 from solo.decoding.codecs.jpeg_whole import decode_whole
-from solo.decoding.dicom.codestreams import check_memory
+from solo.decoding.codecs.memory import check_memory
 from solo.decoding.png_chunks import pixel_chunks, png_size
 from solo.decoding.radiograph import FileKind, GreyRecipe, Limits, Radiograph, RadiographInfo
 from solo.errors import (
@@ -52,7 +52,7 @@ def decode_jpeg(data: bytes, limits: Limits, frame: int) -> Radiograph:
 
 
 def refuse_other_frames(frame: int) -> None:
-    """Refuses any frame but the first.
+    """Refuses any frame number but 0.
 
     Raises:
         InvalidParameterError: for another.
@@ -81,7 +81,7 @@ def _radiograph(decoded: Grey, size: tuple[int, int], kind: FileKind) -> Radiogr
 
 
 def grey_radiograph(pixels: Grey, kind: FileKind) -> Radiograph:
-    """A radiograph of a file that says nothing of windows or spacing.
+    """The radiograph of a PNG, JPEG or TIFF, which has no window and no pixel spacing.
 
     Args:
         pixels: uint8 [H, W], grey as stored, or uint16 [H, W], to be stretched.

@@ -1,6 +1,7 @@
-"""TIFF radiographs: grey, palette or RGB of 8 or 16 bits, in a lossless coding.
+"""TIFF decoding: grey, palette or RGB of 8 or 16 bits, in a lossless compression.
 
-libtiff decodes what `tiff_header` has found in order. Orientation and further pages are ignored.
+What `tiff_header` has found in order is decoded by `tiff_deflate`, or else by libtiff. Orientation
+and further pages are ignored.
 """
 
 from __future__ import annotations
@@ -10,15 +11,16 @@ import imagecodecs
 import numpy as np
 
 from solo.contract.greyscale import Grey, as_grey
-from solo.decoding.dicom.codestreams import check_memory
+from solo.decoding.codecs.memory import check_memory
 from solo.decoding.radiograph import Limits, Radiograph
 from solo.decoding.raster import grey_radiograph, refuse_other_frames
+from solo.decoding.tiff_deflate import decode_deflated
 from solo.decoding.tiff_header import TiffHeader, read_tiff_header
-from solo.errors import MalformedError
+from solo.errors import MalformedError, ServiceError
 
 
 def decode_tiff(data: bytes, limits: Limits, frame: int) -> Radiograph:
-    """Decodes the first image. 16 bits are stretched between percentiles, as those of a PNG are.
+    """Decodes the first image of a TIFF. 16 bits are stretched between percentiles, as in a PNG.
 
     Raises:
         SoloError: one of those that `solo.decoding.decode` names.
@@ -26,10 +28,14 @@ def decode_tiff(data: bytes, limits: Limits, frame: int) -> Radiograph:
     refuse_other_frames(frame)
     header = read_tiff_header(data, limits)
     try:
-        stored = imagecodecs.tiff_decode(data, index=0)
-    except MemoryError:
+        stored = (
+            decode_deflated(data, header)
+            if header.deflated
+            else imagecodecs.tiff_decode(data, index=0)
+        )
+    except (ServiceError, MemoryError):
         raise
-    except Exception as error:  # its text is libtiff's
+    except Exception as error:  # its text is the library's
         check_memory(error)
         raise MalformedError("the TIFF cannot be decoded: its data are damaged") from None
     samples = as_grey(stored).reshape(*stored.shape[:2], -1)

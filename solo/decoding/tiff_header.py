@@ -1,4 +1,4 @@
-"""The first image file directory of a TIFF (TIFF 6.0, sections 2, 7, 8 and 15) or a BigTIFF.
+"""Image file directory of a TIFF (TIFF 6.0, sections 2, 7, 8 and 15) or BigTIFF, the first one.
 
 What libtiff will be asked to decode is known and bounded before it is asked.
 """
@@ -19,11 +19,13 @@ _HEIGHT: Final = 257
 _BITS: Final = 258
 _COMPRESSION: Final = 259
 _PHOTOMETRIC: Final = 262
+_FILL_ORDER: Final = 266
 _STRIP_OFFSETS: Final = 273
 _SAMPLES: Final = 277
 _ROWS_PER_STRIP: Final = 278
 _STRIP_BYTES: Final = 279
 _PLANAR: Final = 284
+_PREDICTOR: Final = 317
 _COLOUR_MAP: Final = 320
 _TILE_WIDTH: Final = 322
 _TILE_HEIGHT: Final = 323
@@ -35,12 +37,13 @@ _WHITE_IS_ZERO: Final = 0
 _PALETTE: Final = 3
 _PHOTOMETRICS: Final = {0: 1, 1: 1, 2: 3, _PALETTE: 1}  # samples of a pixel, alpha aside
 _UNCOMPRESSED: Final = 1
+_DEFLATE: Final = "deflate"
 _COMPRESSIONS: Final = {
     _UNCOMPRESSED: "none",
     5: "LZW",
-    8: "deflate",
+    8: _DEFLATE,
     32773: "PackBits",
-    32946: "deflate",
+    32946: _DEFLATE,
 }
 _FORMATS: Final = {1: "B", 3: "H", 4: "I", 16: "Q"}  # BYTE, SHORT, LONG, LONG8
 _MAX_SIDE_OF_TILE: Final = 65_536
@@ -51,7 +54,7 @@ _Tags = dict[int, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class TiffHeader:
-    """The first image.
+    """Header fields of the first image.
 
     Attributes:
         height: rows.
@@ -59,6 +62,12 @@ class TiffHeader:
         samples: of a pixel, alpha among them.
         white_is_zero: whether grey runs from white to black.
         palette: red, green and blue of each value, 16 bits each; empty where there is none.
+        sample_type: dtype of a sample as it is stored, byte order included.
+        deflated: whether the strips or tiles are deflate streams.
+        predictor: 1 for none, 2 for horizontal differencing (TIFF 6.0, section 14).
+        low_bits_first: whether the bits of each byte are stored in reverse.
+        segment_size: (rows, columns) of a strip or tile.
+        segments: (offset, bytes) of each strip or tile, row by row.
     """
 
     height: int
@@ -66,10 +75,16 @@ class TiffHeader:
     samples: int
     white_is_zero: bool
     palette: tuple[int, ...]
+    sample_type: str
+    deflated: bool
+    predictor: int
+    low_bits_first: bool
+    segment_size: tuple[int, int]
+    segments: tuple[tuple[int, int], ...]
 
 
 def read_tiff_header(data: bytes, limits: Limits) -> TiffHeader:
-    """Reads the first directory and checks that its strips or tiles are all there.
+    """Reads the first image file directory and checks that its strips or tiles are all there.
 
     Raises:
         ImageTooLargeError: above the pixel limit.
@@ -85,9 +100,24 @@ def read_tiff_header(data: bytes, limits: Limits) -> TiffHeader:
     limits.check(height, width)
     samples, photometric = _one(tags, _SAMPLES, 1), _one(tags, _PHOTOMETRIC)
     _check_kind(tags, samples, photometric)
-    _check_segments(tags, height, width, len(data))
-    palette = tags.get(_COLOUR_MAP, ()) if photometric == _PALETTE else ()
-    return TiffHeader(height, width, samples, photometric == _WHITE_IS_ZERO, palette)
+    segment_size, segments = _read_segments(tags, height, width, len(data))
+    return TiffHeader(
+        height,
+        width,
+        samples,
+        white_is_zero=photometric == _WHITE_IS_ZERO,
+        palette=tags.get(_COLOUR_MAP, ()) if photometric == _PALETTE else (),
+        sample_type=f"{_byte_order(data)}u{_one(tags, _BITS) // 8}",
+        deflated=_COMPRESSIONS[_one(tags, _COMPRESSION, _UNCOMPRESSED)] == _DEFLATE,
+        predictor=_one(tags, _PREDICTOR, 1),
+        low_bits_first=_one(tags, _FILL_ORDER, 1) == 2,
+        segment_size=segment_size,
+        segments=segments,
+    )
+
+
+def _byte_order(data: bytes) -> str:
+    return "<" if data.startswith(b"II") else ">"
 
 
 def _read_tags(data: bytes) -> _Tags:
@@ -95,7 +125,7 @@ def _read_tags(data: bytes) -> _Tags:
 
     A BigTIFF has offsets and counts of eight bytes where a TIFF has four, or two of entries.
     """
-    order = "<" if data.startswith(b"II") else ">"
+    order = _byte_order(data)
     word, number, place = ("Q", "Q", 8) if b"+" in data[2:4] else ("I", "H", 4)
     (offset,) = struct.unpack_from(order + word, data, place)
     offset = min(offset, len(data))
@@ -128,7 +158,7 @@ def _check_tag(tag: int, kind: int, values: int) -> None:
 _KNOWN: Final = {
     _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _STRIP_OFFSETS, _SAMPLES, _ROWS_PER_STRIP,
     _STRIP_BYTES, _PLANAR, _COLOUR_MAP, _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES,
-    _SAMPLE_FORMAT,
+    _SAMPLE_FORMAT, _PREDICTOR, _FILL_ORDER,
 }  # fmt: skip
 
 
@@ -166,8 +196,10 @@ def _check_kind(tags: _Tags, samples: int, photometric: int) -> None:
         raise MalformedError("the TIFF has a palette that is not of 256 colours")
 
 
-def _check_segments(tags: _Tags, height: int, width: int, file_bytes: int) -> None:
-    """All strips or tiles lie within the file, and uncompressed ones are complete."""
+def _read_segments(
+    tags: _Tags, height: int, width: int, file_bytes: int
+) -> tuple[tuple[int, int], tuple[tuple[int, int], ...]]:
+    """The size and the places of the strips or tiles, all of which lie within the file."""
     if _TILE_OFFSETS in tags:
         offsets, sizes = tags[_TILE_OFFSETS], tags.get(_TILE_BYTES, ())
         rows, columns = _one(tags, _TILE_HEIGHT), _one(tags, _TILE_WIDTH)
@@ -186,9 +218,11 @@ def _check_segments(tags: _Tags, height: int, width: int, file_bytes: int) -> No
             f"the TIFF has {len(offsets)} strips or tiles of {len(sizes)} lengths, but its image "
             f"needs {expected}"
         )
-    if any(start + size > file_bytes for start, size in zip(offsets, sizes, strict=True)):
+    segments = tuple(zip(offsets, sizes, strict=True))
+    if any(start + size > file_bytes for start, size in segments):
         raise TruncatedError("the TIFF ends within its pixels: part of the file is missing")
     stored = sum(sizes)
     needed = height * width * _one(tags, _SAMPLES, 1) * _one(tags, _BITS) // 8
     if _one(tags, _COMPRESSION, _UNCOMPRESSED) == _UNCOMPRESSED and stored < needed:
         raise TruncatedError(f"the TIFF has {stored:,} bytes of pixels, but needs {needed:,}")
+    return (rows, columns), segments

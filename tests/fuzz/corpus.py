@@ -90,10 +90,20 @@ def _compressed_files() -> dict[str, bytes]:
 
 
 def _tiff_files() -> dict[str, bytes]:
+    differences: dict[str, Any] = {"predictor": 2, "rowsperstrip": 7}
+    forms: dict[str, tuple[Film, dict[str, Any]]] = {
+        "tiff grey": (GREY, {}),
+        "tiff deep": (FILM, {"compression": "deflate"}),
+        "tiff colour": (COLOUR, {"photometric": "rgb"}),
+        "tiff deflate strips": (COLOUR, {"compression": "deflate", **differences}),
+        "tiff deflate tiles": (FILM, {"compression": "deflate", "tile": (16, 32)}),
+        "tiff lzw strips": (FILM, {"compression": "lzw", **differences}),
+        "tiff lzw tiles": (GREY, {"compression": "lzw", "tile": (32, 16)}),
+        "tiff packbits": (GREY // 64, {"compression": "packbits", "rowsperstrip": 7}),
+        "tiff packbits tiles": (GREY // 64, {"compression": "packbits", "tile": (16, 16)}),
+    }
     return {
-        "tiff grey": bytes(imagecodecs.tiff_encode(GREY)),
-        "tiff deep": bytes(imagecodecs.tiff_encode(FILM, compression="deflate")),
-        "tiff colour": bytes(imagecodecs.tiff_encode(COLOUR, photometric="rgb")),
+        name: bytes(imagecodecs.tiff_encode(film, **form)) for name, (film, form) in forms.items()
     }
 
 

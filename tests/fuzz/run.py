@@ -139,7 +139,7 @@ def main() -> int:
         fuzz(arguments.files, arguments.seed, first=arguments.first, only=arguments.only)
     )
     for name, outcomes in tally.outcomes.items():
-        print(f"{name:<18}", ", ".join(f"{kind} {n}" for kind, n in outcomes.most_common()))  # noqa: T201
+        print(f"{name:<20}", ", ".join(f"{kind} {n}" for kind, n in outcomes.most_common()))  # noqa: T201
     print(  # noqa: T201
         f"{sum(map(Counter.total, tally.outcomes.values())):,} files in "
         f"{perf_counter() - started:.0f} s; slowest {tally.slowest_seconds:.2f} s; largest process "

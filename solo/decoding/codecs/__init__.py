@@ -1,1 +1,1 @@
-"""Codestreams of JPEG, JPEG 2000, JPEG XL and RLE, read before a decoder is asked."""
+"""Codecs: headers of JPEG, JPEG 2000 and JPEG XL, whole JPEG scans, and RLE."""

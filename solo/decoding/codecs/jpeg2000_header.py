@@ -1,4 +1,4 @@
-"""The headers of a JPEG 2000 codestream (ITU-T T.800, Annex A), HTJ2K's among them (T.814).
+"""Main header and tile-parts of a JPEG 2000 (ITU-T T.800, Annex A) or HTJ2K codestream (T.814).
 
 Decoders may return what there is of a shortened codestream, so the tile-parts are followed to its
 end: each says how long it is.
@@ -32,7 +32,7 @@ _MAX_TILES: Final = 4096  # decoders keep some kilobytes of each before the firs
 
 @dataclass(frozen=True)
 class Jpeg2000Header:
-    """The main header.
+    """Main header of a JPEG 2000 codestream.
 
     Attributes:
         height: rows of the image area.
@@ -122,7 +122,7 @@ def _main_header(data: bytes) -> tuple[dict[int, bytes], int, int]:
 
 
 def _lengths_in(segment: bytes) -> int:
-    """How many tile-parts a segment lists: the tile's number may take 0 to 2 bytes of each."""
+    """Number of tile-parts in a segment: the tile's number may take 0 to 2 bytes of each."""
     if len(segment) < 2:
         raise MalformedError("the JPEG 2000 codestream's header is damaged")
     sizes = segment[1]
@@ -146,7 +146,7 @@ def _image(segment: bytes) -> tuple[int, int, int, int, int]:
 
 
 def _follow(data: bytes, offset: int, tiles: int, announced: int) -> int:
-    """Where the last tile-part ends, if none is missing (A.4.2).
+    """End of the last tile-part, if none is missing (A.4.2).
 
     A tile's last tile-part mostly says how many it has, and each which one it is.
     """

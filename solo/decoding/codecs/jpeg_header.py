@@ -1,4 +1,4 @@
-"""The marker segments before the first scan of JPEG (ITU-T T.81, B.1) and JPEG-LS (T.87, C)."""
+"""Frame header of JPEG (ITU-T T.81, B.1) and JPEG-LS (T.87, C): markers before the first scan."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MAX_SEGMENTS: Final = 10_000
 
 @dataclass(frozen=True)
 class JpegHeader:
-    """What comes before the first scan's data.
+    """Frame header, and what else stands before the first scan.
 
     Attributes:
         marker: start-of-frame marker, which names the process: 0xC0 is SOF0.
@@ -52,12 +52,12 @@ class JpegHeader:
 
     @property
     def process(self) -> str:
-        """The process as the standard's tables call it."""
+        """Name of the coding process, as in the standard's tables."""
         return "JPEG-LS" if self.marker == JPEG_LS else f"JPEG SOF{self.marker - 0xC0}"
 
 
 def read_jpeg_header(data: bytes) -> JpegHeader:
-    """Walks the marker segments up to the first scan, and looks for the end of the image.
+    """Reads the marker segments up to the first scan, and looks for the end of the image.
 
     libjpeg fills what is missing with invented pixels and reports success.
 

@@ -1,4 +1,4 @@
-"""How many bits the samples of a lossless JPEG take (ITU-T T.81, Annex H).
+"""Bit count of a lossless JPEG's samples, to find truncated data (ITU-T T.81, Annex H).
 
 libjpeg goes on with zero bits where a segment has none left, and reports success. Its samples then
 take more bits than there are: differences from the prediction, each with the code of its category

@@ -1,4 +1,4 @@
-"""The scans of a JPEG and the entropy-coded segments in them (ITU-T T.81, B.1.1.5 and B.2).
+"""JPEG scans and their entropy-coded segments (ITU-T T.81, B.1.1.5 and B.2).
 
 libjpeg passes over markers that are missing, doubled or out of order, and invents what lay between
 them. What their number and order tell is checked here.
@@ -31,7 +31,7 @@ _FF: Final = 0xFF
 
 @dataclass(frozen=True)
 class Scan:
-    """One scan.
+    """One scan of a JPEG and its entropy-coded segments.
 
     Attributes:
         segments: int64 [N, 2], begin and end of each entropy-coded segment in the file.
@@ -57,7 +57,7 @@ class Scan:
 
 @dataclass
 class _State:
-    """What segments before a scan have set."""
+    """Restart interval and Huffman tables that are in force."""
 
     interval: int = 0
     tables: dict[int, tuple[int, ...]] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class _Markers:
         self._others = self.places[~restarts]
 
     def end_of_scan(self, start: int) -> int:
-        """Where the first marker from an offset on stands that is no restart."""
+        """Offset of the next marker that is no restart."""
         index = int(np.searchsorted(self._others, start))
         if index == len(self._others):
             raise TruncatedError("the JPEG has no end: part of the file is missing")
@@ -96,7 +96,7 @@ class _Markers:
 
 
 def read_scans(data: bytes, header: JpegHeader) -> list[Scan]:
-    """The scans up to the end of the image.
+    """Reads the scans up to the end of the image.
 
     Args:
         data: the file.

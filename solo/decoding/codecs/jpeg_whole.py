@@ -1,4 +1,4 @@
-"""Decodes a JPEG and finds out whether its data lasted to the end of the image.
+"""JPEG decoding that refuses truncated entropy-coded data.
 
 libjpeg fills what is missing and reports success: a codestream that lost bytes in the middle, and
 kept its end marker, would be a film that is partly invented.
@@ -25,7 +25,7 @@ _MORE: Final = bytes((37 * index + 11) % 251 for index in range(256))
 
 
 def decode_whole(data: bytes, header: JpegHeader, decode: Callable[[bytes], Samples]) -> Samples:
-    """Decodes a sequential, progressive or lossless JPEG.
+    """Decodes a sequential, progressive or lossless JPEG whose data reach its end.
 
     Where a segment runs out, libjpeg leaves the rest of it at the middle of the range. If an image
     has that value there, more bytes are added to every segment and it is decoded again: a decoder

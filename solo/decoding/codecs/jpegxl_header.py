@@ -1,4 +1,4 @@
-"""The start of a JPEG XL codestream: size, depth and channels (ISO/IEC 18181-1, Annex D).
+"""Image header of a JPEG XL codestream: size, depth, channels (ISO/IEC 18181-1, Annex D).
 
 libjxl reports codestreams that end early, so nothing but the header is looked at here.
 """
@@ -28,7 +28,7 @@ _GREY: Final = 1
 
 @dataclass(frozen=True)
 class JpegXlHeader:
-    """The image's header.
+    """Image header of a JPEG XL codestream.
 
     Attributes:
         height: rows.
@@ -60,7 +60,7 @@ class _Bits:
 
 
 def read_jpegxl_header(data: bytes) -> JpegXlHeader:
-    """Reads size, depth and channels.
+    """Reads size, bit depth and channels of a codestream, bare or in its container.
 
     Raises:
         MalformedError: for what is no JPEG XL.
@@ -86,7 +86,7 @@ def read_jpegxl_header(data: bytes) -> JpegXlHeader:
 
 
 def _codestream(data: bytes) -> int:
-    """Where the codestream begins, which may lie in a box."""
+    """Start of the codestream, which may lie in a box."""
     if not data.startswith(_CONTAINER):
         return 0
     offset = 0

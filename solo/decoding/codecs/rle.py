@@ -1,4 +1,4 @@
-"""DICOM's run-length coding (PS3.5 Annex G), bounded by what the header promised."""
+"""RLE Lossless decoding (PS3.5 Annex G), bounded by the size in the DICOM header."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HEADER_BYTES = 64
 
 
 def decode_segments(frame: bytes, segments: int, length: int) -> npt.NDArray[np.uint8]:
-    """Decodes one frame.
+    """Decodes the RLE segments of one frame.
 
     Args:
         frame: the encapsulated frame.

@@ -1,4 +1,4 @@
-"""Which decoder reads which coding.
+"""Codestream decoding: JPEG, JPEG-LS, JPEG 2000, HTJ2K and JPEG XL frames.
 
 A codestream's header is read in Python first; only what agrees with the DICOM header reaches a
 decoder. imagecodecs brings them: libjpeg-turbo, CharLS, OpenJPEG and libjxl.
@@ -26,6 +26,7 @@ from solo.decoding.codecs.jpeg_header import (
 )
 from solo.decoding.codecs.jpeg_whole import decode_whole
 from solo.decoding.codecs.jpegxl_header import read_jpegxl_header
+from solo.decoding.codecs.memory import check_memory
 from solo.decoding.dicom.frame_header import Codestream
 from solo.decoding.dicom.pixel_layout import PixelLayout
 from solo.decoding.dicom.transfer_syntaxes import CODINGS, Coding, JPEGXLLossless, syntax_name
@@ -47,7 +48,7 @@ _JPEG_PROCESSES: Final = {
 
 
 def decode_codestream(data: bytes, syntax: UID, layout: PixelLayout) -> tuple[Samples, Codestream]:
-    """Decodes one frame.
+    """Decodes the codestream of one frame.
 
     Args:
         data: the frame's fragments, joined.
@@ -82,23 +83,13 @@ def decode_codestream(data: bytes, syntax: UID, layout: PixelLayout) -> tuple[Sa
 
 
 def load_decoders() -> None:
-    """Loads all of them, which imagecodecs does when the first file needs one."""
+    """Loads all decoders, which imagecodecs does when the first file needs one."""
     for name in _DECODERS:
         getattr(imagecodecs, name)
 
 
-def check_memory(error: Exception) -> None:
-    """Raises a MemoryError for a library's exception that says it lacked memory.
-
-    Raises:
-        MemoryError: so that the file is not called damaged.
-    """
-    if "memory" in str(error).lower() or getattr(error, "code", None) == cv2.Error.StsNoMem:
-        raise MemoryError from None
-
-
 def begins_codestream(fragment: memoryview) -> bool:
-    """Whether a fragment is the first of a frame, by its first bytes."""
+    """Whether a fragment begins a codestream, by its signature."""
     return bytes(fragment[:12]).startswith(_SIGNATURES)
 
 

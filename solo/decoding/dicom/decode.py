@@ -1,4 +1,4 @@
-"""DICOM radiographs."""
+"""DICOM decoding: from a file to one frame, ready for display."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Walks the elements of a DICOM data set (PS3.5 Section 7) and copies them, unread.
+"""Data set parsing: walks the data elements (PS3.5 Section 7) and copies them as raw bytes.
 
 pydicom converts while it walks, and some conversions take minutes for a megabyte: of character
 sets, of sequences. Here nothing is converted, sequences are passed over, and what is walked is
@@ -38,14 +38,14 @@ _END_OF_SEQUENCE: Final = 0xFFFEE0DD
 
 
 class Encoding(NamedTuple):
-    """How a data set is written: without value representations, and with which byte first."""
+    """Encoding of a data set: implicit or explicit VR, little or big endian."""
 
     implicit: bool
     little: bool
 
 
 class Header(NamedTuple):
-    """What stands before a value.
+    """Header of a data element: tag, VR and value length.
 
     Attributes:
         tag: group and element.
@@ -61,7 +61,7 @@ class Header(NamedTuple):
 
 
 def read_header(data: memoryview, offset: int, encoding: Encoding) -> Header:
-    """The header at an offset (PS3.5 7.1).
+    """Reads the header of the data element at an offset (PS3.5 7.1).
 
     Where the letters are none, an explicit data set has an implicit element or an unknown
     representation: there are writers of both.
@@ -85,7 +85,7 @@ def read_header(data: memoryview, offset: int, encoding: Encoding) -> Header:
 
 
 class Walk:
-    """One walk, of a bounded number of steps.
+    """Walk over the data elements, of a bounded number of steps.
 
     Args:
         data: a data set, or a part of one.
@@ -98,7 +98,7 @@ class Walk:
         self._steps = 0
 
     def elements(self, offset: int) -> tuple[Elements, Header | None, int]:
-        """The elements from an offset to the end or to the pixel data.
+        """Reads the data elements from an offset to the end or to the pixel data.
 
         Returns:
             The elements, the header of the pixel data if they are there, and where the walk ended:
@@ -120,7 +120,7 @@ class Walk:
         return elements, None, offset
 
     def first_item(self) -> Dataset | None:
-        """The first item of a sequence's value; None if there is none."""
+        """Reads the first item of a sequence's value; None if there is none."""
         if not self._data:
             return None
         header = self._header(0, self._encoding)
@@ -173,7 +173,7 @@ class Walk:
         return end
 
     def _end_of(self, header: Header, encoding: Encoding, depth: int) -> int:
-        """Where an element ends; of undefined length it consists of items, whatever it is."""
+        """End of an element; of undefined length it consists of items, whatever it is."""
         if header.length != UNDEFINED_LENGTH:
             return self._within(header.start + header.length)
         if depth >= _MAX_DEPTH:

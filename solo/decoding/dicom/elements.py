@@ -1,4 +1,4 @@
-"""Typed access to the elements of an untrusted data set.
+"""Typed access to the data elements of an untrusted data set.
 
 Conversion happens on access and fails in many ways. The errors name the element, never its value.
 """

@@ -1,4 +1,4 @@
-"""Encapsulated pixel data: items of fragments, and which of them make a frame (PS3.5 A.4).
+"""Encapsulated pixel data: basic offset table, fragments and frames (PS3.5 A.4).
 
 The items are walked here rather than by pydicom, which looks for the delimiter's bytes wherever
 they may occur and joins what a wrong offset table says.
@@ -22,10 +22,11 @@ MAX_ITEMS: Final = 20_000
 
 @dataclass(frozen=True)
 class Encapsulated:
-    """The items of an encapsulated pixel data element.
+    """Basic offset table and fragments of an encapsulated pixel data element.
 
     Attributes:
-        offset_table: of the first item, each frame's distance from the second; may be empty.
+        offset_table: the basic one, in the first item: each frame's distance from the second; may
+            be empty.
         fragments: the other items' values.
     """
 
@@ -34,7 +35,7 @@ class Encapsulated:
 
 
 def read_items(data: memoryview, start: int) -> tuple[Encapsulated, int]:
-    """Walks the items from the first to the sequence delimiter.
+    """Reads the items up to the sequence delimiter.
 
     Args:
         data: the data set.
@@ -80,7 +81,7 @@ def frame_bytes(
     extended_offsets: Sequence[int],
     begins_codestream: Callable[[memoryview], bool] | None,
 ) -> bytes:
-    """The fragments of one frame, joined.
+    """Joins the fragments of one frame.
 
     Where there is one fragment a frame, no table is asked: writers get them wrong. Otherwise the
     extended offset table (PS3.3 C.7.6.3.1.8) counts, then the basic one, and then where

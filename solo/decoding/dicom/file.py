@@ -1,4 +1,4 @@
-"""The outer shape of a DICOM file: preamble, file meta information, data set, pixel data.
+"""DICOM file parsing: preamble, file meta information, data set, pixel data (PS3.10 7.1).
 
 All of it is walked here and in `element_walk` rather than by pydicom: a deflated data set has to be
 inflated under a limit, what is walked has to be counted, and the pixels, which are most of a file,
@@ -44,7 +44,7 @@ _TRANSFER_SYNTAX = 0x00020010
 
 @dataclass(frozen=True)
 class NativePixels:
-    """Pixel data without compression.
+    """Pixel data in native format, without compression or encapsulation.
 
     Attributes:
         value: of the element, as it lies in the file.
@@ -57,7 +57,7 @@ class NativePixels:
 
 @dataclass(frozen=True)
 class DicomFile:
-    """A parsed file.
+    """A parsed DICOM file: transfer syntax, data set and pixel data.
 
     Attributes:
         transfer_syntax: UID of how the data set is encoded.
@@ -85,7 +85,7 @@ def looks_like_dicom(data: memoryview) -> bool:
 
 
 def parse_dicom(data: bytes | memoryview) -> DicomFile:
-    """Parses a file, elements still raw.
+    """Parses a DICOM file; its data elements stay raw.
 
     Raises:
         MalformedError: if it is no DICOM file or ends early.
@@ -157,7 +157,7 @@ def _guess(data: memoryview, offset: int) -> UID:
 
 
 def _encoding(syntax: UID, body: memoryview) -> Encoding:
-    """How the data set is written: explicit where it is declared implicit but cannot be.
+    """Encoding of the data set: explicit where it is declared implicit but cannot be.
 
     Writers that declare the default syntax whatever they write are known. Two letters taken for a
     length are beyond 16 KiB, and a data set begins with short elements.

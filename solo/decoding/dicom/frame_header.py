@@ -1,4 +1,4 @@
-"""What a compressed frame says of itself, before a decoder is asked.
+"""Frame header of a codestream, checked against the DICOM header before decoding.
 
 The headers of all codings are read into one form and compared with the DICOM header. Decoders
 allocate what a codestream promises and some crash or invent pixels where the two disagree.
@@ -14,7 +14,7 @@ from solo.errors import MalformedError
 
 @dataclass(frozen=True)
 class Codestream:
-    """A frame's own header.
+    """Frame header of a codestream, in one form for all codings.
 
     Attributes:
         process: the coding in words.
@@ -35,7 +35,7 @@ class Codestream:
     reversible: bool
 
     def check(self, layout: PixelLayout) -> None:
-        """Compares the frame with the DICOM header.
+        """Checks the frame header against the DICOM header.
 
         Precision may exceed the bits stored (12-bit JPEG of 10-bit films is common) or fall short
         of them, as long as both fill the same number of bytes.

@@ -1,4 +1,4 @@
-"""The cells of one frame of a DICOM image, as they are stored."""
+"""Frame extraction: the stored pixel cells of one frame, native or encapsulated."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _OFFSETS_BYTES: Final = 8 * MAX_ITEMS
 
 
 def read_frame(file: DicomFile, layout: PixelLayout, frame: int) -> Grey:
-    """The cells of one frame; colour is reduced to grey.
+    """Reads the stored pixel cells of one frame; colour is reduced to grey.
 
     Args:
         file: the parsed file.

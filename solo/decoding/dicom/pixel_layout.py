@@ -1,4 +1,4 @@
-"""How the pixels of a DICOM image lie in memory, by its header (PS3.3 C.7.6.3)."""
+"""Image Pixel module: rows, columns, samples and bits of the pixel data (PS3.3 C.7.6.3)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _REFUSED_BY_NAME: Final = {"PALETTE COLOR", "ARGB", "HSV", "CMYK", "YBR_PARTIAL_
 
 @dataclass(frozen=True)
 class SampleBits:
-    """Where a sample lies in its cell (PS3.5 8.1.1).
+    """Bits allocated, bits stored, high bit and pixel representation (PS3.5 8.1.1).
 
     Attributes:
         allocated: bits of a cell.
@@ -41,7 +41,9 @@ class SampleBits:
 
     @classmethod
     def of(cls, dataset: Dataset) -> SampleBits:
-        """Reads the elements; those that are absent have the only values that make sense.
+        """Reads the four elements.
+
+        Those that are absent have the only values that make sense.
 
         Raises:
             MalformedError: if the sample does not fit into its cell.
@@ -58,7 +60,7 @@ class SampleBits:
 
 @dataclass(frozen=True)
 class PixelLayout:
-    """How cells lie in the pixel data.
+    """Layout of the pixel data, by the Image Pixel module.
 
     Attributes:
         rows: height.
@@ -80,18 +82,18 @@ class PixelLayout:
 
     @property
     def frame_cells(self) -> int:
-        """Cells of one frame without compression; two pixels of YBR_FULL_422 share a chroma."""
+        """Pixel cells of one native frame; two pixels of YBR_FULL_422 share their chroma."""
         cells = 2 if self.photometric == "YBR_FULL_422" else self.samples
         return self.rows * self.columns * cells
 
     @property
     def frame_bytes(self) -> int:
-        """Bytes of one frame without compression."""
+        """Bytes of one native frame."""
         return self.frame_cells * self.bits.allocated // 8
 
     @classmethod
     def of(cls, dataset: Dataset, limits: Limits) -> PixelLayout:
-        """Reads the layout and refuses what cannot be segmented.
+        """Reads the Image Pixel module and refuses what cannot be segmented.
 
         Raises:
             MalformedError: for missing or contradictory elements.

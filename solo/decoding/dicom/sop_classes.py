@@ -1,4 +1,4 @@
-"""Which DICOM objects are projection radiographs."""
+"""SOP classes and modalities of projection radiographs."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _OTHER_MODALITIES: Final = (
 
 
 def check_projection(sop_class: str, modality: str) -> None:
-    """Refuses what is not a projection radiograph.
+    """Refuses SOP classes and modalities that are no projection radiographs.
 
     A secondary capture may show anything, so its modality decides, unless it says "other" or
     nothing. Where there is no SOP class the modality decides alone.

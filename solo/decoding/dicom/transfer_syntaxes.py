@@ -1,4 +1,4 @@
-"""The transfer syntaxes that a radiograph may come in, and what coding each one means.
+"""Transfer syntaxes that are read, and the coding of each.
 
 PS3.5 Section 10 and Annex A. Retired JPEG processes (progressive, hierarchical, arithmetic) are not
 among them, nor is what only video uses.
@@ -47,7 +47,7 @@ _NAMES: Final = {
 
 
 class Coding(Enum):
-    """How the cells of a frame are coded."""
+    """Coding of a frame's pixel cells."""
 
     NATIVE = "native"
     ENCAPSULATED = "encapsulated"
@@ -86,14 +86,14 @@ CODINGS: Final[dict[UID, Coding]] = {
 
 
 def syntax_name(syntax: UID) -> str:
-    """The standard's name, or a word for what is not in it."""
+    """Name of a transfer syntax in the standard, or words for one that is not there."""
     if syntax in _NAMES:
         return _NAMES[syntax]
     return syntax.name if syntax.name != syntax else "unknown to this service"
 
 
 def check_syntax(syntax: UID) -> None:
-    """Refuses what is not in the table.
+    """Refuses a transfer syntax that is not supported.
 
     Raises:
         MalformedError: for what is no UID.

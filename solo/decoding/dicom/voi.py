@@ -1,4 +1,4 @@
-"""The grey-value pipeline of DICOM as one lookup table over the stored cells.
+"""Modality LUT, VOI LUT and window as one lookup table (PS3.3 C.11.1 and C.11.2).
 
 Every step of the pipeline is a function of one value, so all of them together are a table of 256
 or 65536 entries, built once per image and applied in one pass before anything is resized.
@@ -21,7 +21,7 @@ _LOOKED_AT: Final = 256  # rows or columns, about
 
 
 def to_grey(cells: Grey, description: GreyDescription) -> tuple[Grey, GreyRecipe]:
-    """Turns stored cells into grey from black to white.
+    """Applies Modality LUT, VOI LUT or window, and polarity to the stored pixel cells.
 
     Args:
         cells: uint8 or uint16 [H, W], as stored: shift, mask and sign still to be applied.
@@ -43,7 +43,7 @@ def to_grey(cells: Grey, description: GreyDescription) -> tuple[Grey, GreyRecipe
 
 
 def stored_values(description: GreyDescription) -> npt.NDArray[np.int64]:
-    """The sample in each cell (PS3.5 8.1.1): int64 [256] or [65536], indexed by the cell.
+    """Stored values by pixel cell (PS3.5 8.1.1): int64 [256] or [65536], indexed by the cell.
 
     Bits outside the sample may hold retired overlays.
     """
@@ -59,7 +59,7 @@ def stored_values(description: GreyDescription) -> npt.NDArray[np.int64]:
 def padding_mask(
     stored: npt.NDArray[np.int64], description: GreyDescription
 ) -> npt.NDArray[np.bool_]:
-    """Which stored values are padding (PS3.3 C.7.5.1.1.2): bool, one for each."""
+    """Pixel padding (PS3.3 C.7.5.1.1.2): bool, one for each stored value."""
     if description.padding is None:
         return np.zeros(stored.shape, np.bool_)
     first, last = description.padding
@@ -67,21 +67,21 @@ def padding_mask(
 
 
 def modality_values(stored: npt.NDArray[np.int64], description: GreyDescription) -> Levels:
-    """The Modality LUT, or else the rescale (PS3.3 C.11.1): float64, one for each stored value."""
+    """Modality LUT, or else the rescale (PS3.3 C.11.1): float64, one for each stored value."""
     if description.modality_lut is not None:
         return look_up(stored.astype(np.float64), description.modality_lut)
     return stored.astype(np.float64) * description.slope + description.intercept
 
 
 def look_up(levels: Levels, table: LookupTable) -> Levels:
-    """A LUT's output values; inputs beyond its ends take the end entries (PS3.3 C.11.2.1.1)."""
+    """Applies a LUT; inputs beyond its ends take the end entries (PS3.3 C.11.2.1.1)."""
     indices = np.clip(np.floor(levels) - table.first, 0, len(table.values) - 1)
     found: Levels = table.values[indices.astype(np.int64)].astype(np.float64)
     return found
 
 
 def apply_window(levels: Levels, window: Window) -> Levels:
-    """A window's output in [0, 1] (PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
+    """Applies a window: output in [0, 1] (PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
     center, width = window.center, window.width
     match window.function:
         case "SIGMOID":
@@ -115,7 +115,7 @@ def _values_of_interest(
 
 
 def _proposed(levels: Levels, description: GreyDescription) -> tuple[Levels, GreyRecipe] | None:
-    """What the file itself proposes for display; raw films have nothing to say of it."""
+    """Grey in [0, 1] by the file's VOI LUT or window; None for raw films and without either."""
     if description.for_processing:
         return None
     if description.voi_lut is not None:

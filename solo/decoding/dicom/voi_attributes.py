@@ -1,4 +1,4 @@
-"""What a DICOM file says about turning its stored values into grey."""
+"""Attributes of Modality LUT, VOI LUT and window, read from the data set (PS3.3 C.11)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TABLE_BYTES: Final = 2 * 65536
 
 @dataclass(frozen=True)
 class LookupTable:
-    """A Modality or VOI LUT (PS3.3 C.11.1.1, C.11.2.1.1).
+    """Modality or VOI LUT (PS3.3 C.11.1.1, C.11.2.1.1).
 
     Attributes:
         first: input value that maps to the first entry; below it the first entry holds, beyond
@@ -42,7 +42,7 @@ class LookupTable:
 
 @dataclass(frozen=True)
 class Window:
-    """A VOI window (PS3.3 C.11.2.1.2), centre and width in output values of the Modality LUT."""
+    """VOI window (PS3.3 C.11.2.1.2), centre and width in output values of the Modality LUT."""
 
     center: float
     width: float
@@ -51,7 +51,7 @@ class Window:
 
 @dataclass(frozen=True)
 class GreyDescription:
-    """The elements of the grey-value pipeline, absent ones as None.
+    """Attributes that turn stored values into grey; None where absent.
 
     Attributes:
         bits_allocated: 8 or 16, bits of a stored cell.
@@ -83,7 +83,7 @@ class GreyDescription:
 
     @classmethod
     def of(cls, dataset: Dataset) -> GreyDescription:
-        """Reads the description.
+        """Reads the attributes from a data set.
 
         Raises:
             MalformedError: for values that contradict each other or cannot be read.

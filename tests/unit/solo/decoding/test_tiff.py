@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from typing import Any, Literal
 
 import imagecodecs
@@ -29,17 +30,22 @@ SHORT, LONG = 3, 4
 
 
 def by_hand(
-    pixels: npt.NDArray[Any], *, order: Literal["<", ">"] = "<", **tags: int | tuple[int, ...]
+    pixels: npt.NDArray[Any],
+    *,
+    order: Literal["<", ">"] = "<",
+    stored: bytes | None = None,
+    **tags: int | tuple[int, ...],
 ) -> bytes:
-    """An uncompressed TIFF of one strip whose pixels come last.
+    """A TIFF of one strip whose pixels come last.
 
     Args:
         pixels: [H, W] or [H, W, samples].
         order: byte order.
+        stored: the strip; None for the pixels as they are.
         **tags: values in place of the defaults, `t258=(8, 8, 8)`.
     """
     height, width, samples = (*pixels.shape, 1)[:3]
-    data = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
+    data = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes() if stored is None else stored
     values: dict[int, tuple[int, ...]] = {
         256: (width,),
         257: (height,),
@@ -84,6 +90,9 @@ FORMS: list[dict[str, Any]] = [
     {"rowsperstrip": 7},
     {"tile": (16, 32)},
     {"tile": (32, 16), "compression": "deflate"},
+    {"compression": "deflate", "predictor": 2, "rowsperstrip": 9},
+    {"compression": "deflate", "predictor": 2, "tile": (16, 48), "byteorder": ">"},
+    {"compression": "deflate", "rowsperstrip": 1, "bigtiff": True},
 ]
 
 
@@ -100,6 +109,45 @@ def test_every_form_gives_the_grey_of_a_png(form: dict[str, Any]) -> None:
 def test_either_byte_order_is_read(order: Literal["<", ">"], film: npt.NDArray[Any]) -> None:
     found = decode(by_hand(film, order=order), LIMITS)
     assert np.array_equal(found.pixels, decode(png(film), LIMITS).pixels)
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if "deflate" in form.values()], ids=str)
+def test_deflated_colours_are_those_of_libtiff(form: dict[str, Any]) -> None:
+    colour = np.dstack([GREY, GREY[::-1], GREY[:, ::-1]])
+    data = bytes(imagecodecs.tiff_encode(colour, photometric="rgb", **form))
+    assert np.array_equal(imagecodecs.tiff_decode(data), colour)
+    assert np.array_equal(decode(data, LIMITS).pixels, decode(by_hand(colour), LIMITS).pixels)
+
+
+def test_a_stream_longer_than_its_strip_is_refused() -> None:
+    """libtiff leaves the end of such a strip as the memory was, and reports success."""
+    flat = np.full((40, 36), 1000, np.uint16)
+    longer = zlib.compress(np.full((49, 48), 1000, np.uint16).tobytes())
+    untold = np.full_like(flat, 4321)
+    imagecodecs.tiff_decode(by_hand(flat, stored=longer, t259=8), out=untold)
+    assert untold[-1, -1] == 4321
+    tiled: dict[str, Any] = {"t259": 8, "t322": 48, "t323": 48, "t325": len(longer)}
+    place = len(by_hand(flat, stored=longer, t324=0, **tiled)) - len(longer)
+    forms: list[dict[str, Any]] = [{"t259": 8}, {"t259": 32946}, {"t324": place, **tiled}]
+    for tags in forms:
+        with pytest.raises(MalformedError, match="damaged"):
+            decode(by_hand(flat, stored=longer, **tags), LIMITS)
+
+
+def test_the_last_strip_may_have_the_rows_of_a_whole_one() -> None:
+    rows = len(DEEP) - 10
+    data = bytes(imagecodecs.tiff_encode(DEEP, compression="deflate", rowsperstrip=len(DEEP) // 2))
+    height = data.index(struct.pack("<HHI", 257, SHORT, 1)) + 8
+    shorter = data[:height] + struct.pack("<H", rows) + data[height + 2 :]
+    found = decode(shorter, LIMITS)
+    assert np.array_equal(found.pixels, decode(png(DEEP[:rows]), LIMITS).pixels)
+
+
+def test_deflate_with_low_bits_first_is_read() -> None:
+    stored = bytes(imagecodecs.bitorder_decode(zlib.compress(DEEP.tobytes())))
+    data = by_hand(DEEP, stored=stored, t259=8, t266=2)
+    assert np.array_equal(imagecodecs.tiff_decode(data), DEEP)
+    assert np.array_equal(decode(data, LIMITS).pixels, decode(png(DEEP), LIMITS).pixels)
 
 
 def test_white_is_zero_is_turned_round() -> None:
@@ -121,6 +169,11 @@ def test_colour_alpha_and_palettes_become_grey() -> None:
     assert decode(by_hand(indices, t262=3, t320=3 * ramp), LIMITS).pixels.tolist() == [
         [255, 254, 0]
     ]
+
+
+def test_an_unknown_predictor_is_refused() -> None:
+    with pytest.raises(MalformedError, match="predictor 3"):
+        decode(by_hand(DEEP, stored=zlib.compress(DEEP.tobytes()), t259=8, t317=3), LIMITS)
 
 
 def test_orientation_is_not_applied() -> None:

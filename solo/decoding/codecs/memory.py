@@ -1,0 +1,15 @@
+"""Out-of-memory errors of decoder libraries, told from damaged data."""
+
+from __future__ import annotations
+
+import cv2
+
+
+def check_memory(error: Exception) -> None:
+    """Raises a MemoryError for a library's exception that says it lacked memory.
+
+    Raises:
+        MemoryError: so that the file is not called damaged.
+    """
+    if "memory" in str(error).lower() or getattr(error, "code", None) == cv2.Error.StsNoMem:
+        raise MemoryError from None
