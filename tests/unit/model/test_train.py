@@ -174,7 +174,8 @@ def test_films_that_cannot_be_read_stop_it_before_the_first_step(
     assert command(discs, tmp_path / "run") == 1
     assert capsys.readouterr().err.splitlines()[-3:] == [
         "annotation 0 of image 10: it is of category 5, which is not there",
-        "image 11 cannot be decoded: 1.png",
+        "image 11 cannot be decoded: 1.png: the PNG ends within a chunk: part of the file is "
+        "missing",
         "image 13 is 9 x 8 pixels, its annotations are for 80 x 100",
     ]
     assert not (tmp_path / "run").exists()

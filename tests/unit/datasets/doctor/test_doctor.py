@@ -287,7 +287,8 @@ def test_faults_end_the_examination(
     cv2.imwrite(str(folder / "2.png"), np.zeros((5, 5), np.uint8))
     assert run(folder) == 1
     assert capsys.readouterr().err.splitlines()[-2:] == [
-        "image 10 cannot be decoded: 0.png",
+        "image 10 cannot be decoded: 0.png: the 13 bytes are none of DICOM, PNG, JPEG and TIFF by "
+        "their signature",
         "image 12 is 5 x 5 pixels, its annotations are for 80 x 100",
     ]
 
