@@ -15,9 +15,10 @@ from torch import Tensor
 from datasets.doctor.findings import Finding
 from model.data.coco import CocoDataset, ImageRecord
 from model.data.dataset import SMALLEST_OBJECT, tight_boxes
+from model.data.objects import Objects
 from model.data.rasterise import coverage
 from model.network.config import ModelConfig
-from model.training.targets import Objects, assign, mask_targets
+from model.training.targets import assign, mask_targets
 from solo.contract.letterbox import Letterbox
 
 TROUBLES = {

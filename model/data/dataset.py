@@ -14,9 +14,9 @@ from torch.utils.data import Dataset
 from model.data.augment import random_placement
 from model.data.coco import CocoDataset, ImageRecord
 from model.data.film import read_film
+from model.data.objects import Objects
 from model.data.photometric import change_grey_values
 from model.data.rasterise import coverage, warp
-from model.training.targets import Objects
 from solo.contract.greyscale import as_grey
 
 _CACHED_FILMS = 1024

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, distributed, nn
 
+from model.data.objects import Objects
 from model.network.config import ModelConfig
 from model.network.segmenter import Segmenter
 from model.training.sync_batch_norm import norm_over_team
-from model.training.targets import Objects, assign
+from model.training.targets import assign
 
 
 @dataclass(frozen=True)

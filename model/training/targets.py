@@ -12,23 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from model.data.objects import Objects
 from model.network.config import Level, ModelConfig, SharedCellRule
 from model.training.pixel_sums import block_means, row_and_column_counts
-
-
-@dataclass(frozen=True)
-class Objects:
-    """The objects in one image, in annotation order.
-
-    Attributes:
-        masks: uint8 [n, H, W] over the canvas: how much of each pixel is covered, 0 to 255.
-        boxes: float32 [n, 4], x1, y1, x2, y2 in canvas pixels, max exclusive.
-        labels: int64 [n].
-    """
-
-    masks: Tensor
-    boxes: Tensor
-    labels: Tensor
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from tensorboardX import SummaryWriter
 from tensorboardX.proto.summary_pb2 import Summary
 from torch import Tensor
 
-from model.training.targets import Objects
+from model.data.objects import Objects
 
 _PICTURED = 4  # films of a batch
 _COLOURS = ((80, 220, 80), (80, 160, 255), (255, 160, 80), (220, 80, 220), (80, 230, 230))

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from model.data.coco import CocoDataset
 from model.data.dataset import TrainingStream, collate
+from model.data.objects import Objects
 from model.network.checkpoint import CheckpointError, load_checkpoint, load_weights, save_checkpoint
 from model.network.config import Preset
 from model.network.segmenter import Segmenter
@@ -21,7 +22,6 @@ from model.training.criterion import Criterion
 from model.training.distributed import Team
 from model.training.mixed_precision import autocast, gradient_scaler, in_float32
 from model.training.optimisation import build_optimizer, learning_rate_factor
-from model.training.targets import Objects
 from model.training.tensorboard import RunLog
 
 _SMALLEST_SCALE = 1.0  # of a float16 loss; below it overflow is no matter of scale

@@ -10,11 +10,11 @@ import torch
 
 from model.data.coco import load_coco
 from model.data.dataset import TrainingStream, collate
+from model.data.objects import Objects
 from model.evaluate import measure, predict
 from model.network.checkpoint import load_segmenter
 from model.network.config import MaskLossName, ModelConfig, Preset, TrainConfig, VariantName
 from model.training.criterion import Criterion
-from model.training.targets import Objects
 from model.training.trainer import Trainer
 from tests.support.coco_folder import disc_folder
 from tests.support.tiny import seeded, tiny_config

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from model.data.objects import Objects
 from model.training.distributed import Team, own_device, positive_cells
-from model.training.targets import Objects
 from tests.support.coco_folder import disc_folder
 from tests.support.parallel_run import RUNS, losses_of
 from tests.support.tiny import tiny_config

@@ -14,6 +14,7 @@ from tensorboardX.proto.event_pb2 import Event
 from torch import Tensor
 
 from model.data.coco import load_coco
+from model.data.objects import Objects
 from model.network.config import TrainConfig
 from model.network.heads import HeadOutputs
 from model.network.solov2_head import SOLOv2Outputs
@@ -21,7 +22,6 @@ from model.training.criterion import Criterion
 from model.training.mixed_precision import in_float32
 from model.training.optimisation import build_optimizer, learning_rate_factor
 from model.training.recipes import paper_recipe
-from model.training.targets import Objects
 from model.training.tensorboard import RunLog
 from model.training.trainer import Trainer
 from tests.support.coco_folder import disc_folder

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 
 from model.data.coco import CocoDataset, load_coco
+from model.data.objects import Objects
 from model.network.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from model.network.config import ModelConfig, Preset, TrainConfig
 from model.network.heads import HeadOutputs
 from model.network.segmenter import Segmenter
 from model.training.criterion import Criterion
 from model.training.optimisation import learning_rate_factor
-from model.training.targets import Objects
 from model.training.trainer import NonFiniteLossError, Trainer
 from tests.support.coco_folder import disc_folder
 from tests.support.tiny import seeded, tiny_preset
