@@ -16,7 +16,7 @@ from export.parity import ParityError
 from model.cli import finish, tell_replacement
 from model.data.coco import load_coco
 from model.data.film import read_film
-from model.network.checkpoint import keep_weights, load_segmenter
+from model.network.checkpoint import keep_weights, load_network
 from solo.contract.letterbox import Letterbox
 
 _MOST_FILMS = 20
@@ -44,10 +44,10 @@ def _export(arguments: argparse.Namespace) -> None:
     for out in filter(None, (arguments.out, arguments.weights_out)):
         if not out.parent.is_dir():
             raise FileNotFoundError(f"{out.parent} is not a folder")
-    segmenter = load_segmenter(arguments.checkpoint)
+    network = load_network(arguments.checkpoint)
     about = read_about(arguments.about)
-    canvases = load_canvases(arguments.films, segmenter.config.canvas_size)
-    parity = export(segmenter, about, canvases, arguments.out)
+    canvases = load_canvases(arguments.films, network.config.canvas_size)
+    parity = export(network, about, canvases, arguments.out)
     if arguments.weights_out:
         tell_replacement(arguments.weights_out)
         keep_weights(arguments.checkpoint, arguments.weights_out)

@@ -15,7 +15,7 @@ from torch import Tensor, distributed, nn
 
 from model.data.objects import Objects
 from model.network.config import ModelConfig
-from model.network.segmenter import Segmenter
+from model.network.solo_network import SoloNetwork
 from model.training.sync_batch_norm import norm_over_team
 from model.training.targets import assign
 
@@ -58,23 +58,23 @@ class Team:
         own = batch_size // self.size
         return range(self.rank * own, (self.rank + 1) * own)
 
-    def wrap(self, segmenter: Segmenter) -> nn.Module:
+    def wrap(self, network: SoloNetwork) -> nn.Module:
         """The network whose gradients are averaged over the team after each backward pass.
 
         Its batch norms, changed in place, see the images of the whole team.
         """
         if self.size == 1:
-            return segmenter
-        device = next(segmenter.parameters()).device
+            return network
+        device = next(network.parameters()).device
         on_gpu = device.type == "cuda"
         if on_gpu:
-            nn.SyncBatchNorm.convert_sync_batchnorm(segmenter)
+            nn.SyncBatchNorm.convert_sync_batchnorm(network)
         else:
-            norm_over_team(segmenter)
+            norm_over_team(network)
         return nn.parallel.DistributedDataParallel(
-            segmenter,
+            network,
             device_ids=[device] if on_gpu else None,
-            find_unused_parameters=_leaves_maps_unused(segmenter.config),
+            find_unused_parameters=_leaves_maps_unused(network.config),
         )
 
     def share(

@@ -10,7 +10,7 @@ from model.network.fpn import FPN
 from model.network.heads import HeadOutputs, build_head
 
 
-class Segmenter(nn.Module):
+class SoloNetwork(nn.Module):
     """A SOLO network of any variant for one-channel images."""
 
     def __init__(self, config: ModelConfig) -> None:
