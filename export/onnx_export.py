@@ -119,9 +119,16 @@ def _manifest(network: SoloNetwork, about: dict[str, Any]) -> Manifest:
         "opset": OPSET,
     }
     try:
-        return Manifest.model_validate(values)
+        manifest = Manifest.model_validate(values)
     except ValidationError as error:
         raise ManifestError(f"the description does not fit: {list_faults(error)}") from error
+    if manifest.score_threshold < config.candidate_threshold:
+        raise ManifestError(
+            f"the description does not fit: score_threshold is {manifest.score_threshold}, but the "
+            f"network drops whatever scores {config.candidate_threshold} or less "
+            "(its candidate_threshold)"
+        )
+    return manifest
 
 
 def _weights_sha256(network: SoloNetwork) -> str:

@@ -63,7 +63,7 @@ def find_candidates(outputs: HeadOutputs, config: ModelConfig) -> Candidates:
         dim=1,
     )  # [N, cells, C]
     pairs = category.flatten(1)
-    pairs = torch.where(pairs > config.score_threshold, pairs, 0.0)
+    pairs = torch.where(pairs > config.candidate_threshold, pairs, 0.0)
     _, chosen = pairs.topk(min(config.max_candidates, pairs.shape[1]), dim=1)
     # Back in the order of the grid, so that ties do not depend on how the runtime sorts.
     chosen = chosen.sort(dim=1).values

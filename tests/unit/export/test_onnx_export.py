@@ -87,7 +87,7 @@ def test_parity_was_measured_on_all_films() -> None:
 
 @pytest.mark.usefixtures("ready_graph")
 def test_the_weights_hash_is_of_the_weights_alone(tmp_path: Path) -> None:
-    again: SoloNetwork = lively(tiny_config(score_threshold=0.1))
+    again: SoloNetwork = lively(tiny_config(candidate_threshold=0.1))
     export(again, {**ABOUT, "version": "2"}, film_canvases(), tmp_path / "again.onnx")
     found = manifest_of((tmp_path / "again.onnx").read_bytes())
     assert found.version == "2"
@@ -121,6 +121,10 @@ def test_a_passed_model_replaces_an_earlier_one(tmp_path: Path) -> None:
         ({"licence": None}, "licence"),
         ({"colour": "red"}, "colour"),
         ({"score_threshold": 2.0}, "score_threshold"),
+        (
+            {"score_threshold": 0.05},
+            r"score_threshold is 0\.05, but the network drops whatever scores 0\.1 or less",
+        ),
     ],
 )
 def test_a_description_that_makes_no_manifest_is_refused_before_the_work(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -104,6 +105,17 @@ def test_a_foreign_file_is_refused_and_never_executed(content: object, tmp_path:
         load_checkpoint(path)
 
 
+def test_the_candidate_cut_is_read_under_its_earlier_name(
+    trained: SoloNetwork, tmp_path: Path
+) -> None:
+    values = trained.config.to_dict()
+    del values["candidate_threshold"]
+    document = {"model": {**values, "score_threshold": 0.2}, "train": {"iterations": 1}}
+    torch.save({**document, "weights": {}}, tmp_path / "earlier.pt")
+    preset, _ = load_checkpoint(tmp_path / "earlier.pt")
+    assert preset.model == replace(trained.config, candidate_threshold=0.2)
+
+
 def test_a_recipe_of_a_later_version_is_refused(trained: SoloNetwork, tmp_path: Path) -> None:
     document = {
         "model": trained.config.to_dict(),
@@ -131,7 +143,7 @@ def test_a_recipe_of_a_later_version_is_refused(trained: SoloNetwork, tmp_path: 
         {"head_channels": 8.5},
         {"stacked_convs": 0},
         {"sigma": "wide"},
-        {"score_threshold": 1.5},
+        {"candidate_threshold": 1.5},
         {"mask_threshold": None},
     ],
     ids=str,
