@@ -59,7 +59,7 @@ def _export(arguments: argparse.Namespace) -> None:
 
 
 def load_canvases(folder: Path, canvas_size: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """Films of a data set on the canvas, float32 [n, 1, H, W], evenly chosen, n <= 20."""
+    """Letterboxes films of a data set, float32 [n, 1, H, W], evenly chosen, n <= 20."""
     images = load_coco(folder).images
     step = max(1, len(images) // _MOST_FILMS)
     canvases = [

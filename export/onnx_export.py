@@ -1,4 +1,4 @@
-"""Writes the ONNX file: graph, manifest, and proof that it answers as the network does."""
+"""ONNX export: graph, manifest, and proof that it answers as the network does."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OPSET = 20
 
 
 def read_about(path: Path) -> dict[str, Any]:
-    """What only its makers know of a model, from TOML: name, version, licence, data, quality.
+    """Reads a model's description from TOML: name, version, licence, data, quality.
 
     Raises:
         ValueError: if the file is not TOML.

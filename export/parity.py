@@ -1,4 +1,4 @@
-"""ONNX Runtime against PyTorch on real films, at batch sizes other than the exported one."""
+"""Numerical parity of ONNX Runtime with PyTorch on real films, at several batch sizes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes a checkpoint of published weights: mmdetection's, WXinlong/SOLO's or AdelaiDet's.
+"""Weight conversion: a checkpoint of mmdetection's, WXinlong/SOLO's or AdelaiDet's weights.
 
     python -m model.convert PUBLISHED.pth --preset solov2-r50 --out solov2-r50.pt
 
@@ -38,7 +38,7 @@ _CATEGORY = ("head.category.weight", "head.category.bias")
 
 
 def read_published(path: Path) -> dict[str, Tensor]:
-    """The weights in a published file, under its own names.
+    """Reads the weights of a published file, under its own names.
 
     Raises:
         CheckpointError: if it cannot be read without executing what is in it, or holds no weights.

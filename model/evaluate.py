@@ -1,4 +1,4 @@
-"""Quality on films: AP, Dice, outlines, scores, in the films' own pixels.
+"""Evaluates a network: AP, Dice, outlines and scores, in the films' own pixels.
 
 python -m model.evaluate CHECKPOINT --data DIR --report OUT
 python -m model.evaluate runs/fold{0,1,2,3,4}/checkpoint.pt --data DIR
@@ -48,7 +48,7 @@ SCORE_THRESHOLD = 0.3
 
 
 def predict(network: SoloNetwork, data: CocoDataset) -> Iterator[Prediction]:
-    """The instances in each film, with the data set's labels, and their masks in its own pixels.
+    """Infers the instances of each film, with the data set's labels, masks in its own pixels.
 
     Raises:
         ValueError: unless network and data set have the same classes.
@@ -71,7 +71,7 @@ def predict(network: SoloNetwork, data: CocoDataset) -> Iterator[Prediction]:
 def cross_validate(
     networks: list[SoloNetwork], data: CocoDataset, folds: int
 ) -> tuple[CocoDataset, Iterator[Prediction]]:
-    """The films of the first folds, each answered by the network trained without its patient.
+    """Cross-validates: each film is answered by the network trained without its patient.
 
     Args:
         networks: the k-th was trained with `--fold k --folds folds`; the last ones may be absent.
@@ -92,7 +92,7 @@ def cross_validate(
 def measure(
     data: CocoDataset, predictions: Iterable[Prediction], score_threshold: float = SCORE_THRESHOLD
 ) -> dict[str, Number]:
-    """The headline: AP over all instances; Dice and counts over those of `score_threshold` or more.
+    """Headline metrics: AP over all instances; Dice and counts from `score_threshold` on.
 
     Returns:
         `ap`, `ap50`, `ap75` (COCO, mask IoU), `dice` (mean over annotated objects of the best
@@ -108,7 +108,7 @@ def measure(
 def assess(
     data: CocoDataset, predictions: Iterable[Prediction], score_threshold: float = SCORE_THRESHOLD
 ) -> tuple[Quality, list[FilmQuality]]:
-    """All figures, and the quality of each film."""
+    """All metrics, and the quality of each film."""
     films = [judge(each, score_threshold, distances=True) for each in predictions]
     return summarise(data, films), films
 

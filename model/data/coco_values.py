@@ -1,4 +1,4 @@
-"""What the single values of an annotation file must be, whatever JSON allows."""
+"""Validation of the single values of an annotation file, where JSON allows more."""
 
 from __future__ import annotations
 

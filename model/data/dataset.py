@@ -1,4 +1,4 @@
-"""Training samples: an endless, reproducible stream of augmented films with their objects."""
+"""Training samples: a reproducible stream of augmented films with their ground truth."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Sample = tuple[Tensor, Objects]
 
 
 class TrainingStream(Dataset[Sample]):
-    """Sample i of a training run.
+    """Map-style dataset of a training run's augmented samples.
 
     Sample i depends on the seed and on i alone, so that a resumed run sees what an unbroken one
     would have seen. Every film comes once in each round of `len(images)` samples.
@@ -70,7 +70,7 @@ class TrainingStream(Dataset[Sample]):
         )
 
     def film(self, index: int) -> ImageRecord:
-        """Which film sample `index` shows."""
+        """The film that sample `index` shows."""
         turn, place = divmod(index, len(self.images))
         order = np.random.default_rng((self.seed, turn)).permutation(len(self.images))
         return self.images[int(order[place])]

@@ -14,7 +14,7 @@ _LIMITS = Limits(MOST_PIXELS)
 
 
 def read_film(record: ImageRecord) -> Grey:
-    """The grey image of a record, to the bit as the service sees it; the first frame of several.
+    """Decodes a record's film to the bit as the service does; the first frame of several.
 
     Orientation tags are ignored, so that outlines fit.
 

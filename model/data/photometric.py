@@ -1,4 +1,4 @@
-"""What happens to the grey values of films: exposure, processing, noise, things in the beam.
+"""Photometric augmentation: exposure, processing, noise, things in the beam.
 
 Every function takes and returns uint8 [H, W] and draws its strength from the generator.
 """

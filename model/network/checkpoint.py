@@ -1,4 +1,4 @@
-"""Checkpoints: everything a run needs to go on, and weights that carry their configuration."""
+"""Checkpoints: the whole state of a run, and weights that carry their configuration."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def keep_weights(path: Path, out: Path) -> None:
 
 
 def load_network(path: Path) -> SoloNetwork:
-    """The network of a checkpoint with its averaged weights, in evaluation mode.
+    """Loads a checkpoint's network with its averaged weights, in evaluation mode.
 
     Raises:
         CheckpointError: if the file is no checkpoint or its weights do not fit its configuration.

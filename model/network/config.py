@@ -1,4 +1,4 @@
-"""What a network is and how it is trained: frozen dataclasses."""
+"""Configurations of networks and their training: frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Level:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """A SOLO network. Sizes are (height, width) in pixels.
+    """Configuration of a SOLO network. Sizes are (height, width) in pixels.
 
     docs/deviations.md gives the reasons for fields that depart from the reference implementations.
 
@@ -210,7 +210,7 @@ def _check_whole(name: str, value: object) -> None:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How a network is trained.
+    """Hyperparameters of training.
 
     Attributes:
         iterations: optimiser steps.

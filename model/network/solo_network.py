@@ -1,4 +1,4 @@
-"""The whole network: normalisation, backbone, FPN and head."""
+"""SOLO network of any variant: normalisation, backbone, FPN and head."""
 
 from __future__ import annotations
 

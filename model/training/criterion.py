@@ -1,4 +1,4 @@
-"""Targets and losses of a batch."""
+"""Criterion: targets and losses of a batch."""
 
 from __future__ import annotations
 

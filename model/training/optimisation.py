@@ -1,4 +1,4 @@
-"""Optimisers, and the learning rate over a run."""
+"""Optimisers, and the learning-rate schedule."""
 
 from __future__ import annotations
 

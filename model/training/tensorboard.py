@@ -1,4 +1,4 @@
-"""What a run writes for TensorBoard: losses, rates, and pictures of what it trains on."""
+"""TensorBoard log: losses, rates, and pictures of training samples."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _COLOURS = ((80, 220, 80), (80, 160, 255), (255, 160, 80), (220, 80, 220), (80, 
 
 
 class RunLog:
-    """Writes to a folder that `tensorboard --logdir` reads.
+    """TensorBoard log in a folder that `tensorboard --logdir` reads.
 
     Args:
         folder: made if it is not there; a resumed run adds to it.

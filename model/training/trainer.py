@@ -1,4 +1,4 @@
-"""The training loop."""
+"""Training loop with checkpoints, exact resume and averaged weights."""
 
 from __future__ import annotations
 

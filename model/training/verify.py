@@ -1,4 +1,4 @@
-"""A data set whose films can all be read: what training must know before its first step."""
+"""Data set verification: every film is decoded before the first step."""
 
 from __future__ import annotations
 
