@@ -28,7 +28,7 @@ from model.data.coco import load_coco
 from model.data.film import read_film
 from model.evaluate import true_masks
 from model.network import mask_overlap
-from model.network.checkpoint import load_segmenter
+from model.network.checkpoint import load_network
 from model.network.config import ModelConfig
 from model.network.mask_nms import fast_nms, hard_nms, soft_nms
 from model.network.matrix_nms import decay, matrix_nms, overlap_with_better
@@ -100,13 +100,13 @@ def _best_of_scene(scene: Scene, scores: Tensor) -> Film:
 
 def network_predictions(checkpoint: Path, folder: Path) -> Iterator[Predictions]:
     """A network's candidates on the films of a data set, measured in the films' own pixels."""
-    segmenter = load_segmenter(checkpoint)
-    config = segmenter.config
+    network = load_network(checkpoint)
+    config = network.config
     for record in load_coco(folder).images:
         letterbox = Letterbox.fit((record.height, record.width), config.canvas_size)
         canvas = torch.from_numpy(letterbox.apply(read_film(record)))[None, None]
         with torch.inference_mode():
-            found = find_candidates(segmenter(canvas), config)
+            found = find_candidates(network(canvas), config)
             iou = overlap_with_better(found.inside, found.labels, found.scores)
 
         labels = np.array([a.label for a in record.annotations if not a.is_crowd], np.int64)

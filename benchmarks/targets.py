@@ -18,9 +18,10 @@ from torch import Tensor
 
 from benchmarks.made_masks import made_scene
 from benchmarks.processor_time import seconds
+from model.data.objects import Objects
 from model.network.config import ModelConfig
 from model.network.presets import PRESETS
-from model.training.targets import Objects, assign, binary_mask_targets, mask_targets
+from model.training.targets import assign, binary_mask_targets, mask_targets
 
 
 def looped_targets(objects: Objects, config: ModelConfig) -> list[tuple[list[int], Tensor]]:

@@ -1,1 +1,1 @@
-"""Data sets: phantoms made in code, and the doctor who says what will go wrong with one."""
+"""Data sets: phantoms made in code, and the doctor, a check of a data set before training."""

@@ -1,4 +1,4 @@
-"""Turns a checkpoint into one self-describing ONNX file. Imports `model`, never `app`."""
+"""Export of a checkpoint to one self-describing ONNX file. Imports `model`, never `app`."""
 
 import os
 

@@ -16,7 +16,7 @@ from export.parity import ParityError
 from model.cli import finish, tell_replacement
 from model.data.coco import load_coco
 from model.data.film import read_film
-from model.network.checkpoint import keep_weights, load_segmenter
+from model.network.checkpoint import keep_weights, load_network
 from solo.contract.letterbox import Letterbox
 
 _MOST_FILMS = 20
@@ -44,10 +44,10 @@ def _export(arguments: argparse.Namespace) -> None:
     for out in filter(None, (arguments.out, arguments.weights_out)):
         if not out.parent.is_dir():
             raise FileNotFoundError(f"{out.parent} is not a folder")
-    segmenter = load_segmenter(arguments.checkpoint)
+    network = load_network(arguments.checkpoint)
     about = read_about(arguments.about)
-    canvases = load_canvases(arguments.films, segmenter.config.canvas_size)
-    parity = export(segmenter, about, canvases, arguments.out)
+    canvases = load_canvases(arguments.films, network.config.canvas_size)
+    parity = export(network, about, canvases, arguments.out)
     if arguments.weights_out:
         tell_replacement(arguments.weights_out)
         keep_weights(arguments.checkpoint, arguments.weights_out)
@@ -59,7 +59,7 @@ def _export(arguments: argparse.Namespace) -> None:
 
 
 def load_canvases(folder: Path, canvas_size: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """Films of a data set on the canvas, float32 [n, 1, H, W], evenly chosen, n <= 20."""
+    """Letterboxes films of a data set, float32 [n, 1, H, W], evenly chosen, n <= 20."""
     images = load_coco(folder).images
     step = max(1, len(images) // _MOST_FILMS)
     canvases = [

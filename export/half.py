@@ -1,4 +1,4 @@
-"""Makes the float16 twin of an exported model, for GPUs, if it is as good.
+"""Makes the float16 variant of an exported model, for GPUs, if it is as good.
 
 python -m export.half MODEL.onnx --films DIR [--fold K] --out MODEL.fp16.onnx
 
@@ -20,7 +20,7 @@ from onnx.utils import Extractor
 from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
-from export.reduced_precision import twin_command
+from export.reduced_precision import variant_command
 from model.data.coco import CocoDataset
 from solo.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest
 
@@ -29,7 +29,7 @@ _IN_FLOAT = ("InstanceNormalization", "GroupNormalization", "LayerNormalization"
 
 
 def halve(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with all that leads to a convolution in float16, and the rest as it was.
+    """Converts all that leads to a convolution to float16, and leaves the rest as it was.
 
     The graph is cut behind the convolutions and only the first part converted: the library's
     converter rounds whatever it is told to leave in float32 between any two nodes.
@@ -103,7 +103,7 @@ def _convert(model: Path, _: Manifest, __: CocoDataset) -> onnx.ModelProto:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
-    return twin_command(argv, "export.half", __doc__, "float16", _convert)
+    return variant_command(argv, "export.half", __doc__, "float16", _convert)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Writes the ONNX file: graph, manifest, and proof that it answers as the network does."""
+"""ONNX export: graph, manifest, and proof that it answers as the network does."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ import torch
 from pydantic import ValidationError
 
 from export.parity import Parity, compare
-from export.wrapper import OnnxSegmenter
+from export.wrapper import OnnxNetwork
 from model.cli import tell_replacement
-from model.network.segmenter import Segmenter
+from model.network.solo_network import SoloNetwork
 from solo.contract.manifest import (
     INPUT_NAME,
     OUTPUT_NAMES,
@@ -33,7 +33,7 @@ OPSET = 20
 
 
 def read_about(path: Path) -> dict[str, Any]:
-    """What only its makers know of a model, from TOML: name, version, licence, data, quality.
+    """Reads a model's description from TOML: name, version, licence, data, quality.
 
     Raises:
         ValueError: if the file is not TOML.
@@ -45,12 +45,12 @@ def read_about(path: Path) -> dict[str, Any]:
 
 
 def export(
-    segmenter: Segmenter, about: dict[str, Any], canvases: npt.NDArray[np.float32], out: Path
+    network: SoloNetwork, about: dict[str, Any], canvases: npt.NDArray[np.float32], out: Path
 ) -> Parity:
     """Exports a network, compares the graph with it, and only then writes the file.
 
     Args:
-        segmenter: on the CPU, in evaluation mode.
+        network: on the CPU, in evaluation mode.
         about: the manifest's fields that the network does not know, from `read_about`.
         canvases: float32 [n, 1, H, W], real films to compare on, n >= 5.
         out: the .onnx file; an existing one stays untouched unless the new one has passed.
@@ -59,8 +59,8 @@ def export(
         ParityError: if the graph differs from the network.
         ValueError: if `about` does not make a manifest, or there are too few films.
     """
-    manifest = _manifest(segmenter, about)
-    module = OnnxSegmenter(segmenter)
+    manifest = _manifest(network, about)
+    module = OnnxNetwork(network)
     graph = _to_onnx(module)
     onnx.helper.set_model_props(graph, manifest.to_metadata())
     graph.producer_name = "solo-xray"
@@ -79,8 +79,8 @@ def write_model(graph: onnx.ModelProto, out: Path) -> None:
     os.replace(partial, out)
 
 
-def _to_onnx(module: OnnxSegmenter) -> onnx.ModelProto:
-    height, width = module.segmenter.config.canvas_size
+def _to_onnx(module: OnnxNetwork) -> onnx.ModelProto:
+    height, width = module.network.config.canvas_size
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses torchvision, we do not
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch warns of its own deprecations
@@ -102,8 +102,8 @@ def _to_onnx(module: OnnxSegmenter) -> onnx.ModelProto:
     return model
 
 
-def _manifest(segmenter: Segmenter, about: dict[str, Any]) -> Manifest:
-    config = segmenter.config
+def _manifest(network: SoloNetwork, about: dict[str, Any]) -> Manifest:
+    config = network.config
     values = {
         **about,
         "variant": config.variant,
@@ -114,19 +114,26 @@ def _manifest(segmenter: Segmenter, about: dict[str, Any]) -> Manifest:
         "mask_stride": 4,
         "max_instances": config.max_instances,
         "mask_threshold": config.mask_threshold,
-        "weights_sha256": _weights_sha256(segmenter),
+        "weights_sha256": _weights_sha256(network),
         "source_revision": _revision(),
         "opset": OPSET,
     }
     try:
-        return Manifest.model_validate(values)
+        manifest = Manifest.model_validate(values)
     except ValidationError as error:
         raise ManifestError(f"the description does not fit: {list_faults(error)}") from error
+    if manifest.score_threshold < config.candidate_threshold:
+        raise ManifestError(
+            f"the description does not fit: score_threshold is {manifest.score_threshold}, but the "
+            f"network drops whatever scores {config.candidate_threshold} or less "
+            "(its candidate_threshold)"
+        )
+    return manifest
 
 
-def _weights_sha256(segmenter: Segmenter) -> str:
+def _weights_sha256(network: SoloNetwork) -> str:
     digest = hashlib.sha256()
-    for name, tensor in sorted(segmenter.state_dict().items()):
+    for name, tensor in sorted(network.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()

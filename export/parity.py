@@ -1,4 +1,4 @@
-"""ONNX Runtime against PyTorch on real films, at batch sizes other than the exported one."""
+"""Numerical parity of ONNX Runtime with PyTorch on real films, at several batch sizes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 import onnxruntime
 import torch
 
-from export.wrapper import OnnxSegmenter
+from export.wrapper import OnnxNetwork
 from solo.contract.manifest import INPUT_NAME, OUTPUT_NAMES
 
 BATCH_SIZES = (1, 2, 5)
@@ -41,7 +41,7 @@ class Parity:
     mask: int
 
 
-def compare(module: OnnxSegmenter, model: bytes, canvases: npt.NDArray[np.float32]) -> Parity:
+def compare(module: OnnxNetwork, model: bytes, canvases: npt.NDArray[np.float32]) -> Parity:
     """Runs every film through both, in batches of 1, 2 and 5.
 
     Args:
@@ -82,23 +82,23 @@ def compare(module: OnnxSegmenter, model: bytes, canvases: npt.NDArray[np.float3
 
 @torch.inference_mode()
 def _answer(
-    module: OnnxSegmenter, canvas: npt.NDArray[np.float32], threshold_moved: float = 0.0
+    module: OnnxNetwork, canvas: npt.NDArray[np.float32], threshold_moved: float = 0.0
 ) -> Outputs:
     """The network's answer for one film, float32 [1, H, W]."""
-    segmenter, config = module.segmenter, module.segmenter.config
+    network, config = module.network, module.network.config
     threshold = min(max(config.mask_threshold + threshold_moved, 0.0), 1.0)
-    segmenter.config = replace(config, mask_threshold=threshold)
+    network.config = replace(config, mask_threshold=threshold)
     try:
         scores, labels, masks = (
             output[0].numpy() for output in module(torch.from_numpy(canvas[None]))
         )
     finally:
-        segmenter.config = config
+        network.config = config
     return scores, labels, masks
 
 
 def _nearby(
-    module: OnnxSegmenter, canvas: npt.NDArray[np.float32], found: Outputs
+    module: OnnxNetwork, canvas: npt.NDArray[np.float32], found: Outputs
 ) -> tuple[float, int] | None:
     """The differences from an answer with the threshold moved by rounding, if one is alike."""
     for moved in (-_THRESHOLD_ROUNDING, _THRESHOLD_ROUNDING):

@@ -1,4 +1,4 @@
-"""Makes the int8 twin of an exported model, for processors, if it is as good.
+"""Makes the int8 variant of an exported model, for CPUs, if it is as good.
 
 python -m export.quantize MODEL.onnx --films DIR [--fold K] --out MODEL.int8.onnx
 
@@ -28,7 +28,7 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from export.reduced_precision import twin_command
+from export.reduced_precision import variant_command
 from model.data.coco import CocoDataset
 from model.data.film import read_film
 from solo.contract.letterbox import Letterbox
@@ -43,7 +43,7 @@ Canvas = npt.NDArray[np.float32]
 
 
 def quantize(model: Path, films: list[Canvas]) -> onnx.ModelProto:
-    """The model with its convolutions in int8, but for the first two.
+    """Static quantisation: all convolutions but the first two in int8.
 
     Args:
         model: file written by `python -m export`.
@@ -94,7 +94,7 @@ def _convert(model: Path, manifest: Manifest, seen: CocoDataset) -> onnx.ModelPr
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     logging.getLogger().setLevel(logging.ERROR)  # the library's advice on what is chosen here
-    return twin_command(argv, "export.quantize", __doc__, "int8", _convert)
+    return variant_command(argv, "export.quantize", __doc__, "int8", _convert)
 
 
 if __name__ == "__main__":

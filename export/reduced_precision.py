@@ -1,4 +1,4 @@
-"""A twin of an exported model in fewer bits, written only if it is as good on annotated films."""
+"""Precision variants of an exported model, written only if as good on annotated films."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ MOST_LOSS = 0.005
 Bits = Literal["float16", "int8"]
 Figures = dict[str, Number]
 Convert = Callable[[Path, Manifest, CocoDataset], onnx.ModelProto]
-"""Makes the twin's graph of a file, its manifest, and films that the network may have seen."""
+"""Makes the variant's graph of a file, its manifest, and films that the network may have seen."""
 
 
 class WorseError(RuntimeError):
-    """The twin loses more than it may."""
+    """The variant loses more than it may."""
 
 
-def twin_command(
+def variant_command(
     argv: list[str] | None, module: str, about: str | None, bits: Bits, convert: Convert
 ) -> int:
-    """Command line of a module that makes twins; returns the exit code.
+    """Command line of a module that makes a precision variant; returns the exit code.
 
     Args:
         argv: arguments, or None for the process's own.
         module: such as `export.half`.
         about: what `--help` says.
-        bits: the twin's precision.
-        convert: makes the twin's graph; its metadata do not matter.
+        bits: the variant's precision.
+        convert: makes the variant's graph; its metadata do not matter.
     """
     parser = argparse.ArgumentParser(
         prog=f"python -m {module}",
@@ -98,11 +98,11 @@ def _make(arguments: argparse.Namespace, bits: Bits, convert: Convert) -> None:
     if arguments.fold is not None:
         seen, unseen = split_by_patient(seen, arguments.fold, arguments.folds)
     graph = convert(arguments.model, manifest, seen)
-    twin = manifest.model_copy(
+    reduced = manifest.model_copy(
         update={"precision": bits, "float32_sha256": hashlib.sha256(given).hexdigest()}
     )
     del graph.metadata_props[:]
-    onnx.helper.set_model_props(graph, twin.to_metadata())
+    onnx.helper.set_model_props(graph, reduced.to_metadata())
     before, after = quality(given, unseen), quality(graph.SerializeToString(), unseen)
     for name, figures in (("float32", before), (bits, after)):
         said = ", ".join(f"{key} {value}" for key, value in figures.items())

@@ -1,23 +1,23 @@
-"""The exported signature: the design's graph as one module."""
+"""Exported graph as one module: network, candidate selection, masks and Matrix NMS."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
 from model.network.postprocess import find_instances
-from model.network.segmenter import Segmenter
+from model.network.solo_network import SoloNetwork
 
 
-class OnnxSegmenter(nn.Module):
+class OnnxNetwork(nn.Module):
     """Network, candidate selection, mask formation and Matrix NMS in one graph.
 
     Args:
-        segmenter: in evaluation mode.
+        network: in evaluation mode.
     """
 
-    def __init__(self, segmenter: Segmenter) -> None:
+    def __init__(self, network: SoloNetwork) -> None:
         super().__init__()
-        self.segmenter = segmenter
+        self.network = network
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Images to `scores`, `labels` and `masks`.
@@ -29,4 +29,4 @@ class OnnxSegmenter(nn.Module):
             float32 [N, K], int64 [N, K] and uint8 [N, K, H / 4, W / 4], as in
             `model.network.postprocess.find_instances`.
         """
-        return find_instances(self.segmenter(images), self.segmenter.config)
+        return find_instances(self.network(images), self.network.config)

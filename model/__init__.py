@@ -1,1 +1,1 @@
-"""The SOLO family in PyTorch. `solo.contract` is the part that serving may import."""
+"""The SOLO family in PyTorch: networks, data, training and evaluation."""

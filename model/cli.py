@@ -1,4 +1,4 @@
-"""How every command ends: with its answer, or with a plain sentence and an exit code."""
+"""Command-line conventions: an answer, or a plain sentence and an exit code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def finish(
     before: str = "",
     interrupted: str = "interrupted",
 ) -> int:
-    """Does a command's work; what goes wrong is told on the error stream, without a traceback.
+    """Runs a command; errors go to the error stream as sentences, without a traceback.
 
     Args:
         work: the command.
@@ -39,7 +39,7 @@ def finish(
 
 
 def tell(sentence: str) -> None:
-    """Says on the error stream what is no part of the answer."""
+    """Prints on the error stream what is no part of the answer."""
     print(sentence, file=sys.stderr)  # noqa: T201
 
 

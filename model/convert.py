@@ -1,4 +1,4 @@
-"""Makes a checkpoint of published weights: mmdetection's, WXinlong/SOLO's or AdelaiDet's.
+"""Weight conversion: a checkpoint of mmdetection's, WXinlong/SOLO's or AdelaiDet's weights.
 
     python -m model.convert PUBLISHED.pth --preset solov2-r50 --out solov2-r50.pt
 
@@ -22,7 +22,7 @@ from model.network.checkpoint import CheckpointError, load_weights, save_checkpo
 from model.network.config import BackboneName, Preset
 from model.network.presets import PRESETS, Categories
 from model.network.published_keys import Layout, layout_of, own_name
-from model.network.segmenter import Segmenter
+from model.network.solo_network import SoloNetwork
 
 # What a published network subtracts from, and divides by, the channels of an image in 0 to 255.
 _NORMALISATION: dict[Layout, tuple[tuple[float, ...], tuple[float, ...]]] = {
@@ -38,7 +38,7 @@ _CATEGORY = ("head.category.weight", "head.category.bias")
 
 
 def read_published(path: Path) -> dict[str, Tensor]:
-    """The weights in a published file, under its own names.
+    """Reads the weights of a published file, under its own names.
 
     Raises:
         CheckpointError: if it cannot be read without executing what is in it, or holds no weights.
@@ -82,7 +82,7 @@ def rename(published: dict[str, Tensor]) -> tuple[dict[str, Tensor], Layout]:
     return weights, layout
 
 
-def convert(published: dict[str, Tensor], preset: Preset) -> tuple[Segmenter, bool]:
+def convert(published: dict[str, Tensor], preset: Preset) -> tuple[SoloNetwork, bool]:
     """A network with published weights, strictly: each has its place, and none is missing.
 
     Args:
@@ -100,10 +100,10 @@ def convert(published: dict[str, Tensor], preset: Preset) -> tuple[Segmenter, bo
     config = preset.model
     if layout == "adelaidet":
         config = replace(config, backbone=_CAFFE.get(config.backbone, config.backbone))
-    segmenter = Segmenter(config)
-    own = segmenter.state_dict()
+    network = SoloNetwork(config)
+    own = network.state_dict()
     if "backbone.conv1.weight" in weights and weights["backbone.conv1.weight"].shape[1] == 3:
-        _see_grey(weights, segmenter.backbone, layout)
+        _see_grey(weights, network.backbone, layout)
     for name, value in own.items():
         if name.endswith(".num_batches_tracked"):  # counts training steps; frozen norms have none
             weights.setdefault(name, torch.zeros_like(value))
@@ -111,8 +111,8 @@ def convert(published: dict[str, Tensor], preset: Preset) -> tuple[Segmenter, bo
     fits = classes is None or len(classes) == config.num_classes
     if not fits:
         weights.update({name: own[name] for name in _CATEGORY})
-    load_weights(segmenter, weights)
-    return segmenter.eval(), fits
+    load_weights(network, weights)
+    return network.eval(), fits
 
 
 def _see_grey(weights: dict[str, Tensor], backbone: Backbone, layout: Layout) -> None:
@@ -150,10 +150,10 @@ def _convert_file(arguments: argparse.Namespace) -> None:
     published = read_published(arguments.published)
     preset = PRESETS[arguments.preset](_categories(published, arguments.data))
     torch.manual_seed(0)  # of a category layer that is not filled
-    segmenter, fits = convert(published, preset)
-    document = Preset(segmenter.config, preset.train)
-    save_checkpoint(arguments.out, document, {"weights": segmenter.state_dict()})
-    classes = f"{segmenter.config.num_classes} classes"
+    network, fits = convert(published, preset)
+    document = Preset(network.config, preset.train)
+    save_checkpoint(arguments.out, document, {"weights": network.state_dict()})
+    classes = f"{network.config.num_classes} classes"
     which = (
         "all weights are the published ones"
         if fits

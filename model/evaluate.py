@@ -1,4 +1,4 @@
-"""Quality on films: AP, Dice, outlines, scores, in the films' own pixels.
+"""Evaluates a network: AP, Dice, outlines and scores, in the films' own pixels.
 
 python -m model.evaluate CHECKPOINT --data DIR --report OUT
 python -m model.evaluate runs/fold{0,1,2,3,4}/checkpoint.pt --data DIR
@@ -26,10 +26,10 @@ from model.evaluation.average_precision import Number
 from model.evaluation.films import FilmQuality, Masks, Prediction, judge, true_masks
 from model.evaluation.quality import Quality, summarise
 from model.evaluation.report import refuse_to_overwrite, write_report
-from model.network.checkpoint import load_segmenter
+from model.network.checkpoint import load_network
 from model.network.device import usable_device
 from model.network.postprocess import find_instances
-from model.network.segmenter import Segmenter
+from model.network.solo_network import SoloNetwork
 from solo.contract.instances import Instances
 from solo.contract.letterbox import Letterbox
 
@@ -47,21 +47,21 @@ __all__ = [
 SCORE_THRESHOLD = 0.3
 
 
-def predict(segmenter: Segmenter, data: CocoDataset) -> Iterator[Prediction]:
-    """The instances in each film, with the data set's labels, and their masks in its own pixels.
+def predict(network: SoloNetwork, data: CocoDataset) -> Iterator[Prediction]:
+    """Infers the instances of each film, with the data set's labels, masks in its own pixels.
 
     Raises:
         ValueError: unless network and data set have the same classes.
     """
-    config = segmenter.config
+    config = network.config
     labels_here = data.labels_of(config.class_names)
-    device = next(segmenter.parameters()).device
+    device = next(network.parameters()).device
     for record in tqdm(data.images, desc="evaluating", unit="film"):
         film = read_film(record)
         letterbox = Letterbox.fit((record.height, record.width), config.canvas_size)
         canvas = torch.from_numpy(letterbox.apply(film))[None, None].to(device)
         with torch.inference_mode():
-            scores, labels, masks = find_instances(segmenter(canvas), config)
+            scores, labels, masks = find_instances(network(canvas), config)
         instances = Instances.from_outputs(
             scores[0].cpu().numpy(), labels[0].cpu().numpy(), masks[0].cpu().numpy()
         ).relabelled(labels_here)
@@ -69,30 +69,30 @@ def predict(segmenter: Segmenter, data: CocoDataset) -> Iterator[Prediction]:
 
 
 def cross_validate(
-    segmenters: list[Segmenter], data: CocoDataset, folds: int
+    networks: list[SoloNetwork], data: CocoDataset, folds: int
 ) -> tuple[CocoDataset, Iterator[Prediction]]:
-    """The films of the first folds, each answered by the network trained without its patient.
+    """Cross-validates: each film is answered by the network trained without its patient.
 
     Args:
-        segmenters: the k-th was trained with `--fold k --folds folds`; the last ones may be absent.
+        networks: the k-th was trained with `--fold k --folds folds`; the last ones may be absent.
         data: all films.
         folds: how many the patients were dealt out to.
 
     Raises:
         ValueError: if there are more networks than folds, or `split_by_patient` refuses.
     """
-    if len(segmenters) > folds:
-        raise ValueError(f"there are {len(segmenters)} networks for {folds} folds")
-    held_out = [split_by_patient(data, fold, folds)[1] for fold in range(len(segmenters))]
+    if len(networks) > folds:
+        raise ValueError(f"there are {len(networks)} networks for {folds} folds")
+    held_out = [split_by_patient(data, fold, folds)[1] for fold in range(len(networks))]
     films = data.subset(tuple(record for part in held_out for record in part.images))
-    predictions = map(predict, segmenters, held_out)
+    predictions = map(predict, networks, held_out)
     return films, chain.from_iterable(predictions)
 
 
 def measure(
     data: CocoDataset, predictions: Iterable[Prediction], score_threshold: float = SCORE_THRESHOLD
 ) -> dict[str, Number]:
-    """The headline: AP over all instances; Dice and counts over those of `score_threshold` or more.
+    """Headline metrics: AP over all instances; Dice and counts from `score_threshold` on.
 
     Returns:
         `ap`, `ap50`, `ap75` (COCO, mask IoU), `dice` (mean over annotated objects of the best
@@ -108,7 +108,7 @@ def measure(
 def assess(
     data: CocoDataset, predictions: Iterable[Prediction], score_threshold: float = SCORE_THRESHOLD
 ) -> tuple[Quality, list[FilmQuality]]:
-    """All figures, and the quality of each film."""
+    """All metrics, and the quality of each film."""
     films = [judge(each, score_threshold, distances=True) for each in predictions]
     return summarise(data, films), films
 
@@ -127,15 +127,15 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         arguments.report.mkdir(parents=True, exist_ok=True)
     device = usable_device(arguments.device)
     data = load_coco(arguments.data)
-    segmenters = [load_segmenter(path).to(device) for path in arguments.checkpoints]
-    if len(segmenters) == 1:
+    networks = [load_network(path).to(device) for path in arguments.checkpoints]
+    if len(networks) == 1:
         if arguments.fold is not None:
             _, data = split_by_patient(data, arguments.fold, arguments.folds)
-        predictions = predict(segmenters[0], data)
+        predictions = predict(networks[0], data)
     elif arguments.fold is not None:
         raise ValueError("--fold is for one checkpoint: several answer for a fold each, in order")
     else:
-        data, predictions = cross_validate(segmenters, data, arguments.folds)
+        data, predictions = cross_validate(networks, data, arguments.folds)
     quality, films = assess(data, predictions, arguments.score_threshold)
     if arguments.report:
         write_report(arguments.report, data, quality, films, arguments.worst)

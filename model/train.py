@@ -28,7 +28,7 @@ from model.network.checkpoint import adopt_backbone, fine_tune
 from model.network.config import PrecisionName, Preset
 from model.network.device import usable_device
 from model.network.presets import PRESETS
-from model.network.segmenter import Segmenter
+from model.network.solo_network import SoloNetwork
 from model.training.distributed import Team, own_device
 from model.training.recipes import SCHEDULES, paper_recipe
 from model.training.tensorboard import RunLog
@@ -70,11 +70,11 @@ def _train(arguments: argparse.Namespace, device: torch.device, team: Team) -> N
     arguments.out.mkdir(parents=True, exist_ok=True)
     checkpoint = arguments.out / "checkpoint.pt"
     torch.manual_seed(arguments.seed)
-    segmenter = Segmenter(preset.model)
+    network = SoloNetwork(preset.model)
     goes_on = checkpoint.exists()
     if not goes_on:
-        _initialise(segmenter, arguments)
-    trainer = Trainer(segmenter.to(device), preset, data, arguments.seed, arguments.workers, team)
+        _initialise(network, arguments)
+    trainer = Trainer(network.to(device), preset, data, arguments.seed, arguments.workers, team)
     if goes_on:
         trainer.resume(checkpoint)
         unused = ", and --weights is not used" if arguments.weights else ""
@@ -124,11 +124,11 @@ def _tell(team: Team, sentence: str) -> None:
         tell(sentence)
 
 
-def _initialise(segmenter: Segmenter, arguments: argparse.Namespace) -> None:
+def _initialise(network: SoloNetwork, arguments: argparse.Namespace) -> None:
     if arguments.weights:
-        fine_tune(segmenter, arguments.weights)
-    elif arguments.backbone_weights or segmenter.config.backbone == "efficientnet_lite0":
-        load_imagenet(segmenter.backbone, arguments.backbone_weights)
+        fine_tune(network, arguments.weights)
+    elif arguments.backbone_weights or network.config.backbone == "efficientnet_lite0":
+        load_imagenet(network.backbone, arguments.backbone_weights)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,1 +1,1 @@
-"""Tells before training what will go wrong with a data set and a preset."""
+"""Data set report before training: what will go wrong with a data set and a preset."""

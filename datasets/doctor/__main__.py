@@ -1,4 +1,4 @@
-"""Tells before training what will go wrong with a data set and a preset.
+"""Data set report before training: what will go wrong with a data set and a preset.
 
 python -m datasets.doctor --data DIR --preset solov2-light-r18 --page page.png
 
@@ -82,7 +82,7 @@ def _thin_out(data: CocoDataset, most: int) -> CocoDataset:
 
 
 def _counted(seen: Survey) -> str:
-    return f"{seen.count('lost')} lost and {seen.count('unranged')} out of range"
+    return f"{seen.count('lost')} lost and {seen.count('out of scale range')} out of scale range"
 
 
 def _list(sentences: Iterable[object]) -> None:

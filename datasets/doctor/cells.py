@@ -1,4 +1,4 @@
-"""How a network's grids would see the objects: the targets of training, counted."""
+"""Target assignment of a whole data set, counted: objects that a network's grids would lose."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from torch import Tensor
 from datasets.doctor.findings import Finding
 from model.data.coco import CocoDataset, ImageRecord
 from model.data.dataset import SMALLEST_OBJECT, tight_boxes
+from model.data.objects import Objects
 from model.data.rasterise import coverage
 from model.network.config import ModelConfig
-from model.training.targets import Objects, assign, mask_targets
+from model.training.targets import assign, mask_targets
 from solo.contract.letterbox import Letterbox
 
 TROUBLES = {
@@ -25,10 +26,11 @@ TROUBLES = {
     "and is taught two masks at once. Finer grids or other scale ranges help; objects of one level "
     "with one centre stay inseparable, since a cell has one kernel.",
     "shared": "objects share some of their cells with another object and keep others.",
-    "vanished": "objects are too small for the canvas: fewer than "
+    "too small": "objects are too small for the canvas: fewer than "
     f"{SMALLEST_OBJECT} pixels, or nowhere half of a mask cell. Training leaves them out or "
     "teaches an empty mask; a larger canvas helps.",
-    "unranged": "objects are outside of every level's scale range and are not trained on.",
+    "out of scale range": "objects are out of scale range: no level's holds them, and they are not "
+    "trained on.",
 }
 """Each kind of trouble, worst first, and what it means."""
 
@@ -41,35 +43,35 @@ class PlacedFilm:
         rles: of each binary mask.
         boxes: float32 [n, 4], as in `Objects`.
         labels: int64 [n].
-        vanished: bool [n], too small for the canvas.
+        too_small: bool [n], too small for the canvas.
     """
 
     rles: list[dict[str, Any]]
     boxes: Tensor
     labels: Tensor
-    vanished: Tensor
+    too_small: Tensor
 
     @classmethod
     def of(cls, objects: Objects) -> PlacedFilm:
         """Packs the objects of a film."""
         pixels = (objects.masks >= 128).flatten(1).sum(1)
         strongest = mask_targets(objects.masks).flatten(1).amax(1)
-        vanished = (pixels < SMALLEST_OBJECT) | (strongest < 0.5)
+        too_small = (pixels < SMALLEST_OBJECT) | (strongest < 0.5)
         binary = (objects.masks >= 128).to(torch.uint8).permute(1, 2, 0).numpy()
         rles = coco_mask.encode(np.asfortranarray(binary))
-        return cls(rles, objects.boxes, objects.labels, vanished)
+        return cls(rles, objects.boxes, objects.labels, too_small)
 
     def trained(self) -> Objects:
-        """The objects that have not vanished."""
-        kept = (~self.vanished).nonzero()[:, 0].tolist()
+        """The objects that are not too small."""
+        kept = (~self.too_small).nonzero()[:, 0].tolist()
         masks = coco_mask.decode([self.rles[index] for index in kept]) * np.uint8(255)
         stacked = torch.from_numpy(np.ascontiguousarray(masks.transpose(2, 0, 1)))
-        return Objects(stacked, self.boxes[~self.vanished], self.labels[~self.vanished])
+        return Objects(stacked, self.boxes[~self.too_small], self.labels[~self.too_small])
 
 
 @dataclass(frozen=True)
 class SeenObject:
-    """How one object would be trained on.
+    """One object under a configuration: its scale, and what is wrong with its targets.
 
     Attributes:
         image_id: of its film.
@@ -86,13 +88,13 @@ class SeenObject:
 
 @dataclass(frozen=True)
 class Survey:
-    """All objects of a data set under one configuration."""
+    """Target statistics: all objects of a data set under one configuration."""
 
     config: ModelConfig
     objects: tuple[SeenObject, ...] = field(repr=False)
 
     def count(self, trouble: str) -> int:
-        """How many objects have it."""
+        """Number of objects with a trouble."""
         return sum(item.trouble == trouble for item in self.objects)
 
     def findings(self) -> list[Finding]:
@@ -121,7 +123,7 @@ class Survey:
 
 
 def place_objects(record: ImageRecord, canvas_size: tuple[int, int]) -> Objects:
-    """The objects of a film as its letterbox shows them, none left out but crowds."""
+    """Ground truth of a film on its letterbox; none but crowds are left out."""
     masks = [
         coverage(annotation, letterbox_affine(record, canvas_size), canvas_size)
         for annotation in record.annotations
@@ -133,14 +135,14 @@ def place_objects(record: ImageRecord, canvas_size: tuple[int, int]) -> Objects:
 
 
 def letterbox_affine(record: ImageRecord, canvas_size: tuple[int, int]) -> npt.NDArray[np.float64]:
-    """[2, 3], from the film's pixels to the canvas, both with corners at integers."""
+    """Affine map [2, 3] from the film's pixels to the canvas, both with corners at integers."""
     box = Letterbox.fit((record.height, record.width), canvas_size)
     scale_x, scale_y = box.width / record.width, box.height / record.height
     return np.array([[scale_x, 0, box.left], [0, scale_y, box.top]], np.float64)
 
 
 def survey(data: CocoDataset, placed: Iterable[PlacedFilm], config: ModelConfig) -> Survey:
-    """Looks at every object with the eyes of a configuration.
+    """Assigns every object as training would under a configuration, and names its trouble.
 
     Args:
         data: the films.
@@ -157,7 +159,7 @@ def survey(data: CocoDataset, placed: Iterable[PlacedFilm], config: ModelConfig)
 
 def _troubles(film: PlacedFilm, config: ModelConfig) -> list[str | None]:
     count = len(film.labels)
-    names = (~film.vanished).nonzero()[:, 0].tolist()
+    names = (~film.too_small).nonzero()[:, 0].tolist()
     cells = torch.zeros(count, dtype=torch.int64)
     own = torch.zeros(count, dtype=torch.int64)
     for level in assign(film.trained(), config) if names else []:
@@ -166,16 +168,16 @@ def _troubles(film: PlacedFilm, config: ModelConfig) -> list[str | None]:
             cells[names[name]] += 1
             own[names[name]] += int(sharing == 1)
     return [
-        _name_trouble(bool(gone), held, alone)
-        for gone, held, alone in zip(film.vanished, cells.tolist(), own.tolist(), strict=True)
+        _name_trouble(bool(small), held, alone)
+        for small, held, alone in zip(film.too_small, cells.tolist(), own.tolist(), strict=True)
     ]
 
 
-def _name_trouble(vanished: bool, cells: int, own: int) -> str | None:
-    if vanished:
-        return "vanished"
+def _name_trouble(too_small: bool, cells: int, own: int) -> str | None:
+    if too_small:
+        return "too small"
     if not cells:
-        return "unranged"
+        return "out of scale range"
     if not own:
         return "lost"
     return "shared" if own < cells else None

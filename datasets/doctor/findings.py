@@ -1,4 +1,4 @@
-"""What can be told of a data set without looking at how a network would see it."""
+"""Data set statistics that no network is needed for: categories, outlines, negatives, patients."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NAMED = 8  # ids in a sentence; the rest is counted
 
 @dataclass(frozen=True)
 class Finding:
-    """One sentence, and the images that it is about.
+    """One finding: a sentence, and the images that it is about.
 
     Attributes:
         sentence: what is the case, and what follows from it.
@@ -35,12 +35,12 @@ class Finding:
 
 
 def examine(data: CocoDataset) -> list[Finding]:
-    """Categories, outlines, negatives and patients of one data set."""
+    """Examines categories, outlines, negatives and patients of one data set."""
     return [*_categories(data), *_outlines(data), *_patients(data), *_twins(data, data)]
 
 
 def compare(data: CocoDataset, other: CocoDataset) -> list[Finding]:
-    """What two splits have in common that they must not."""
+    """Leakage between two splits: what they share and must not."""
     findings = list(_twins(data, other))
     shared = {record.patient for record in data.images} & {r.patient for r in other.images}
     if shared:

@@ -1,4 +1,4 @@
-"""A page of films with their objects, those in trouble in colours."""
+"""Contact sheet of films with their objects, those in trouble in colours."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ COLOURS: dict[str | None, tuple[int, int, int]] = {  # blue, green, red
     None: (90, 200, 90),
     "lost": (60, 60, 255),
     "shared": (0, 165, 255),
-    "vanished": (0, 255, 255),
-    "unranged": (255, 80, 255),
+    "too small": (0, 255, 255),
+    "out of scale range": (255, 80, 255),
 }
 _TILE = 384  # pixels
 _COLUMNS = 4
@@ -28,7 +28,7 @@ _HEADER = 28
 
 
 def draw_page(data: CocoDataset, survey: Survey, most: int = 12) -> Picture:
-    """The films in most trouble first, then others.
+    """Draws the contact sheet: the films in most trouble first, then others.
 
     Args:
         data: at least one film.

@@ -1,4 +1,4 @@
-"""Proposes grids and scale ranges for the objects that a data set has."""
+"""Proposal of grids and scale ranges that fit the objects of a data set."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Look = Callable[[ModelConfig], Survey]
 
 
 def propose(current: Survey, look: Look) -> Survey:
-    """The configuration with other ranges and grids under which the fewest objects are lost.
+    """Searches the ranges and grids under which the fewest objects are lost.
 
     Each level gets an equal part of the objects by scale, with ranges that overlap as the paper's
     do. Then all levels' grids grow finer, as long as a step saves one object in two hundred. The
@@ -30,7 +30,7 @@ def propose(current: Survey, look: Look) -> Survey:
     """
     if not current.objects:
         return current
-    scales = np.array([item.scale for item in current.objects if item.trouble != "vanished"])
+    scales = np.array([item.scale for item in current.objects if item.trouble != "too small"])
     ranged = replace(current.config, levels=_ranges(scales, current.config))
     best = current
     candidates = [look(ranged)]
@@ -48,7 +48,7 @@ def describe_levels(config: ModelConfig) -> str:
 
 
 def _bad(survey: Survey) -> int:
-    return survey.count("lost") + survey.count("unranged")
+    return survey.count("lost") + survey.count("out of scale range")
 
 
 def _ranges(

@@ -1,4 +1,4 @@
-"""How well masks at a quarter of the canvas can hold the outlines of a data set."""
+"""Upper bound of mask AP on a canvas: masks at a quarter of it hold outlines only so well."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _STRIDE = 32  # sides of a canvas are its multiples
 
 
 def find_coarseness(data: CocoDataset, canvas_size: tuple[int, int]) -> list[Finding]:
-    """Tells of outlines that are too fine for the canvas, and what a larger one would hold.
+    """Finds outlines that are too fine for the canvas, and what a larger one would hold.
 
     Args:
         data: a few films are enough; each is evaluated at its own size.

@@ -1,1 +1,1 @@
-"""Radiographs made in code, with the exact mask of everything in them. None of them is real."""
+"""Phantoms: radiographs made in code, with the exact mask of everything. None is real."""

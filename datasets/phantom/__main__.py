@@ -1,4 +1,4 @@
-"""Makes a data set of radiographs that were never taken, with exact masks, in COCO format.
+"""Makes a synthetic data set in COCO format: radiographs never taken, with exact masks.
 
 python -m datasets.phantom geometry --scene crowded --count 100 --seed 1 --out DIR
 python -m datasets.phantom anatomy --count 100 --seed 1 --out DIR

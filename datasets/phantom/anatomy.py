@@ -1,4 +1,4 @@
-"""Films of the thorax of one real CT, over random poses, exposures and smooth deformations."""
+"""Digitally reconstructed radiographs of one real CT: random poses, exposures, deformations."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _DESCRIPTION = (
 
 
 def draw_pose(rng: np.random.Generator, size: tuple[int, int]) -> Pose:
-    """A frontal film as they are taken, with more turn and tilt than one would wish for."""
+    """A random frontal pose, with more turn and tilt than one would wish for."""
     from_behind = bool(rng.random() < 0.5)
     return Pose(
         from_behind=from_behind,
@@ -52,7 +52,7 @@ def draw_pose(rng: np.random.Generator, size: tuple[int, int]) -> Pose:
 
 
 def render_thorax(thorax: Thorax, index: int, seed: int, size: tuple[int, int]) -> PhantomFilm:
-    """Film `index`; it depends on this, the seed and the size alone.
+    """Renders film `index`; it depends on this, the seed and the size alone.
 
     Args:
         thorax: the solid.
@@ -78,7 +78,7 @@ def render_thorax(thorax: Thorax, index: int, seed: int, size: tuple[int, int]) 
 
 
 def collimate(projection: Projection, rng: np.random.Generator) -> Mask:
-    """A rectangle within which no ray leaves the CT through its top or bottom.
+    """Collimation: a rectangle within which no ray leaves the CT through its top or bottom.
 
     Returns:
         bool [H, W], where the collimator lets the beam through.
@@ -100,7 +100,7 @@ def collimate(projection: Projection, rng: np.random.Generator) -> Mask:
 def find_objects(
     projection: Projection, structures: dict[int, str], field: Mask, smallest: int
 ) -> Iterator[PhantomObject]:
-    """The annotated structures, as far as they lie in the field; the lobes make up the lungs.
+    """Masks of the annotated structures within the field; the lobes make up the lungs.
 
     Args:
         projection: with the silhouettes.

@@ -1,4 +1,4 @@
-"""Simple solids and how long a ray stays in each, worked out exactly."""
+"""Simple solids with exact path lengths of rays through them."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Body:
 
     @property
     def radius(self) -> float:
-        """Of the circle around it, or about it: corners of a box reach out a little."""
+        """Radius of the circle about it; corners of a box reach out a little."""
         return max(self.half_axes)
 
     def window(self, size: tuple[int, int]) -> tuple[slice, slice]:
@@ -88,7 +88,7 @@ class Body:
         return slice(first[0], last[0]), slice(first[1], last[1])
 
     def thickness(self, window: tuple[slice, slice]) -> Image:
-        """The part of the body's depth that the ray to each pixel's centre passes.
+        """Path length of the ray to each pixel's centre, as a part of the body's depth.
 
         Returns:
             float32 [rows, columns] of the window, 0 to 1, 0 where the ray misses.

@@ -1,4 +1,4 @@
-"""From what lies in the beam to a developed film: Beer and Lambert, scatter, blur, noise, tone."""
+"""X-ray image formation: Beer-Lambert law, scatter, blur, noise and tone curve."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DIRECT = 0.5  # of the open beam; a stronger signal passed next to nothing
 
 @dataclass(frozen=True)
 class Exposure:
-    """How a film is taken and developed.
+    """Parameters of exposure and development.
 
     Attributes:
         photons: that reach a detector pixel in the open beam.
@@ -54,7 +54,7 @@ class Exposure:
 def expose(
     absorption: Image, field: Mask, pixel_mm: float, exposure: Exposure, rng: np.random.Generator
 ) -> Image:
-    """The detector's signal, as a part of the open beam.
+    """Simulates the detector's signal, as a part of the open beam.
 
     Args:
         absorption: float32 [height, width], the exponent of Beer and Lambert, 0 or more.
@@ -79,7 +79,7 @@ def expose(
 
 
 def develop(signal: Image, field: Mask, pixel_mm: float, exposure: Exposure) -> Stored:
-    """The film as a digital system shows it: logarithm, evening out, detail, tone curve.
+    """Develops a signal as a digital system does: logarithm, equalisation, detail, tone curve.
 
     The range of the subject's densities is spread over the tone curve, as automatic exposure
     does, so that the film does not depend on how thick its subject is.
@@ -115,7 +115,7 @@ def develop(signal: Image, field: Mask, pixel_mm: float, exposure: Exposure) -> 
 
 
 def blur(image: Image, sigma: float) -> Image:
-    """Gaussian; a wide one at a fraction of the size, which looks the same and is far faster."""
+    """Gaussian blur; a wide one runs at a fraction of the size: the same look, far faster."""
     shrink = max(1, int(sigma / 8))
     if shrink == 1:
         return np.asarray(

@@ -1,4 +1,4 @@
-"""What every source of made films hands over: the picture, and what is in it."""
+"""A synthetic film and its ground truth, as every source of them returns it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Stored = npt.NDArray[np.uint16]
 
 @dataclass(frozen=True, eq=False)  # compared by identity: arrays have no single truth
 class PhantomObject:
-    """One object on a film.
+    """One object on a synthetic film.
 
     Attributes:
         category: its class name.
@@ -29,7 +29,7 @@ class PhantomObject:
 
 @dataclass(frozen=True, eq=False)
 class PhantomFilm:
-    """A film and its objects.
+    """A synthetic film and its objects.
 
     Attributes:
         stored: uint16 [height, width] up to 4095, what absorbs is bright.

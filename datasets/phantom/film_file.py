@@ -1,4 +1,4 @@
-"""A made film as a file, PNG or DICOM, that says of itself that it is not real."""
+"""PNG and DICOM writers of synthetic films; each file says that it is not real."""
 
 from __future__ import annotations
 

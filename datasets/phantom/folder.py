@@ -1,4 +1,4 @@
-"""Writes made films as a data set in COCO format, masks as run lengths."""
+"""COCO writer of synthetic films, masks as run lengths."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _Maps = tuple[Image, Image]
 
 @dataclass(frozen=True)
 class Pose:
-    """How the patient stands between tube and detector, the beam, and the film's frame.
+    """Projection geometry: the patient between tube and detector, the beam, and the film's frame.
 
     Turned about its middle, the solid lies on the central ray, which meets the detector's middle at
     a right angle.
@@ -113,7 +113,7 @@ class Deformation:
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """What the detector would see without scatter, noise and blur.
+    """Primary projection: the detector's image without scatter, noise and blur.
 
     Attributes:
         absorption: float32 [H, W], the exponent of Beer and Lambert.

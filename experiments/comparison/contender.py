@@ -6,7 +6,7 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
-from model.training.targets import Objects
+from model.data.objects import Objects
 from solo.contract.instances import Instances
 
 MIN_SCORE = 0.05  # of an instance, as in the presets' `nms_threshold`

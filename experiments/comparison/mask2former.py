@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation, ResNetConfig
 
 from experiments.comparison.queries import read_queries
-from model.training.targets import Objects
+from model.data.objects import Objects
 from solo.contract.instances import Instances
 
 _HIDDEN = 128

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from model.data.objects import Objects
 from model.network.config import ModelConfig
 from model.network.postprocess import find_instances
-from model.network.segmenter import Segmenter
+from model.network.solo_network import SoloNetwork
 from model.training.criterion import Criterion
 from model.training.mixed_precision import in_float32
-from model.training.targets import Objects
 from solo.contract.instances import Instances
 
 
@@ -24,7 +24,7 @@ class Solo:
     learning_rate = 2e-3
 
     def __init__(self, config: ModelConfig) -> None:
-        self.network = Segmenter(config)
+        self.network = SoloNetwork(config)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # no stub
         self.criterion = Criterion(config)
 

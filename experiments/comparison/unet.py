@@ -8,7 +8,7 @@ from monai.networks.nets import BasicUNet
 from torch import Tensor, nn
 
 from experiments.comparison.components import class_maps, find_components
-from model.training.targets import Objects
+from model.data.objects import Objects
 from solo.contract.instances import Instances
 
 

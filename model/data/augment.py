@@ -1,4 +1,4 @@
-"""Random placements of a film on the canvas."""
+"""Geometric augmentation: random placements of a film on the canvas."""
 
 from __future__ import annotations
 

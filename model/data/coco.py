@@ -1,4 +1,4 @@
-"""Reads a data set in COCO format and says plainly what is wrong with it.
+"""COCO reader and validation: a sentence for each thing that is wrong with a data set.
 
 A data set is a folder with one `*.json` of annotations and the images, beside it or in `images/`.
 """
@@ -34,7 +34,7 @@ class DatasetError(ValueError):
 
 @dataclass(frozen=True, eq=False)  # compared by identity: arrays have no single truth
 class Annotation:
-    """One object.
+    """One annotated object.
 
     Attributes:
         label: index into the data set's class names.
@@ -70,7 +70,7 @@ class ImageRecord:
 
 @dataclass(frozen=True)
 class CocoDataset:
-    """Images and the classes their labels index."""
+    """A data set: images, and the classes that their labels index."""
 
     class_names: tuple[str, ...]
     category_ids: tuple[int, ...]
@@ -112,7 +112,7 @@ def load_coco(folder: Path) -> CocoDataset:
 
 
 def examine_coco(folder: Path) -> tuple[CocoDataset, list[str]]:
-    """What can be read of a data set, and a sentence for each fault of the rest.
+    """Reads what can be read of a data set, with a sentence for each fault of the rest.
 
     Raises:
         DatasetError: if there is no annotation file that could be read in part.

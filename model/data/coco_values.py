@@ -1,4 +1,4 @@
-"""What the single values of an annotation file must be, whatever JSON allows."""
+"""Validation of the single values of an annotation file, where JSON allows more."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import TypeGuard
 
-_MOST_PIXELS = 1 << 30  # OpenCV reads no larger image
+MOST_PIXELS = 1 << 30  # of an image; OpenCV reads no larger one
 _LARGEST_ID = 2**63 - 1  # pycocotools keeps ids in 64 bits
 
 
@@ -20,7 +20,7 @@ def is_size(size: tuple[object, object]) -> bool:
     height, width = size
     if type(height) is not int or type(width) is not int:
         return False
-    return height > 0 and width > 0 and height * width <= _MOST_PIXELS
+    return height > 0 and width > 0 and height * width <= MOST_PIXELS
 
 
 def is_spacing(value: object) -> bool:

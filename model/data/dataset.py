@@ -1,4 +1,4 @@
-"""Training samples: an endless, reproducible stream of augmented films with their objects."""
+"""Training samples: a reproducible stream of augmented films with their ground truth."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from torch.utils.data import Dataset
 from model.data.augment import random_placement
 from model.data.coco import CocoDataset, ImageRecord
 from model.data.film import read_film
+from model.data.objects import Objects
 from model.data.photometric import change_grey_values
 from model.data.rasterise import coverage, warp
-from model.training.targets import Objects
 from solo.contract.greyscale import as_grey
 
 _CACHED_FILMS = 1024
@@ -27,7 +27,7 @@ Sample = tuple[Tensor, Objects]
 
 
 class TrainingStream(Dataset[Sample]):
-    """Sample i of a training run.
+    """Map-style dataset of a training run's augmented samples.
 
     Sample i depends on the seed and on i alone, so that a resumed run sees what an unbroken one
     would have seen. Every film comes once in each round of `len(images)` samples.
@@ -70,7 +70,7 @@ class TrainingStream(Dataset[Sample]):
         )
 
     def film(self, index: int) -> ImageRecord:
-        """Which film sample `index` shows."""
+        """The film that sample `index` shows."""
         turn, place = divmod(index, len(self.images))
         order = np.random.default_rng((self.seed, turn)).permutation(len(self.images))
         return self.images[int(order[place])]

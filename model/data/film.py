@@ -1,17 +1,20 @@
-"""Reads a film from disk for training and evaluation."""
+"""Film reader of training and evaluation: the service's own decoder, on files of a data set."""
 
 from __future__ import annotations
 
-import cv2
-import numpy as np
-
 from model.data.coco import DatasetError, ImageRecord
-from model.dicom_film import looks_like_dicom, read_dicom
-from solo.contract.greyscale import Grey, as_grey, luminance, stretch
+from model.data.coco_values import MOST_PIXELS
+from solo.contract.greyscale import Grey
+from solo.decoding.decode import decode
+from solo.decoding.quiet import quieten_decoders
+from solo.decoding.radiograph import Limits
+from solo.errors import ServiceError
+
+_LIMITS = Limits(MOST_PIXELS)
 
 
 def read_film(record: ImageRecord) -> Grey:
-    """The grey image of a record, PNG, JPEG or DICOM, as the service would see it.
+    """Decodes a record's film to the bit as the service does; the first frame of several.
 
     Orientation tags are ignored, so that outlines fit.
 
@@ -20,23 +23,24 @@ def read_film(record: ImageRecord) -> Grey:
 
     Raises:
         DatasetError: if it cannot be decoded, or is not of the size that its annotations are for.
+        OSError: if the file cannot be read from the disk.
     """
-    image, ready = _decode(record)
-    if image.shape[:2] != (record.height, record.width):
+    image = _decode(record)
+    if image.shape != (record.height, record.width):
         raise DatasetError(
             f"image {record.image_id} is {image.shape[0]} x {image.shape[1]} pixels, "
             f"its annotations are for {record.height} x {record.width}"
         )
-    return image if ready else stretch(luminance(image))
+    return image
 
 
-def _decode(record: ImageRecord) -> tuple[Grey, bool]:
-    """The pixels of a file, and whether they are grey from black to white already."""
-    content = np.fromfile(record.path, np.uint8)
+def _decode(record: ImageRecord) -> Grey:
+    content = record.path.read_bytes()
+    fault = f"image {record.image_id} cannot be decoded: {record.path.name}"
+    quieten_decoders()  # here, for every process that reads films comes by, whoever started it
     try:
-        if looks_like_dicom(content[:132].tobytes()):
-            return read_dicom(record.path), True
-        return as_grey(np.asarray(cv2.imdecode(content, cv2.IMREAD_UNCHANGED))), False
-    except Exception:  # an empty file, a damaged one, and whatever else decoders find
-        name = record.path.name
-        raise DatasetError(f"image {record.image_id} cannot be decoded: {name}") from None
+        return decode(content, _LIMITS).pixels
+    except ServiceError as error:
+        raise DatasetError(f"{fault}: {error.detail}") from None
+    except Exception:  # the text of an error that nobody foresaw may quote the file
+        raise DatasetError(fault) from None

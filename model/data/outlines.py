@@ -1,4 +1,4 @@
-"""Reads the outline of an annotation: polygons or run lengths, as COCO writes them.
+"""COCO segmentations: polygons and run lengths, read and checked.
 
 Run lengths are checked here in Python, since pycocotools decodes broken ones to whatever lies in
 memory.

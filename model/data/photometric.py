@@ -1,4 +1,4 @@
-"""What happens to the grey values of films: exposure, processing, noise, things in the beam.
+"""Photometric augmentation: exposure, processing, noise, things in the beam.
 
 Every function takes and returns uint8 [H, W] and draws its strength from the generator.
 """
@@ -16,14 +16,14 @@ Change = Callable[[Film, np.random.Generator], Film]
 
 
 def gamma(film: Film, rng: np.random.Generator) -> Film:
-    """Another exposure or display curve."""
+    """Gamma curve: another exposure or display."""
     exponent = np.exp(rng.uniform(-0.6, 0.6))
     table = 255 * (np.arange(256) / 255) ** exponent
     return _look_up(film, table)
 
 
 def contrast(film: Film, rng: np.random.Generator) -> Film:
-    """Another window: grey values stretched or squeezed about a random centre, and clipped."""
+    """Contrast: grey values stretched or squeezed about a random centre, and clipped."""
     low, high = rng.uniform(-30, 50), rng.uniform(190, 290)
     stretched = (np.arange(256) - low) * 255 / (high - low)
     if rng.random() < 0.5:
@@ -40,19 +40,19 @@ def equalise(film: Film, rng: np.random.Generator) -> Film:
 
 
 def invert(film: Film, _: np.random.Generator) -> Film:
-    """A film shown with air white."""
+    """Inverts a film: air is shown white."""
     return 255 - film
 
 
 def shade(film: Film, rng: np.random.Generator) -> Film:
-    """A slow change of brightness over the film: heel effect, scatter, a lamp behind it."""
+    """Shading: a slow change of brightness, as of heel effect, scatter, a lamp behind the film."""
     coarse = rng.uniform(-40, 40, (3, 3)).astype(np.float32)
     slow = cv2.resize(coarse, film.shape[::-1], interpolation=cv2.INTER_CUBIC)
     return _film(np.clip(film + slow, 0, 255))
 
 
 def blur_or_sharpen(film: Film, rng: np.random.Generator) -> Film:
-    """Motion, focus, or edge enhancement."""
+    """Blurs or sharpens: motion, focus, or edge enhancement."""
     smooth = cv2.GaussianBlur(film, (0, 0), float(rng.uniform(0.5, 1.5)))
     if rng.random() < 0.5:
         return _film(smooth)
@@ -61,13 +61,13 @@ def blur_or_sharpen(film: Film, rng: np.random.Generator) -> Film:
 
 
 def noise(film: Film, rng: np.random.Generator) -> Film:
-    """Quantum and electronic noise."""
+    """Adds Gaussian noise, as quantum and electronic noise look."""
     sigma = rng.uniform(2, 14)
     return _film(np.clip(film + rng.normal(0, sigma, film.shape), 0, 255))
 
 
 def coarsen(film: Film, rng: np.random.Generator) -> Film:
-    """A film that was stored small and enlarged, or compressed hard."""
+    """Downsampling or JPEG artefacts: a film that was stored small, or compressed hard."""
     factor = rng.uniform(0.35, 0.8)
     small = _film(cv2.resize(film, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA))
     if rng.random() < 0.5:
@@ -78,7 +78,7 @@ def coarsen(film: Film, rng: np.random.Generator) -> Film:
 
 
 def opacity(film: Film, rng: np.random.Generator) -> Film:
-    """A cloudy white region: consolidation, effusion, a breast shadow."""
+    """Adds an opacity: a cloudy white region such as consolidation, effusion, a breast shadow."""
     height, width = film.shape
     mask = np.zeros(film.shape, np.uint8)
     centre = (int(rng.uniform(0.1, 0.9) * width), int(rng.uniform(0.2, 0.95) * height))
@@ -90,7 +90,7 @@ def opacity(film: Film, rng: np.random.Generator) -> Film:
 
 
 def tube_or_wire(film: Film, rng: np.random.Generator) -> Film:
-    """Lines, electrodes and their cables."""
+    """Adds a tube or wire: lines, electrodes and their cables."""
     height, width = film.shape
     points = rng.uniform(-0.1, 1.1, (4, 2)) * (width, height)
     t = np.linspace(0, 1, 40)[:, None]
@@ -112,7 +112,7 @@ def tube_or_wire(film: Film, rng: np.random.Generator) -> Film:
 
 
 def marker(film: Film, rng: np.random.Generator) -> Film:
-    """A lead letter or printed text."""
+    """Adds a marker: a lead letter or printed text."""
     height, width = film.shape
     text = "".join(rng.choice(list("LRAPESITDX0123456789"), int(rng.integers(1, 7))))
     place = (int(rng.uniform(0, 0.9) * width), int(rng.uniform(0.05, 1) * height))
@@ -123,7 +123,7 @@ def marker(film: Film, rng: np.random.Generator) -> Film:
 
 
 def cut_out(film: Film, rng: np.random.Generator) -> Film:
-    """A rectangle that shows nothing: a label, a shield, a blacked-out name."""
+    """Cutout: a rectangle that shows nothing, such as a label, a shield, a blacked-out name."""
     height, width = film.shape
     h, w = (int(v) for v in rng.uniform(0.03, 0.2, 2) * (height, width))
     y, x = int(rng.integers(0, height - h)), int(rng.integers(0, width - w))

@@ -1,4 +1,4 @@
-"""Outlines to coverage masks, with the sub-pixel place of every edge kept."""
+"""Rasterisation: outlines to coverage masks that keep the sub-pixel place of every edge."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Affine = npt.NDArray[np.float64]
 def coverage(
     annotation: Annotation, to_canvas: Affine, canvas_size: tuple[int, int]
 ) -> npt.NDArray[np.uint8]:
-    """How much of each canvas pixel an object covers.
+    """Coverage mask of an object: the part of each canvas pixel that it covers.
 
     Drawn at four times the canvas, then averaged. pycocotools draws, because its pixel corners are
     at integers as the polygons' are. OpenCV has pixel centres there, and also fills the pixels

@@ -1,4 +1,4 @@
-"""Splits by patient: films of one patient are never on both sides."""
+"""Patient-wise splits: films of one patient are never on both sides."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from model.data.coco import CocoDataset
 
 
 def split_by_patient(data: CocoDataset, fold: int, folds: int) -> tuple[CocoDataset, CocoDataset]:
-    """Films to train on and films held out.
+    """Splits a data set into films to train on and films held out, by patient.
 
     Patients are dealt out to the folds in the order of the hashes of their names: the order of the
     file does not matter, and each fold gets as many patients as any other, within one.

@@ -1,1 +1,1 @@
-"""How good a network's answers are: measured, told, and shown."""
+"""Evaluation: metrics of a network's answers, reports and pictures."""

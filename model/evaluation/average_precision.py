@@ -1,4 +1,4 @@
-"""COCO's average precision of masks, by pycocotools, and what its matching says of the scores."""
+"""COCO average precision of masks, by pycocotools, and its matches of scores."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ALL_AREAS, _AT_HALF = 0, 0  # pycocotools' indices of area ranges and of IoU th
 
 @dataclass(frozen=True, eq=False)  # compared by identity: arrays have no single truth
 class AveragePrecision:
-    """COCO's figures.
+    """COCO's metrics, and the matches behind them.
 
     Attributes:
         overall: `ap`, `ap50`, `ap75`, and AP of objects below 32 x 32, below 96 x 96 and above, in
@@ -42,7 +42,7 @@ class AveragePrecision:
 
 
 def average_precision(data: CocoDataset, results: list[dict[str, Any]]) -> AveragePrecision:
-    """Compares instances with the annotations of all films.
+    """Mask AP of instances against the annotations of all films.
 
     Args:
         data: the films.

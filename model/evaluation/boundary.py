@@ -1,4 +1,4 @@
-"""How far apart two outlines are."""
+"""Boundary distances of two masks: their mean, and the 95 % Hausdorff distance."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class BoundaryDistance:
-    """Between two outlines, in pixels.
+    """Distances between two outlines, in pixels.
 
     Attributes:
         mean: mean over the outline pixels of both of the way to the other outline.
@@ -25,7 +25,7 @@ class BoundaryDistance:
 
 
 def boundary_distance(one: Mask, other: Mask) -> BoundaryDistance:
-    """Compares the outlines of two masks.
+    """Measures the distances between the outlines of two masks.
 
     An outline is the pixels of a mask that have a neighbour outside of it, above, below, left or
     right; the film's own edge is outside too.

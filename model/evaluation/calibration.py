@@ -1,4 +1,4 @@
-"""Whether a score of 0.8 means that four of five such instances are right."""
+"""Calibration of scores: of instances with score 0.8, four in five should be right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one film's answer is worth."""
+"""Quality of one film's answer: Dice and outlines of its objects, and their count."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FOUND_DICE = 2 / 3  # as an IoU of one half
 
 @dataclass(frozen=True)
 class ObjectQuality:
-    """How well one annotated object was outlined.
+    """Quality of the instance that outlines one annotated object.
 
     Attributes:
         label: its class.
@@ -38,7 +38,7 @@ class ObjectQuality:
 
 @dataclass(frozen=True, eq=False)  # compared by identity: arrays have no single truth
 class FilmQuality:
-    """A film's answer and its worth.
+    """Quality of a film's answer.
 
     Attributes:
         record: the film.
@@ -63,7 +63,7 @@ class FilmQuality:
 
     @property
     def worth(self) -> float:
-        """From 0 to 1: the objects' Dice, diluted by instances beyond their number."""
+        """Quality from 0 to 1: the objects' Dice, diluted by instances beyond their number."""
         most = max(self.shown, len(self.objects))
         return sum(item.dice for item in self.objects) / most if most else 1.0
 

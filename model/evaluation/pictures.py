@@ -1,4 +1,4 @@
-"""A film with what is on it and what was found."""
+"""Pictures of a film: annotated objects beside found instances."""
 
 from __future__ import annotations
 

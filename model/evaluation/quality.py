@@ -1,4 +1,4 @@
-"""All figures of an evaluation together."""
+"""Summary metrics of an evaluation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SQUARE = 0.01  # sides of a pixel that differ by less are equal
 
 @dataclass(frozen=True)
 class ClassQuality:
-    """Of one class: AP and AP50, mean Dice of its objects, and how many there are."""
+    """Metrics of one class: AP and AP50, mean Dice of its objects, and their number."""
 
     ap: Number
     ap50: Number
@@ -28,7 +28,7 @@ class ClassQuality:
 
 @dataclass(frozen=True)
 class BoundaryQuality:
-    """Means over the objects that were found, at a Dice of 2/3 or more.
+    """Mean boundary distances over the objects found at a Dice of 2/3 or more.
 
     Attributes:
         objects: how many those are.
@@ -49,7 +49,7 @@ class BoundaryQuality:
 
 @dataclass(frozen=True)
 class Quality:
-    """The figures of an evaluation; None stands where there is nothing to measure.
+    """All metrics of an evaluation; None stands where there is nothing to measure.
 
     Attributes:
         films: how many.
@@ -92,7 +92,7 @@ class Quality:
 
 
 def summarise(data: CocoDataset, films: Sequence[FilmQuality]) -> Quality:
-    """Puts the films' qualities together.
+    """Summarises the films' qualities.
 
     Args:
         data: all films that were evaluated.

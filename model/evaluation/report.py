@@ -1,4 +1,4 @@
-"""An evaluation as a folder: figures as JSON, tables in Markdown, pictures of the worst films."""
+"""Evaluation report as a folder: JSON metrics, Markdown tables, pictures of the worst films."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints: everything a run needs to go on, and weights that carry their configuration."""
+"""Checkpoints: the whole state of a run, and weights that carry their configuration."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from model.network.config import ModelConfig, Preset, TrainConfig
-from model.network.segmenter import Segmenter
+from model.network.solo_network import SoloNetwork
 from model.network.state_dict import first_misfit
 
 
@@ -70,28 +70,28 @@ def keep_weights(path: Path, out: Path) -> None:
     save_checkpoint(out, preset, {"weights": state["weights"]})
 
 
-def load_segmenter(path: Path) -> Segmenter:
-    """The network of a checkpoint with its averaged weights, in evaluation mode.
+def load_network(path: Path) -> SoloNetwork:
+    """Loads a checkpoint's network with its averaged weights, in evaluation mode.
 
     Raises:
         CheckpointError: if the file is no checkpoint or its weights do not fit its configuration.
     """
     preset, state = load_checkpoint(path)
-    segmenter = Segmenter(preset.model)
-    load_weights(segmenter, state["weights"])
-    return segmenter.eval()
+    network = SoloNetwork(preset.model)
+    load_weights(network, state["weights"])
+    return network.eval()
 
 
-def load_weights(segmenter: Segmenter, weights: dict[str, torch.Tensor]) -> None:
+def load_weights(network: SoloNetwork, weights: dict[str, torch.Tensor]) -> None:
     """Loads weights strictly, naming the first key that does not fit.
 
     Raises:
         CheckpointError: if a key is missing, unknown, of another shape, or holds no finite numbers.
     """
-    misfit = first_misfit(segmenter.state_dict(), weights)
+    misfit = first_misfit(network.state_dict(), weights)
     if misfit:
         raise CheckpointError(misfit)
-    segmenter.load_state_dict(weights)
+    network.load_state_dict(weights)
 
 
 def adopt_backbone(preset: Preset, path: Path) -> Preset:
@@ -106,7 +106,7 @@ def adopt_backbone(preset: Preset, path: Path) -> Preset:
     return replace(preset, model=replace(preset.model, backbone=kept.model.backbone))
 
 
-def fine_tune(segmenter: Segmenter, path: Path) -> None:
+def fine_tune(network: SoloNetwork, path: Path) -> None:
     """Starts from another checkpoint's weights; the category layer stays where classes differ.
 
     Raises:
@@ -114,15 +114,15 @@ def fine_tune(segmenter: Segmenter, path: Path) -> None:
     """
     kept, state = load_checkpoint(path)
     weights: dict[str, torch.Tensor] = dict(state["weights"])
-    own = segmenter.state_dict()
+    own = network.state_dict()
     category = weights.get("head.category.bias")
     if category is not None and category.shape != own["head.category.bias"].shape:
         for key in ("head.category.weight", "head.category.bias"):
             weights[key] = own[key]
     misfit = first_misfit(own, weights)
-    found, wanted = kept.model.backbone, segmenter.config.backbone
+    found, wanted = kept.model.backbone, network.config.backbone
     if misfit is None and found != wanted:  # two forms of a ResNet have the same keys and shapes
         misfit = f"the weights are for the backbone {found}, the network has {wanted}"
     if misfit:
         raise CheckpointError(f"{path}: {misfit}")
-    segmenter.load_state_dict(weights)
+    network.load_state_dict(weights)

@@ -1,4 +1,4 @@
-"""What a network is and how it is trained: frozen dataclasses."""
+"""Configurations of networks and their training: frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Level:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """A SOLO network. Sizes are (height, width) in pixels.
+    """Configuration of a SOLO network. Sizes are (height, width) in pixels.
 
     docs/deviations.md gives the reasons for fields that depart from the reference implementations.
 
@@ -83,7 +83,8 @@ class ModelConfig:
             last one's label (SOLOv2's reference), the "latest" object (SOLO's), or the "smallest".
         mask_targets: the covered part of a pixel, or the reference's "binary" reduction.
         mask_loss: dice, or binary cross-entropy or focal loss of every pixel.
-        score_threshold: candidates need a higher category score.
+        candidate_threshold: candidates need a higher category score. What a model shows by itself
+            is its manifest's `score_threshold`, which is no lower.
         mask_threshold: a pixel is in the mask above this probability.
         max_candidates: how many candidates get a mask, best category score first.
         max_instances: K, instances in an answer.
@@ -114,7 +115,7 @@ class ModelConfig:
     shared_cells: SharedCellRule = "all"
     mask_targets: MaskTargetName = "coverage"
     mask_loss: MaskLossName = "dice"
-    score_threshold: float = 0.1
+    candidate_threshold: float = 0.1
     mask_threshold: float = 0.5
     max_candidates: int = 500
     max_instances: int = 100
@@ -161,7 +162,8 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
-        """The inverse of `to_dict`, also after a round through JSON."""
+        """The inverse of `to_dict`, also after a round through JSON, and of earlier names."""
+        values = {_RENAMED.get(key, key): value for key, value in values.items()}
         levels = tuple(
             Level(**{**level, "scale_range": tuple(level["scale_range"])})
             for level in values["levels"]
@@ -181,6 +183,7 @@ _CHOICES: dict[str, Any] = {
     "mask_loss": MaskLossName,
     "nms_kernel": NmsKernel,
 }
+_RENAMED = {"score_threshold": "candidate_threshold"}  # so that old checkpoints load
 _COUNTS = (
     "fpn_channels",
     "head_channels",
@@ -192,7 +195,7 @@ _COUNTS = (
 )
 _RANGES = {
     "sigma": (0.0, math.inf),
-    "score_threshold": (0.0, 1.0),
+    "candidate_threshold": (0.0, 1.0),
     "mask_threshold": (0.0, 1.0),
     "nms_sigma": (0.0, math.inf),
     "nms_threshold": (0.0, 1.0),
@@ -207,7 +210,7 @@ def _check_whole(name: str, value: object) -> None:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How a network is trained.
+    """Hyperparameters of training.
 
     Attributes:
         iterations: optimiser steps.

@@ -1,4 +1,4 @@
-"""What the heads of all variants are built from: blocks, towers, resizing, first weights."""
+"""Building blocks of all heads: convolution blocks, towers, resizing, initialisation."""
 
 from __future__ import annotations
 

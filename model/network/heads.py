@@ -1,4 +1,4 @@
-"""What every head offers, and the head of each variant."""
+"""Common interface of the heads, and the head of each variant."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Head = SOLOHead | DecoupledSOLOHead | SOLOv2Head
 
 
 class HeadOutputs(Protocol):
-    """What training and inference ask of a head's answers, however its masks are made."""
+    """Interface of a head's raw outputs to training and inference."""
 
     @property
     def category_logits(self) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""The suppressions that Matrix NMS is compared with (SOLOv2, table 7), on the same overlaps.
+"""Hard, soft and fast NMS of masks, which Matrix NMS is compared with (SOLOv2, table 7).
 
 Each takes the IoU of masks with better ones of their class, from
 `model.network.matrix_nms.overlap_with_better`, and answers with scores in the order of the input;

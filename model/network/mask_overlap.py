@@ -1,4 +1,4 @@
-"""How many pixels every two masks of a film share: exact counts, two ways.
+"""Pairwise mask intersections: exact pixel counts, two ways.
 
 A matrix product multiplies every pixel of every mask; it is what graphs and GPUs are good at. On a
 CPU most of that work is saved by cutting masks into 8 x 8 blocks, each of which is one 64-bit word.

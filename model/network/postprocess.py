@@ -1,4 +1,4 @@
-"""Raw head outputs to a fixed number of instances (SOLOv2, section 3.3), batched and traceable.
+"""Post-processing: head outputs to instances (SOLOv2, section 3.3), batched and traceable.
 
 Candidates are cut by category score before any mask is formed, and every step is over fixed shapes,
 so that an image's answer does not depend on what shares its batch.
@@ -21,7 +21,7 @@ _MASK_PIXEL = 16  # canvas pixels, 4 x 4
 
 @dataclass(frozen=True)
 class Candidates:
-    """What enters non-maximum suppression; P a film, those that are not there with score 0.
+    """Candidates for non-maximum suppression; P a film, those that are not there with score 0.
 
     Attributes:
         scores: float32 [N, P], category probability times mean probability inside the mask.
@@ -63,7 +63,7 @@ def find_candidates(outputs: HeadOutputs, config: ModelConfig) -> Candidates:
         dim=1,
     )  # [N, cells, C]
     pairs = category.flatten(1)
-    pairs = torch.where(pairs > config.score_threshold, pairs, 0.0)
+    pairs = torch.where(pairs > config.candidate_threshold, pairs, 0.0)
     _, chosen = pairs.topk(min(config.max_candidates, pairs.shape[1]), dim=1)
     # Back in the order of the grid, so that ties do not depend on how the runtime sorts.
     chosen = chosen.sort(dim=1).values

@@ -1,4 +1,4 @@
-"""Named networks with their recipes, each a function of the data set's classes."""
+"""Presets: named networks with their recipes, each a function of the data set's classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What mmdetection, WXinlong/SOLO and AdelaiDet call the weights that this project has too."""
+"""Key mapping of mmdetection's, WXinlong/SOLO's and AdelaiDet's state dicts."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ _RULES: dict[Layout, tuple[Rule, ...]] = {
 
 
 def layout_of(keys: Iterable[str]) -> Layout | None:
-    """Whose names these are, or None where they are nobody's."""
+    """Detects the code base that names belong to; None where they are nobody's."""
     names = list(keys)
     if any(name.startswith(("backbone.bottom_up.", "ins_head.")) for name in names):
         return "adelaidet"

@@ -1,4 +1,4 @@
-"""Whether weights are those of a network, before any of them is loaded."""
+"""State-dict check: weights against a network's, before any of them is loaded."""
 
 from __future__ import annotations
 

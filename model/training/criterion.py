@@ -1,4 +1,4 @@
-"""Targets and losses of a batch."""
+"""Criterion: targets and losses of a batch."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from model.data.objects import Objects
 from model.network.config import MaskLossName, ModelConfig
 from model.network.heads import HeadOutputs
 from model.training.losses import cross_entropy_loss, dice_loss, sigmoid_focal_loss
-from model.training.targets import LevelTargets, Objects, assign, binary_mask_targets, mask_targets
+from model.training.targets import LevelTargets, assign, binary_mask_targets, mask_targets
 
 # Beside a category loss of weight 1 (SOLO, sections 3.3.2 and 4.2).
 MASK_LOSS_WEIGHTS: dict[MaskLossName, float] = {"dice": 3.0, "bce": 10.0, "focal": 20.0}

@@ -1,4 +1,4 @@
-"""Several processes that train one network, started by torchrun.
+"""Distributed training: the process group, and losses scaled to the whole batch.
 
 Each takes its part of every batch. Losses are divided by the objects of the whole batch, so that
 the sum over the processes, and with it the gradient, is that of one process with the whole batch.
@@ -13,15 +13,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, distributed, nn
 
+from model.data.objects import Objects
 from model.network.config import ModelConfig
-from model.network.segmenter import Segmenter
+from model.network.solo_network import SoloNetwork
 from model.training.sync_batch_norm import norm_over_team
-from model.training.targets import Objects, assign
+from model.training.targets import assign
 
 
 @dataclass(frozen=True)
 class Team:
-    """This process among those that train together; by default it is alone.
+    """Process group as seen by one of its processes; by default it is alone.
 
     Attributes:
         rank: from 0; the first one saves, reports and measures.
@@ -33,14 +34,14 @@ class Team:
 
     @classmethod
     def join(cls, device: torch.device) -> Team:
-        """The team that torchrun started, or a team of one where it did not."""
+        """Joins the process group that torchrun started; a group of one where it did not."""
         if os.environ.get("WORLD_SIZE", "1") == "1":
             return cls()
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
         return cls(distributed.get_rank(), distributed.get_world_size())
 
     def leave(self) -> None:
-        """Ends what `join` began."""
+        """Destroys the process group that `join` made."""
         if self.size > 1:
             distributed.destroy_process_group()
 
@@ -57,29 +58,29 @@ class Team:
         own = batch_size // self.size
         return range(self.rank * own, (self.rank + 1) * own)
 
-    def wrap(self, segmenter: Segmenter) -> nn.Module:
-        """The network whose gradients are averaged over the team after each backward pass.
+    def wrap(self, network: SoloNetwork) -> nn.Module:
+        """Wraps a network so that gradients are averaged over the group after each backward pass.
 
         Its batch norms, changed in place, see the images of the whole team.
         """
         if self.size == 1:
-            return segmenter
-        device = next(segmenter.parameters()).device
+            return network
+        device = next(network.parameters()).device
         on_gpu = device.type == "cuda"
         if on_gpu:
-            nn.SyncBatchNorm.convert_sync_batchnorm(segmenter)
+            nn.SyncBatchNorm.convert_sync_batchnorm(network)
         else:
-            norm_over_team(segmenter)
+            norm_over_team(network)
         return nn.parallel.DistributedDataParallel(
-            segmenter,
+            network,
             device_ids=[device] if on_gpu else None,
-            find_unused_parameters=_leaves_maps_unused(segmenter.config),
+            find_unused_parameters=_leaves_maps_unused(network.config),
         )
 
     def share(
         self, losses: dict[str, Tensor], objects: Sequence[Objects], config: ModelConfig
     ) -> dict[str, Tensor]:
-        """This process's part of the whole batch's losses; the parts add up to them.
+        """Scales losses to this process's part of the whole batch's; the parts add up to them.
 
         `model.training.criterion` divides the category loss by one more than the positive cells of
         its images, the mask loss by the positive cells. Here these become the whole batch's.
@@ -94,7 +95,7 @@ class Team:
         }
 
     def gather(self, sentences: list[str]) -> list[str]:
-        """What all processes have to say, in the order of their ranks."""
+        """Gathers the texts of all processes, in the order of their ranks."""
         if self.size == 1:
             return sentences
         said: list[list[str] | None] = [None] * self.size
@@ -102,7 +103,7 @@ class Team:
         return [sentence for each in said for sentence in each or ()]
 
     def total(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Sums over the team, without gradients."""
+        """All-reduce: the sum over the group, without gradients."""
         summed = torch.stack([value.detach().to(torch.float64) for value in values.values()])
         if self.size > 1:
             distributed.all_reduce(summed)
@@ -110,7 +111,7 @@ class Team:
 
 
 def own_device(name: str) -> str:
-    """The GPU that is this process's among those of its machine; a CPU is everyone's."""
+    """Local device: this process's GPU among those of its machine; a CPU is everyone's."""
     if not name.startswith("cuda") or "LOCAL_RANK" not in os.environ:
         return name
     return f"cuda:{os.environ['LOCAL_RANK']}"
@@ -123,7 +124,7 @@ def _leaves_maps_unused(config: ModelConfig) -> bool:
 
 
 def positive_cells(objects: Sequence[Objects], config: ModelConfig) -> Tensor:
-    """How many cells of a batch have an object: float64 scalar."""
+    """Number of cells of a batch that have an object: float64 scalar."""
     levels = [level for each in objects for level in assign(each, config)]
     counts = torch.stack([(level.labels < config.num_classes).sum() for level in levels])
     return counts.sum().to(torch.float64)

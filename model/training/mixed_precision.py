@@ -1,4 +1,4 @@
-"""Arithmetic of fewer bits in training, without the sums that do not fit in them."""
+"""Mixed precision: fewer bits in the network, float32 in losses and sums."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from model.network.config import PrecisionName
 
 
 def autocast(device: torch.device, precision: PrecisionName) -> torch.autocast:
-    """The context in which the network runs."""
+    """Autocast context in which the network runs."""
     dtype = torch.float16 if precision == "float16" else torch.bfloat16
     return torch.autocast(device.type, dtype, enabled=precision != "float32")
 
 
 def gradient_scaler(device: torch.device, precision: PrecisionName) -> torch.amp.GradScaler:
-    """Scales the loss for float16, whose small gradients would be 0; else does nothing."""
+    """Loss scaling for float16, whose small gradients would be 0; else does nothing."""
     return torch.amp.GradScaler(device.type, enabled=precision == "float16")
 
 

@@ -1,4 +1,4 @@
-"""Optimisers, and the learning rate over a run."""
+"""Optimisers, and the learning-rate schedule."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import torch
 from torch import nn
 
 from model.network.config import TrainConfig
-from model.network.segmenter import Segmenter
+from model.network.solo_network import SoloNetwork
 
 _MOMENTUM = 0.9
 
 
-def build_optimizer(segmenter: Segmenter, config: TrainConfig) -> torch.optim.Optimizer:
+def build_optimizer(network: SoloNetwork, config: TrainConfig) -> torch.optim.Optimizer:
     """The optimiser of a recipe; each group has its peak rate under `peak`."""
-    groups = _parameter_groups(segmenter, config)
+    groups = _parameter_groups(network, config)
     if config.optimizer == "sgd":
         return torch.optim.SGD(groups, momentum=_MOMENTUM)
     return torch.optim.AdamW(groups)
@@ -38,10 +38,10 @@ def learning_rate_factor(step: int, config: TrainConfig) -> float:
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def _parameter_groups(segmenter: Segmenter, config: TrainConfig) -> list[dict[str, Any]]:
+def _parameter_groups(network: SoloNetwork, config: TrainConfig) -> list[dict[str, Any]]:
     """Backbone and the rest at their own rates; no decay on norms and biases."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in segmenter.named_parameters():
+    for name, parameter in network.named_parameters():
         in_backbone = name.startswith("backbone.")
         peak = config.backbone_learning_rate if in_backbone else config.learning_rate
         decay = config.weight_decay if parameter.ndim > 1 else 0.0

@@ -1,4 +1,4 @@
-"""Sums over the pixels of masks, eight pixels at a time.
+"""Reductions of uint8 masks, eight pixels at a time.
 
 Eight uint8 pixels are one int64, and sums of many small numbers fit side by side in it, so that one
 addition adds eight pixels. On a CPU masks are taken one by one: each then stays in the cache.
@@ -19,7 +19,7 @@ _ROWS = 255  # so many ones fit in a byte
 
 
 def row_and_column_counts(masks: Tensor) -> tuple[Tensor, Tensor]:
-    """How many pixels of each row and each column are at least half covered.
+    """Counts the pixels of each row and each column that are at least half covered.
 
     Args:
         masks: uint8 [n, H, W], 0 to 255.

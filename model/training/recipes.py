@@ -1,4 +1,4 @@
-"""The papers' training schedules, for a data set of any size."""
+"""Training recipes: the papers' schedules, for a data set of any size."""
 
 from __future__ import annotations
 

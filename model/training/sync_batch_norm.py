@@ -1,4 +1,4 @@
-"""Batch norm over the batch of a whole team, on processors.
+"""Synchronised batch norm on the CPU.
 
 PyTorch's `SyncBatchNorm` does this on GPUs alone. Without it, each process would norm by its own
 part of the batch, and two processes would not train what one does.
@@ -13,7 +13,7 @@ from torch import Tensor, distributed, nn
 
 
 class TeamBatchNorm2d(nn.BatchNorm2d):
-    """A batch norm whose mean and variance in training are those of all processes' images.
+    """Synchronised batch norm: mean and variance in training are those of all processes.
 
     Every process must have as many images, of the same size.
     """
@@ -51,7 +51,7 @@ class TeamBatchNorm2d(nn.BatchNorm2d):
 
 
 def norm_over_team(module: nn.Module) -> None:
-    """Puts a `TeamBatchNorm2d` in the place of every batch norm within a module."""
+    """Replaces every batch norm within a module by a `TeamBatchNorm2d`."""
     for name, child in module.named_children():
         if type(child) is nn.BatchNorm2d:
             setattr(module, name, TeamBatchNorm2d.of(child))
@@ -60,7 +60,7 @@ def norm_over_team(module: nn.Module) -> None:
 
 
 class _SumOverTeam(torch.autograd.Function):
-    """Each process's loss hangs on every process's summand, so gradients add up as the sums do."""
+    """Differentiable all-reduce: gradients add up over the processes as the sums do."""
 
     @staticmethod
     def forward(_: Any, summand: Tensor) -> Tensor:  # noqa: ANN401  # torch's context

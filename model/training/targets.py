@@ -1,4 +1,4 @@
-"""Which cells of the grids each object trains (SOLO section 3.3.1, centre sampling), vectorised.
+"""Ground-truth assignment to grid cells (SOLO section 3.3.1, centre sampling), vectorised.
 
 The arithmetic is the reference's to the bit: an object belongs to every level whose scale range
 holds sqrt(box area); its positive cells are those that the central part of its box, laid around its
@@ -12,28 +12,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from model.data.objects import Objects
 from model.network.config import Level, ModelConfig, SharedCellRule
 from model.training.pixel_sums import block_means, row_and_column_counts
 
 
 @dataclass(frozen=True)
-class Objects:
-    """The objects in one image, in annotation order.
-
-    Attributes:
-        masks: uint8 [n, H, W] over the canvas: how much of each pixel is covered, 0 to 255.
-        boxes: float32 [n, 4], x1, y1, x2, y2 in canvas pixels, max exclusive.
-        labels: int64 [n].
-    """
-
-    masks: Tensor
-    boxes: Tensor
-    labels: Tensor
-
-
-@dataclass(frozen=True)
 class LevelTargets:
-    """What one image teaches one level.
+    """Targets of one image at one level.
 
     Attributes:
         labels: int64 [G, G]; `num_classes` is background.
@@ -49,7 +35,7 @@ class LevelTargets:
 
 
 def assign(objects: Objects, config: ModelConfig) -> list[LevelTargets]:
-    """The targets of every level, finest first."""
+    """Assigns objects to cells: the targets of every level, finest first."""
     height, width = objects.masks.shape[-2:]
     rows, columns = row_and_column_counts(objects.masks)
     total = rows.sum(1)
@@ -81,7 +67,7 @@ def assign(objects: Objects, config: ModelConfig) -> list[LevelTargets]:
 
 
 def mask_targets(masks: Tensor, stride: int = 4) -> Tensor:
-    """How much of each cell of a coarser grid the objects cover.
+    """Mask targets: the part of each cell of a coarser grid that an object covers.
 
     The mean over the cell keeps where inside it the edge runs, so that the network's 0.5 level lies
     on the true edge; the reference's binary target loses up to half a cell and small objects.

@@ -1,4 +1,4 @@
-"""What a run writes for TensorBoard: losses, rates, and pictures of what it trains on."""
+"""TensorBoard log: losses, rates, and pictures of training samples."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tensorboardX import SummaryWriter
 from tensorboardX.proto.summary_pb2 import Summary
 from torch import Tensor
 
-from model.training.targets import Objects
+from model.data.objects import Objects
 
 _PICTURED = 4  # films of a batch
 _COLOURS = ((80, 220, 80), (80, 160, 255), (255, 160, 80), (220, 80, 220), (80, 230, 230))
 
 
 class RunLog:
-    """Writes to a folder that `tensorboard --logdir` reads.
+    """TensorBoard log in a folder that `tensorboard --logdir` reads.
 
     Args:
         folder: made if it is not there; a resumed run adds to it.

@@ -1,4 +1,4 @@
-"""The training loop."""
+"""Training loop with checkpoints, exact resume and averaged weights."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tqdm import tqdm
 
 from model.data.coco import CocoDataset
 from model.data.dataset import TrainingStream, collate
+from model.data.objects import Objects
 from model.network.checkpoint import CheckpointError, load_checkpoint, load_weights, save_checkpoint
 from model.network.config import Preset
-from model.network.segmenter import Segmenter
+from model.network.solo_network import SoloNetwork
 from model.training.criterion import Criterion
 from model.training.distributed import Team
 from model.training.mixed_precision import autocast, gradient_scaler, in_float32
 from model.training.optimisation import build_optimizer, learning_rate_factor
-from model.training.targets import Objects
 from model.training.tensorboard import RunLog
 
 _SMALLEST_SCALE = 1.0  # of a float16 loss; below it overflow is no matter of scale
@@ -35,7 +35,7 @@ class Trainer:
     """Trains a network and keeps the running average of its weights.
 
     Args:
-        segmenter: the network, already on its device.
+        network: already on its device.
         preset: its configuration and recipe.
         data: the films to train on.
         seed: of the order of the films and of every augmentation.
@@ -45,7 +45,7 @@ class Trainer:
 
     def __init__(
         self,
-        segmenter: Segmenter,
+        network: SoloNetwork,
         preset: Preset,
         data: CocoDataset,
         seed: int,
@@ -54,8 +54,8 @@ class Trainer:
     ) -> None:
         self.team = team or Team()
         # Depthwise convolutions train a quarter faster on a CPU in this layout.
-        segmenter.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # no stub
-        self.segmenter = segmenter
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # no stub
+        self.network = network
         self.preset = preset
         self.seed = seed
         self.workers = workers
@@ -65,21 +65,21 @@ class Trainer:
         length = train.iterations * train.batch_size
         self.stream = TrainingStream(data, preset.model.canvas_size, length, seed)
         self.criterion = Criterion(preset.model)
-        self.optimizer = build_optimizer(segmenter, train)
-        self.device = next(segmenter.parameters()).device
+        self.optimizer = build_optimizer(network, train)
+        self.device = next(network.parameters()).device
         self.scaler = gradient_scaler(self.device, train.precision)
         self.average = AveragedModel(
-            segmenter, multi_avg_fn=get_ema_multi_avg_fn(train.ema_decay), use_buffers=True
+            network, multi_avg_fn=get_ema_multi_avg_fn(train.ema_decay), use_buffers=True
         )
-        self.network = self.team.wrap(segmenter)
+        self.wrapped = self.team.wrap(network)
         self.step = 0
 
     @property
-    def averaged(self) -> Segmenter:
+    def averaged(self) -> SoloNetwork:
         """The network with the averaged weights, the one to evaluate and export."""
-        segmenter = self.average.module
-        assert isinstance(segmenter, Segmenter)
-        return segmenter.eval()
+        network = self.average.module
+        assert isinstance(network, SoloNetwork)
+        return network.eval()
 
     def run(self, checkpoint: Path, save_every: int = 200, log: RunLog | None = None) -> None:
         """Trains to the last iteration, saving as it goes.
@@ -111,7 +111,7 @@ class Trainer:
             "seed": self.seed,
             "films": self.films,
             "weights": self.averaged.state_dict(),
-            "last_weights": self.segmenter.state_dict(),
+            "last_weights": self.network.state_dict(),
             "averaged_steps": self.average.n_averaged,
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
@@ -140,7 +140,7 @@ class Trainer:
             ) from error
 
     def _restore(self, state: dict[str, Any]) -> None:
-        load_weights(self.segmenter, state["last_weights"])
+        load_weights(self.network, state["last_weights"])
         load_weights(self.averaged, state["weights"])
         self.average.n_averaged.copy_(state["averaged_steps"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -176,7 +176,7 @@ class Trainer:
         total = torch.stack(list(losses.values())).sum() * self.team.size
         self.scaler.scale(total).backward()
         self.scaler.unscale_(self.optimizer)
-        norm = nn.utils.clip_grad_norm_(self.segmenter.parameters(), train.clip_norm)
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), train.clip_norm)
         # A scaled float16 gradient may overflow: the scaler then skips the step and scales less.
         may_overflow = self.scaler.is_enabled() and self.scaler.get_scale() > _SMALLEST_SCALE
         if not may_overflow and not torch.isfinite(norm):
@@ -185,18 +185,18 @@ class Trainer:
             )
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        self.average.update_parameters(self.segmenter)
+        self.average.update_parameters(self.network)
         self.step += 1
         return {**values, "gradient_norm": float(norm), "rate": train.learning_rate * factor}
 
     def _losses(self, images: Tensor, objects: list[Objects]) -> dict[str, Tensor]:
         """This process's part of the batch's losses, in float32."""
         train = self.preset.train
-        self.segmenter.train()
+        self.network.train()
         if train.frozen_batch_norm:
-            _freeze_statistics(self.segmenter.backbone)
+            _freeze_statistics(self.network.backbone)
         with autocast(self.device, train.precision):
-            outputs = self.network(images.to(self.device, memory_format=torch.channels_last))
+            outputs = self.wrapped(images.to(self.device, memory_format=torch.channels_last))
         moved = [_move(each, self.device) for each in objects]
         losses = self.criterion(in_float32(outputs), moved)
         return self.team.share(losses, moved, self.preset.model)

@@ -1,4 +1,4 @@
-"""A data set whose films can all be read: what training must know before its first step."""
+"""Data set verification: every film is decoded before the first step."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def load_readable(folder: Path, team: Team | None = None) -> CocoDataset:
     team = team or Team()
     data, faults = examine_coco(folder)
     own = data.images[team.rank :: team.size]
-    with ThreadPoolExecutor() as pool:  # OpenCV decodes without Python's lock
+    with ThreadPoolExecutor() as pool:  # codecs decode without Python's lock
         found = tqdm(
             pool.map(_fault, own),
             total=len(own),

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from model.data.objects import Objects
 from model.network.config import NmsKernel
 from model.network.fpn import FPN
 from model.network.matrix_nms import matrix_nms
@@ -18,7 +19,7 @@ from model.network.postprocess import find_instances
 from model.network.solov2_head import SOLOv2Head, SOLOv2Outputs
 from model.training.criterion import MASK_LOSS_WEIGHTS, Criterion
 from model.training.losses import dice_loss, sigmoid_focal_loss
-from model.training.targets import Objects, assign, binary_mask_targets
+from model.training.targets import assign, binary_mask_targets
 from solo.contract.instances import Instances
 from solo.contract.letterbox import Letterbox
 from tests import tolerances

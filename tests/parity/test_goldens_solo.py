@@ -11,13 +11,14 @@ import numpy.typing as npt
 import pytest
 import torch
 
+from model.data.objects import Objects
 from model.network.config import ModelConfig, VariantName
 from model.network.decoupled_solo_head import DecoupledSOLOOutputs
 from model.network.heads import HeadOutputs, build_head
 from model.network.postprocess import find_candidates, find_instances
 from model.network.solo_head import SOLOOutputs
 from model.training.criterion import Criterion
-from model.training.targets import Objects, assign, binary_mask_targets
+from model.training.targets import assign, binary_mask_targets
 from solo.contract.instances import Instances
 from solo.contract.letterbox import Letterbox
 from tests import tolerances

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from export.parity import MASK_TOLERANCE, ParityError, compare
-from export.wrapper import OnnxSegmenter
+from export.wrapper import OnnxNetwork
 from solo.contract.instances import Instances
 from solo.contract.manifest import INPUT_NAME, OUTPUT_NAMES
 from tests import tolerances
@@ -50,7 +50,7 @@ def test_the_graph_answers_as_the_network_does(
 ) -> None:
     batch = canvases[-size:]
     with torch.inference_mode():
-        expected = OnnxSegmenter(exported().segmenter)(torch.from_numpy(batch))
+        expected = OnnxNetwork(exported().network)(torch.from_numpy(batch))
     scores, labels, masks = answer(session, batch)
     np.testing.assert_allclose(scores, expected[0].numpy(), atol=SCORES, rtol=0)
     np.testing.assert_array_equal(labels, expected[1].numpy())
@@ -114,42 +114,42 @@ def test_a_black_film_is_answered(session: onnxruntime.InferenceSession) -> None
 
 
 def test_a_graph_of_other_weights_is_refused() -> None:
-    other = OnnxSegmenter(lively(tiny_config(), seed=1))
+    other = OnnxNetwork(lively(tiny_config(), seed=1))
     with pytest.raises(ParityError, match="film 0, batch of 1: a score differs by"):
         compare(other, exported().model, film_canvases())
 
 
 def test_a_slight_difference_of_one_weight_is_refused() -> None:
-    segmenter = lively(tiny_config())
+    network = lively(tiny_config())
     with torch.no_grad():
-        segmenter.head.category.weight.mul_(1.01)
+        network.head.category.weight.mul_(1.01)
     with pytest.raises(ParityError, match="a score differs by"):
-        compare(OnnxSegmenter(segmenter), exported().model, film_canvases())
+        compare(OnnxNetwork(network), exported().model, film_canvases())
 
 
 def test_a_pixel_that_rounding_moves_over_the_threshold_is_no_difference(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The network answers as the graph does only with its threshold a little lower."""
-    module = OnnxSegmenter(exported().segmenter)
-    forward, threshold = module.forward, module.segmenter.config.mask_threshold
+    module = OnnxNetwork(exported().network)
+    forward, threshold = module.forward, module.network.config.mask_threshold
 
     def rounded(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         scores, labels, masks = forward(images)
-        moved = threshold - module.segmenter.config.mask_threshold
+        moved = threshold - module.network.config.mask_threshold
         return torch.where(scores > 0, scores + 0.02 * (moved < 1e-6), scores), labels, masks
 
     monkeypatch.setattr(module, "forward", rounded)
     parity = compare(module, exported().model, film_canvases())
     assert parity.score < 1e-3
-    assert module.segmenter.config.mask_threshold == threshold
+    assert module.network.config.mask_threshold == threshold
     monkeypatch.setattr("export.parity._THRESHOLD_ROUNDING", 0.0)
     with pytest.raises(ParityError, match="a score differs by"):
         compare(module, exported().model, film_canvases())
 
 
 def test_other_masks_with_the_same_scores_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = OnnxSegmenter(exported().segmenter)
+    module = OnnxNetwork(exported().network)
     forward = module.forward
 
     def shifted(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -162,7 +162,7 @@ def test_other_masks_with_the_same_scores_are_refused(monkeypatch: pytest.Monkey
 
 
 def test_swapped_labels_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = OnnxSegmenter(exported().segmenter)
+    module = OnnxNetwork(exported().network)
     forward = module.forward
 
     def swapped(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -175,13 +175,13 @@ def test_swapped_labels_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_another_shape_is_refused() -> None:
-    other = OnnxSegmenter(lively(tiny_config(max_instances=150)))
+    other = OnnxNetwork(lively(tiny_config(max_instances=150)))
     with pytest.raises(ParityError, match=r"'scores' is float32 \(200,\), PyTorch's is .*150"):
         compare(other, exported().model, film_canvases())
 
 
 def test_too_few_films_prove_nothing() -> None:
-    module = OnnxSegmenter(exported().segmenter)
+    module = OnnxNetwork(exported().network)
     with pytest.raises(ValueError, match="parity needs 5 films or more, got 4"):
         compare(module, exported().model, film_canvases(4))
 
@@ -201,7 +201,7 @@ def test_films_in_which_nothing_is_found_prove_nothing(monkeypatch: pytest.Monke
         def run(self, _: object, feed: dict[str, npt.NDArray[np.float32]]) -> Outputs:
             return [output.numpy() for output in nothing(feed[INPUT_NAME])]
 
-    module = OnnxSegmenter(exported().segmenter)
+    module = OnnxNetwork(exported().network)
     monkeypatch.setattr(module, "forward", nothing)
     monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
     with pytest.raises(ValueError, match="finds nothing in any of these films"):

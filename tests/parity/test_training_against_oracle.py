@@ -13,10 +13,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from model.data.objects import Objects
 from model.network.config import Level, ModelConfig
 from model.training.criterion import Criterion
 from model.training.losses import dice_loss, sigmoid_focal_loss
-from model.training.targets import Objects, assign, binary_mask_targets, mask_targets
+from model.training.targets import assign, binary_mask_targets, mask_targets
 from tests import tolerances
 from tests.reference import losses, targets
 from tests.support import random_inputs

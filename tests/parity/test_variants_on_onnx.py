@@ -11,7 +11,7 @@ import pytest
 
 from export.onnx_export import export
 from model.network.config import ModelConfig
-from model.network.segmenter import Segmenter
+from model.network.solo_network import SoloNetwork
 from solo.contract.instances import Instances
 from solo.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest
 from tests.support.exported import ABOUT, film_canvases
@@ -28,10 +28,10 @@ CONFIGS = {
 def test_a_variant_exports_to_the_same_interface(
     config: ModelConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("model.network.segmenter.build_backbone", lambda _: FourConvolutions())
+    monkeypatch.setattr("model.network.solo_network.build_backbone", lambda _: FourConvolutions())
     out = tmp_path / "model.onnx"
-    segmenter = enliven(Segmenter(config))
-    parity = export(segmenter, ABOUT, film_canvases(), out)  # at batch sizes 1, 2 and 5
+    network = enliven(SoloNetwork(config))
+    parity = export(network, ABOUT, film_canvases(), out)  # at batch sizes 1, 2 and 5
     assert parity.instances > 2 * parity.films
 
     model = onnx.load(out)

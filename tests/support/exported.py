@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from export.onnx_export import export
 from export.parity import Parity
-from model.network.segmenter import Segmenter
+from model.network.solo_network import SoloNetwork
 from solo.contract.letterbox import Letterbox
 from tests.support.tiny import lively, tiny_config
 
@@ -32,7 +32,7 @@ ABOUT: dict[str, Any] = {
 class Exported(NamedTuple):
     """The network, the ONNX file's bytes, and what the comparison found."""
 
-    segmenter: Segmenter
+    network: SoloNetwork
     model: bytes
     parity: Parity
 
@@ -55,8 +55,8 @@ def film_canvases(count: int = 6) -> npt.NDArray[np.float32]:
 @cache
 def exported() -> Exported:
     """Exports on the first call; takes some seconds."""
-    segmenter = lively(tiny_config())
+    network = lively(tiny_config())
     with TemporaryDirectory() as folder:
         out = Path(folder) / "tiny.onnx"
-        parity = export(segmenter, ABOUT, film_canvases(), out)
-        return Exported(segmenter, out.read_bytes(), parity)
+        parity = export(network, ABOUT, film_canvases(), out)
+        return Exported(network, out.read_bytes(), parity)

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from model.data.objects import Objects
 from model.network.config import Level, ModelConfig
-from model.training.targets import Objects
 from tests.support import goldens
 from tests.support.small_network import small_config
 

@@ -34,12 +34,12 @@ def losses_of(run: str, data: Path, team: Team) -> list[dict[str, float]]:
     preset = Preset(RUNS[run], TrainConfig(3, batch_size=4, frozen_batch_norm=True))
     # The many batch norms of an untrained Lite0 on so small a film would make each rounding error
     # a hundred thousand times as large: they are frozen, or in the head alone.
-    other = patch("model.network.segmenter.build_backbone", lambda _: FourConvolutions())
+    other = patch("model.network.solo_network.build_backbone", lambda _: FourConvolutions())
     with other if run == BATCH_NORM else nullcontext():
-        segmenter = seeded(RUNS[run])
-    trainer = Trainer(segmenter, preset, load_coco(data), seed=3, team=team)
+        network = seeded(RUNS[run])
+    trainer = Trainer(network, preset, load_coco(data), seed=3, team=team)
     losses = [trainer._train_step(images, objects) for images, objects in trainer._batches()]
-    statistics = [buffer.double().sum() for buffer in trainer.segmenter.buffers()]
+    statistics = [buffer.double().sum() for buffer in trainer.network.buffers()]
     return [*losses, {"running statistics": float(torch.stack(statistics).sum())}]
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from model.network.config import ModelConfig
-from model.network.segmenter import Segmenter
+from model.network.solo_network import SoloNetwork
 from tests.support.mmdet_names import mmdet_name
 
 # mmdetection to WXinlong/SOLO, which was a fork of an early version.
@@ -29,7 +29,7 @@ def published_state(config: ModelConfig, seed: int = 0) -> dict[str, Tensor]:
     """Random weights of a network under mmdetection's names, with its three-channel stem."""
     generator = torch.Generator().manual_seed(seed)
     with torch.device("meta"):
-        shapes = {name: value.shape for name, value in Segmenter(config).state_dict().items()}
+        shapes = {name: value.shape for name, value in SoloNetwork(config).state_dict().items()}
     shapes["backbone.conv1.weight"] = torch.Size((64, 3, 7, 7))
     state = {}
     for name, shape in shapes.items():

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from model.data.objects import Objects
 from model.network.config import VariantName
 from model.network.decoupled_solo_head import DecoupledSOLOOutputs
 from model.network.heads import HeadOutputs
 from model.network.solo_head import SOLOOutputs
 from model.network.solov2_head import SOLOv2Outputs
-from model.training.targets import Objects
 from tests.reference import network, solo_network
 from tests.reference.losses import MaskOf
 from tests.support.small_network import NUM_GRIDS, STRIDES

@@ -11,7 +11,7 @@ from torch import nn
 from model.network.backbone import load_imagenet
 from model.network.config import Level, ModelConfig, Preset, TrainConfig
 from model.network.presets import Categories
-from model.network.segmenter import Segmenter
+from model.network.solo_network import SoloNetwork
 
 CATEGORIES: Categories = (("disc", "square"), (3, 9))
 
@@ -43,36 +43,36 @@ def tiny_preset(iterations: int = 2, categories: Categories = CATEGORIES, **trai
     return Preset(config, TrainConfig(iterations, **{"batch_size": 2, **train}))
 
 
-def seeded(config: ModelConfig, seed: int = 0) -> Segmenter:
+def seeded(config: ModelConfig, seed: int = 0) -> SoloNetwork:
     """An untrained network; the global generator stays as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Segmenter(config)
+        return SoloNetwork(config)
 
 
-def lively(config: ModelConfig, seed: int = 0) -> Segmenter:
+def lively(config: ModelConfig, seed: int = 0) -> SoloNetwork:
     """A network that finds objects of all kinds in any film, without training, to evaluate.
 
     The head's weights keep the variance of their input, and half of its categories are likely, but
     none so certain that its score is 1: equal scores have no order that could be compared.
     """
-    segmenter = seeded(config, seed)
-    load_imagenet(segmenter.backbone)
-    return enliven(segmenter, seed)
+    network = seeded(config, seed)
+    load_imagenet(network.backbone)
+    return enliven(network, seed)
 
 
-def enliven(segmenter: Segmenter, seed: int = 0) -> Segmenter:
+def enliven(network: SoloNetwork, seed: int = 0) -> SoloNetwork:
     """Gives the head of any variant the weights that `lively` describes."""
     generator = torch.Generator().manual_seed(seed)
-    for module in segmenter.head.modules():
+    for module in network.head.modules():
         if isinstance(module, nn.Conv2d):
             spread = (2 / module.weight[0].numel()) ** 0.5
             nn.init.normal_(module.weight, std=spread, generator=generator)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
     with torch.no_grad():
-        segmenter.head.category.weight.mul_(0.2)
-    return segmenter.eval()
+        network.head.category.weight.mul_(0.2)
+    return network.eval()
 
 
 class FourConvolutions(nn.Sequential):

@@ -37,7 +37,7 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkpoint, a description and films; tracing is skipped, since it takes long."""
     ready = exported()
     monkeypatch.setattr(onnx_export, "_to_onnx", lambda _: onnx.load_from_string(ready.model))
-    weights = ready.segmenter.state_dict()
+    weights = ready.network.state_dict()
     save_checkpoint(tmp_path / "checkpoint.pt", tiny_preset(), {"weights": weights})
     (tmp_path / "about.toml").write_text(ABOUT)
     disc_folder(tmp_path / "films", 6)

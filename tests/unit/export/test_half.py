@@ -1,4 +1,4 @@
-"""The float16 twin: what is in half precision in it, and what must not be."""
+"""The float16 variant: what is in half precision in it, and what must not be."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, shape_inference
 
-from export import reduced_precision as twin
+from export import reduced_precision
 from export.half import halve, main
 from solo.contract.manifest import OUTPUT_NAMES, Manifest
 from tests.support.coco_folder import disc_folder
@@ -103,13 +103,15 @@ def test_it_keeps_the_contract_and_answers_nearly_alike(half: onnx.ModelProto) -
     assert np.abs(scores[:, 0] - near[:, 0]).max() < 0.01
 
 
-def test_the_command_writes_a_model_that_names_its_twin(
+def test_the_command_writes_a_model_that_names_what_it_was_made_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     disc_folder(tmp_path / "films", 6)
     model, out = tmp_path / "tiny.onnx", tmp_path / "tiny.fp16.onnx"
     model.write_bytes(exported().model)
-    monkeypatch.setattr(twin, "quality", lambda *_: {"ap": 0.5})  # the tiny network has none
+    monkeypatch.setattr(
+        reduced_precision, "quality", lambda *_: {"ap": 0.5}
+    )  # the tiny network has none
     arguments = [str(model), "--films", str(tmp_path / "films"), "--out", str(out)]
     assert main(arguments) == 0, capsys.readouterr().err
     metadata = {entry.key: entry.value for entry in onnx.load(out).metadata_props}

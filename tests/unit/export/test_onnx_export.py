@@ -11,7 +11,7 @@ import pytest
 from export import onnx_export
 from export.onnx_export import OPSET, export, read_about
 from export.parity import ParityError
-from model.network.segmenter import Segmenter
+from model.network.solo_network import SoloNetwork
 from solo.contract.manifest import RESEARCH_USE_ONLY, Manifest
 from tests.support.exported import ABOUT, exported, film_canvases
 from tests.support.tiny import CATEGORIES, lively, tiny_config
@@ -39,7 +39,7 @@ def manifest_of(model: bytes) -> Manifest:
 
 def test_the_manifest_reads_back() -> None:
     found = manifest_of(exported().model)
-    config = exported().segmenter.config
+    config = exported().network.config
     assert (found.class_names, found.category_ids) == CATEGORIES
     assert found.canvas_size == config.canvas_size
     assert found.max_instances == config.max_instances
@@ -87,7 +87,7 @@ def test_parity_was_measured_on_all_films() -> None:
 
 @pytest.mark.usefixtures("ready_graph")
 def test_the_weights_hash_is_of_the_weights_alone(tmp_path: Path) -> None:
-    again: Segmenter = lively(tiny_config(score_threshold=0.1))
+    again: SoloNetwork = lively(tiny_config(candidate_threshold=0.1))
     export(again, {**ABOUT, "version": "2"}, film_canvases(), tmp_path / "again.onnx")
     found = manifest_of((tmp_path / "again.onnx").read_bytes())
     assert found.version == "2"
@@ -110,7 +110,7 @@ def test_a_graph_that_differs_is_not_written(existing: bytes | None, tmp_path: P
 def test_a_passed_model_replaces_an_earlier_one(tmp_path: Path) -> None:
     out = tmp_path / "model.onnx"
     out.write_bytes(b"an earlier model")
-    export(exported().segmenter, ABOUT, film_canvases(), out)
+    export(exported().network, ABOUT, film_canvases(), out)
     assert manifest_of(out.read_bytes()).name == "tiny"
     assert list(tmp_path.iterdir()) == [out]
 
@@ -121,6 +121,10 @@ def test_a_passed_model_replaces_an_earlier_one(tmp_path: Path) -> None:
         ({"licence": None}, "licence"),
         ({"colour": "red"}, "colour"),
         ({"score_threshold": 2.0}, "score_threshold"),
+        (
+            {"score_threshold": 0.05},
+            r"score_threshold is 0\.05, but the network drops whatever scores 0\.1 or less",
+        ),
     ],
 )
 def test_a_description_that_makes_no_manifest_is_refused_before_the_work(
@@ -129,18 +133,18 @@ def test_a_description_that_makes_no_manifest_is_refused_before_the_work(
     def work(_: object) -> onnx.ModelProto:
         raise AssertionError("the network was traced")
 
-    segmenter = exported().segmenter
+    network = exported().network
     monkeypatch.setattr(onnx_export, "_to_onnx", work)
     about = {key: value for key, value in {**ABOUT, **change}.items() if value is not None}
     with pytest.raises(ValueError, match=sentence):
-        export(segmenter, about, film_canvases(), tmp_path / "model.onnx")
+        export(network, about, film_canvases(), tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.usefixtures("ready_graph")
 def test_the_network_has_the_last_word_on_itself(tmp_path: Path) -> None:
     about = {**ABOUT, "backbone": "resnet50", "class_names": ["a", "b"], "opset": 3}
-    export(exported().segmenter, about, film_canvases(), tmp_path / "model.onnx")
+    export(exported().network, about, film_canvases(), tmp_path / "model.onnx")
     found = manifest_of((tmp_path / "model.onnx").read_bytes())
     assert (found.backbone, found.class_names) == ("efficientnet_lite0", CATEGORIES[0])
     assert found.opset == OPSET

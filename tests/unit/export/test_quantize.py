@@ -1,4 +1,4 @@
-"""The int8 twin: what it holds, how near it stays, and when it is not written."""
+"""The int8 variant: what it holds, how near it stays, and when it is not written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import onnxruntime
 import pytest
 
 from export import quantize as module
-from export import reduced_precision as twin
+from export import reduced_precision
 from export.quantize import main, quantize
 from model.data.coco import load_coco
 from solo.contract.manifest import OUTPUT_NAMES, Manifest
@@ -73,17 +73,19 @@ def test_it_answers_nearly_as_the_float32_model_does() -> None:
 
 def test_quality_is_measured_on_the_file_itself(tmp_path: Path) -> None:
     disc_folder(tmp_path / "films", 6)
-    figures = twin.quality(exported().model, load_coco(tmp_path / "films"))
+    figures = reduced_precision.quality(exported().model, load_coco(tmp_path / "films"))
     assert figures["ap"] is not None
     assert 0 <= figures["ap"] <= 1
     assert {"ap50", "dice", "right_count"} <= figures.keys()
 
 
-def test_the_command_writes_a_model_that_names_its_twin(
+def test_the_command_writes_a_model_that_names_what_it_was_made_of(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     disc_folder(tmp_path / "films", 6)
-    monkeypatch.setattr(twin, "quality", lambda *_: {"ap": 0.5})  # the tiny network has none
+    monkeypatch.setattr(
+        reduced_precision, "quality", lambda *_: {"ap": 0.5}
+    )  # the tiny network has none
     out = tmp_path / "tiny.int8.onnx"
     done = main(
         [str(model), "--films", str(tmp_path / "films"), "--out", str(out), "--most-loss", "1"]
@@ -105,7 +107,7 @@ def test_a_model_that_loses_too_much_is_not_written(
 ) -> None:
     disc_folder(tmp_path / "films", 6)
     figures = iter([{"ap": 0.9}, {"ap": 0.88}])
-    monkeypatch.setattr(twin, "quality", lambda *_: next(figures))
+    monkeypatch.setattr(reduced_precision, "quality", lambda *_: next(figures))
     out = tmp_path / "tiny.int8.onnx"
     assert main([str(model), "--films", str(tmp_path / "films"), "--out", str(out)]) == 1
     assert "AP falls by 0.020, and may by 0.005" in capsys.readouterr().err
@@ -117,7 +119,7 @@ def test_films_that_show_nothing_prove_nothing(
 ) -> None:
     disc_folder(tmp_path / "films", 6)
     monkeypatch.setattr(module, "quantize", lambda *_: int8_graph())
-    monkeypatch.setattr(twin, "quality", lambda *_: {"ap": None})
+    monkeypatch.setattr(reduced_precision, "quality", lambda *_: {"ap": None})
     out = tmp_path / "tiny.int8.onnx"
     assert main([str(model), "--films", str(tmp_path / "films"), "--out", str(out)]) == 1
     assert "nothing to compare" in capsys.readouterr().err

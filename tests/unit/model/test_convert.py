@@ -16,13 +16,13 @@ from model.network.checkpoint import (
     adopt_backbone,
     fine_tune,
     load_checkpoint,
-    load_segmenter,
+    load_network,
     save_checkpoint,
 )
 from model.network.config import Preset, VariantName
 from model.network.presets import PRESETS
 from model.network.resnet import BasicBlock, ResNet
-from model.network.segmenter import Segmenter
+from model.network.solo_network import SoloNetwork
 from tests.support.coco_folder import disc_folder
 from tests.support.published import adelaidet_names, published_state, wxinlong_names
 from tests.support.small_network import small_config
@@ -47,9 +47,9 @@ def test_every_weight_finds_its_place(variant: VariantName, layout: str) -> None
     recipe = preset(variant)
     state = published_state(recipe.model)
     theirs = {"wxinlong": wxinlong_names, "adelaidet": adelaidet_names}.get(layout, dict)(state)
-    segmenter, filled = convert(theirs, recipe)
+    network, filled = convert(theirs, recipe)
     assert filled
-    own = segmenter.state_dict()
+    own = network.state_dict()
     renamed, found_layout = rename(theirs)
     assert found_layout == layout
     counters = {name for name in own if name.endswith("num_batches_tracked")}
@@ -86,7 +86,7 @@ def test_a_grey_film_looks_as_it_did_in_colour(
 ) -> None:
     recipe = preset()
     state = published_state(recipe.model)
-    segmenter, _ = convert(adelaidet_names(state) if layout == "adelaidet" else state, recipe)
+    network, _ = convert(adelaidet_names(state) if layout == "adelaidet" else state, recipe)
     colour = ResNet(BasicBlock, (2, 2, 2, 2), in_channels=3).eval()
     prefix = "backbone."
     colour.load_state_dict(
@@ -94,8 +94,8 @@ def test_a_grey_film_looks_as_it_did_in_colour(
     )
     film = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(1))
     channels = [(255 * film - m) / s for m, s in zip(mean, std, strict=True)]
-    grey = (film - segmenter.backbone.input_mean) / segmenter.backbone.input_std
-    own = segmenter.backbone
+    grey = (film - network.backbone.input_mean) / network.backbone.input_std
+    own = network.backbone
     assert isinstance(own, ResNet)
     with torch.inference_mode():
         expected = colour.bn1(colour.conv1(torch.cat(channels, dim=1)))
@@ -111,14 +111,14 @@ def test_other_classes_leave_the_category_layer_as_it_was() -> None:
     state = published_state(preset().model)
     recipe = preset(class_names=("a", "b"), category_ids=(1, 2))
     torch.manual_seed(5)
-    segmenter, filled = convert(state, recipe)
+    network, filled = convert(state, recipe)
     assert not filled
     torch.manual_seed(5)
     fresh = seeded(recipe.model, 5).state_dict()
-    assert segmenter.head.category.weight.shape == (2, 64, 3, 3)
-    assert torch.equal(segmenter.head.category.weight, fresh["head.category.weight"])
+    assert network.head.category.weight.shape == (2, 64, 3, 3)
+    assert torch.equal(network.head.category.weight, fresh["head.category.weight"])
     name = "head.kernel_tower.0.conv.weight"
-    assert torch.equal(segmenter.state_dict()[name], state["mask_head.kernel_convs.0.conv.weight"])
+    assert torch.equal(network.state_dict()[name], state["mask_head.kernel_convs.0.conv.weight"])
 
 
 def broken(change: str) -> tuple[dict[str, Tensor], str]:
@@ -148,15 +148,15 @@ def test_the_first_key_that_does_not_fit_is_named(change: str) -> None:
 def test_training_goes_on_with_the_backbone_of_the_weights(tmp_path: Path) -> None:
     """Its keys and shapes are those of the other form: nothing else would tell."""
     recipe = Preset(small_config(backbone="resnet50"), tiny_preset().train)
-    segmenter, _ = convert(adelaidet_names(published_state(recipe.model)), recipe)
-    assert segmenter.config == small_config(backbone="resnet50_caffe")
+    network, _ = convert(adelaidet_names(published_state(recipe.model)), recipe)
+    assert network.config == small_config(backbone="resnet50_caffe")
     path = tmp_path / "converted.pt"
-    kept = Preset(segmenter.config, recipe.train)
-    save_checkpoint(path, kept, {"weights": segmenter.state_dict()})
+    kept = Preset(network.config, recipe.train)
+    save_checkpoint(path, kept, {"weights": network.state_dict()})
     assert adopt_backbone(recipe, path) == kept
-    fine_tune(Segmenter(kept.model), path)
+    fine_tune(SoloNetwork(kept.model), path)
     with pytest.raises(CheckpointError, match="for the backbone resnet50_caffe, the network has"):
-        fine_tune(Segmenter(recipe.model), path)
+        fine_tune(SoloNetwork(recipe.model), path)
     other = preset()
     assert adopt_backbone(other, path) == other
 
@@ -183,9 +183,9 @@ def test_the_command_writes_a_checkpoint(
     assert "3 classes, all weights are the published ones" in capsys.readouterr().out
     recipe, _ = load_checkpoint(published / "out.pt")
     assert recipe.model.class_names == ("class 1", "class 2", "class 3")
-    segmenter = load_segmenter(published / "out.pt")
+    network = load_network(published / "out.pt")
     expected = read_published(published / "published.pth")["mask_head.conv_cls.bias"]
-    assert torch.equal(segmenter.state_dict()["head.category.bias"], expected)
+    assert torch.equal(network.state_dict()["head.category.bias"], expected)
 
     assert command(published) == 1  # nothing is written over
     assert re.search(r"not converted: .*out\.pt exists already", capsys.readouterr().err)

@@ -19,7 +19,7 @@ from model.data.coco import CocoDataset, load_coco
 from model.data.split import split_by_patient
 from model.evaluate import Masks, Prediction, cross_validate, measure, predict, true_masks
 from model.network.config import ModelConfig
-from model.network.segmenter import Segmenter
+from model.network.solo_network import SoloNetwork
 from solo.contract.instances import Instances
 from tests.support.coco_folder import (
     DISC,
@@ -217,7 +217,7 @@ def test_masks_come_back_to_the_films_own_pixels(
         for i, centre in enumerate(centres)
     ]
     data = load_coco(write(tmp_path, document(images=images, annotations=objects), films))
-    found = list(predict(cast(Segmenter, Perfect()), data))
+    found = list(predict(cast(SoloNetwork, Perfect()), data))
     assert [record.image_id for record, _, _ in found] == [0, 1]
     assert [masks.shape for _, _, masks in found] == [(1, *size) for size in sizes]
     assert [instances.labels.tolist() for _, instances, _ in found] == [[1], [1]]
@@ -228,8 +228,8 @@ def test_masks_come_back_to_the_films_own_pixels(
 
 def test_a_network_answers_for_every_film(tmp_path: Path) -> None:
     data = load(tmp_path, {"segmentation": ring(5, 5)}, images=2)
-    segmenter = lively(tiny_config())
-    for record, instances, masks in predict(segmenter, data):
+    network = lively(tiny_config())
+    for record, instances, masks in predict(network, data):
         assert masks.shape == (len(instances), record.height, record.width)
         assert (np.diff(instances.scores) <= 0).all()
         assert len(instances) > 0
@@ -254,28 +254,28 @@ def test_a_network_of_other_classes_is_refused(tmp_path: Path) -> None:
             list(predict(other, data))
 
 
-@pytest.mark.parametrize("networks", [2, 3])
+@pytest.mark.parametrize("count", [2, 3])
 def test_each_film_is_answered_by_the_network_that_has_not_seen_its_patient(
-    networks: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = load(tmp_path, {"segmentation": ring(5, 5)}, images=7)
-    segmenters = [lively(tiny_config()) for _ in range(networks)]
+    networks = [lively(tiny_config()) for _ in range(count)]
     asked: dict[int, list[str]] = {}
 
-    def record_films(segmenter: Segmenter, films: CocoDataset) -> Iterator[Prediction]:
-        asked[segmenters.index(segmenter)] = [record.patient for record in films.images]
+    def record_films(network: SoloNetwork, films: CocoDataset) -> Iterator[Prediction]:
+        asked[networks.index(network)] = [record.patient for record in films.images]
         return iter(())
 
     monkeypatch.setattr(evaluate, "predict", record_films)
-    films, predictions = cross_validate(segmenters, data, 3)
+    films, predictions = cross_validate(networks, data, 3)
     assert not list(predictions)
-    held_out = [split_by_patient(data, fold, 3)[1] for fold in range(networks)]
+    held_out = [split_by_patient(data, fold, 3)[1] for fold in range(count)]
     assert asked == {
         fold: [record.patient for record in part.images] for fold, part in enumerate(held_out)
     }
     answered = sorted(name for names in asked.values() for name in names)
     assert sorted(record.patient for record in films.images) == answered
-    if networks == 3:
+    if count == 3:
         assert answered == sorted(record.patient for record in data.images)
 
 

@@ -14,7 +14,7 @@ import torch
 
 from datasets.phantom.__main__ import main as make_films
 from model import train
-from model.network.checkpoint import load_checkpoint, load_segmenter
+from model.network.checkpoint import load_checkpoint, load_network
 from model.network.efficientnet_lite import imagenet_state_dict
 from model.network.presets import PRESETS
 from model.training.recipes import paper_recipe
@@ -54,12 +54,12 @@ def test_a_run_with_a_fold_held_out(
     assert [*(out / "tensorboard").iterdir()]
     assert written.keys() == {"ap", "ap50", "ap75", "dice", "right_count"}
     assert all(0 <= value <= 1 for value in written.values())
-    segmenter = load_segmenter(out / "checkpoint.pt")
-    assert (segmenter.config.class_names, segmenter.config.category_ids) == CATEGORIES
+    network = load_network(out / "checkpoint.pt")
+    assert (network.config.class_names, network.config.category_ids) == CATEGORIES
     # It started from ImageNet: three steps change no weight by much.
     stem = imagenet_state_dict()["_conv_stem.weight"].sum(1, keepdim=True)
     torch.testing.assert_close(
-        segmenter.backbone.state_dict()["_conv_stem.weight"], stem, rtol=0, atol=0.01
+        network.backbone.state_dict()["_conv_stem.weight"], stem, rtol=0, atol=0.01
     )
 
 
@@ -88,16 +88,14 @@ def test_fine_tuning_starts_from_a_checkpoint(discs: Path, tmp_path: Path) -> No
     assert command(discs, tmp_path / "first", "--iterations", "1", "--seed", "3") == 0
     weights = str(tmp_path / "first" / "checkpoint.pt")
     assert command(discs, tmp_path / "second", "--iterations", "1", "--weights", weights) == 0
-    first, second = (
-        load_segmenter(tmp_path / run / "checkpoint.pt") for run in ("first", "second")
-    )
+    first, second = (load_network(tmp_path / run / "checkpoint.pt") for run in ("first", "second"))
     # A step of AdamW moves a weight by about the rate, 2e-3.
     torch.testing.assert_close(
         first.head.category.weight, second.head.category.weight, rtol=0, atol=5e-3
     )
     third = tmp_path / "third"
     assert command(discs, third, "--iterations", "1") == 0
-    fresh = load_segmenter(third / "checkpoint.pt").head.category.weight
+    fresh = load_network(third / "checkpoint.pt").head.category.weight
     assert (fresh - first.head.category.weight).abs().max() > 1e-2
 
 
@@ -174,7 +172,8 @@ def test_films_that_cannot_be_read_stop_it_before_the_first_step(
     assert command(discs, tmp_path / "run") == 1
     assert capsys.readouterr().err.splitlines()[-3:] == [
         "annotation 0 of image 10: it is of category 5, which is not there",
-        "image 11 cannot be decoded: 1.png",
+        "image 11 cannot be decoded: 1.png: the PNG ends within a chunk: part of the file is "
+        "missing",
         "image 13 is 9 x 8 pixels, its annotations are for 80 x 100",
     ]
     assert not (tmp_path / "run").exists()

@@ -84,7 +84,7 @@ def test_a_large_object_that_keeps_some_cells_shares_the_others(tmp_path: Path) 
     assert troubles(data, levels=ONE_LEVEL) == ["shared", "lost"]
 
 
-def test_tiny_objects_vanish(tmp_path: Path) -> None:
+def test_tiny_objects_are_too_small(tmp_path: Path) -> None:
     data = load(
         tmp_path,
         {"segmentation": ring(10.1, 10.1, 0.8)},  # less than four pixels
@@ -92,10 +92,10 @@ def test_tiny_objects_vanish(tmp_path: Path) -> None:
         {"segmentation": ring(48, 48, 4)},  # one whole cell
     )
     levels = (Level(3, 8, 8, (1, 64)),)
-    assert troubles(data, levels=levels) == ["vanished", "vanished", None]
+    assert troubles(data, levels=levels) == ["too small", "too small", None]
 
 
-def test_what_no_level_is_for_is_out_of_range(tmp_path: Path) -> None:
+def test_what_no_level_is_for_is_out_of_scale_range(tmp_path: Path) -> None:
     data = load(
         tmp_path,
         {"segmentation": ring(2, 2, 10)},
@@ -103,7 +103,7 @@ def test_what_no_level_is_for_is_out_of_range(tmp_path: Path) -> None:
         {"segmentation": ring(4, 4, 58)},
     )
     levels = (Level(3, 8, 8, (1, 12)), Level(4, 16, 4, (40, 50)))
-    assert troubles(data, levels=levels) == [None, "unranged", "unranged"]
+    assert troubles(data, levels=levels) == [None, "out of scale range", "out of scale range"]
 
 
 def test_the_count_agrees_with_what_training_assigns(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_proposal_is_measured_to_be_better(tmp_path: Path) -> None:
     config = tiny_config(levels=(Level(3, 8, 4, (1, 8)), Level(4, 16, 2, (9, 20))))
     current = look(data, config)
     better = propose(current, lambda other: look(data, other))
-    assert (current.count("unranged"), better.count("unranged")) == (1, 0)
+    assert (current.count("out of scale range"), better.count("out of scale range")) == (1, 0)
     assert better.count("lost") < current.count("lost")
     ranges = [level.scale_range for level in better.config.levels]
     assert ranges[0][0] == 1
@@ -247,7 +247,7 @@ def test_a_page_shows_objects_in_trouble_in_their_colour(tmp_path: Path) -> None
     body = page[28:].reshape(-1, 3)
     drawn = {tuple(int(v) for v in colour) for colour in np.unique(body, axis=0)}
     assert {COLOURS["lost"], COLOURS[None]} <= drawn
-    assert COLOURS["vanished"] not in drawn
+    assert COLOURS["too small"] not in drawn
 
 
 Run = Callable[..., int]
@@ -287,7 +287,8 @@ def test_faults_end_the_examination(
     cv2.imwrite(str(folder / "2.png"), np.zeros((5, 5), np.uint8))
     assert run(folder) == 1
     assert capsys.readouterr().err.splitlines()[-2:] == [
-        "image 10 cannot be decoded: 0.png",
+        "image 10 cannot be decoded: 0.png: the 13 bytes are none of DICOM, PNG, JPEG and TIFF by "
+        "their signature",
         "image 12 is 5 x 5 pixels, its annotations are for 80 x 100",
     ]
 

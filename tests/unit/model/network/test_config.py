@@ -9,7 +9,7 @@ import torch
 
 from model.network.config import ModelConfig
 from model.network.presets import PRESETS
-from model.network.segmenter import Segmenter
+from model.network.solo_network import SoloNetwork
 from tests.support.tiny import CATEGORIES, tiny_config
 
 presets = pytest.mark.parametrize("name", sorted(PRESETS))
@@ -29,7 +29,7 @@ def test_a_preset_is_a_network_for_the_given_classes(name: str) -> None:
     preset = PRESETS[name](CATEGORIES)
     assert (preset.model.class_names, preset.model.category_ids) == CATEGORIES
     with torch.device("meta"):  # shapes without memory
-        outputs = Segmenter(preset.model).eval()(torch.empty(1, 1, *preset.model.canvas_size))
+        outputs = SoloNetwork(preset.model).eval()(torch.empty(1, 1, *preset.model.canvas_size))
         masks = outputs.candidate_masks(torch.zeros(1, 3, dtype=torch.int64))
     grids = [level.num_grid for level in preset.model.levels]
     assert [logits.shape for logits in outputs.category_logits] == [(1, 2, g, g) for g in grids]
@@ -52,9 +52,9 @@ PUBLISHED = {
 def test_a_preset_is_as_large_as_the_published_network(name: str, millions: float) -> None:
     categories = tuple(f"class {i}" for i in range(80)), tuple(range(80))
     with torch.device("meta"):
-        segmenter = Segmenter(PRESETS[name](categories).model)
+        network = SoloNetwork(PRESETS[name](categories).model)
     colour = 2 * 64 * 7 * 7  # the published first convolution sees three channels
-    total = sum(parameter.numel() for parameter in segmenter.parameters()) + colour
+    total = sum(parameter.numel() for parameter in network.parameters()) + colour
     assert total / 1e6 == pytest.approx(millions, abs=0.005)
 
 

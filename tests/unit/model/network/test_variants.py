@@ -10,11 +10,11 @@ import torch
 
 from model.data.coco import load_coco
 from model.data.dataset import TrainingStream, collate
+from model.data.objects import Objects
 from model.evaluate import measure, predict
-from model.network.checkpoint import load_segmenter
+from model.network.checkpoint import load_network
 from model.network.config import MaskLossName, ModelConfig, Preset, TrainConfig, VariantName
 from model.training.criterion import Criterion
-from model.training.targets import Objects
 from model.training.trainer import Trainer
 from tests.support.coco_folder import disc_folder
 from tests.support.tiny import seeded, tiny_config
@@ -42,16 +42,16 @@ def test_a_variant_learns_and_is_evaluated(
 
     def loss() -> float:
         with torch.inference_mode():
-            losses = Criterion(config)(trainer.segmenter.train()(images), objects)
+            losses = Criterion(config)(trainer.network.train()(images), objects)
         return float(sum(losses.values()))
 
     before = loss()
     trainer.run(tmp_path / "checkpoint.pt")
     assert loss() < 0.9 * before
 
-    segmenter = load_segmenter(tmp_path / "checkpoint.pt")
-    assert segmenter.config == config
-    metrics = measure(data, predict(segmenter, data))
+    network = load_network(tmp_path / "checkpoint.pt")
+    assert network.config == config
+    metrics = measure(data, predict(network, data))
     assert metrics["ap"] is not None
 
 
@@ -59,15 +59,15 @@ def test_a_variant_learns_and_is_evaluated(
 def test_films_without_objects_reach_every_weight(
     variant: VariantName, changes: dict[str, Any]
 ) -> None:
-    segmenter = seeded(tiny_config(variant=variant, **changes))
+    network = seeded(tiny_config(variant=variant, **changes))
     empty = Objects(
         torch.zeros(0, 64, 64, dtype=torch.uint8), torch.zeros(0, 4), torch.zeros(0).long()
     )
-    losses = Criterion(segmenter.config)(segmenter(torch.rand(2, 1, 64, 64)), [empty] * 2)
+    losses = Criterion(network.config)(network(torch.rand(2, 1, 64, 64)), [empty] * 2)
     assert losses["mask"] == 0
     assert losses["category"] > 0
     torch.stack(list(losses.values())).sum().backward()
-    for name, parameter in segmenter.head.named_parameters():
+    for name, parameter in network.head.named_parameters():
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
 

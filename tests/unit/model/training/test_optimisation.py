@@ -14,6 +14,7 @@ from tensorboardX.proto.event_pb2 import Event
 from torch import Tensor
 
 from model.data.coco import load_coco
+from model.data.objects import Objects
 from model.network.config import TrainConfig
 from model.network.heads import HeadOutputs
 from model.network.solov2_head import SOLOv2Outputs
@@ -21,7 +22,6 @@ from model.training.criterion import Criterion
 from model.training.mixed_precision import in_float32
 from model.training.optimisation import build_optimizer, learning_rate_factor
 from model.training.recipes import paper_recipe
-from model.training.targets import Objects
 from model.training.tensorboard import RunLog
 from model.training.trainer import Trainer
 from tests.support.coco_folder import disc_folder
@@ -47,9 +47,9 @@ def test_rate_and_length_follow_the_batch_and_a_short_run_warms_up_shortly() -> 
 
 
 def test_sgd_has_momentum_and_no_decay_on_norms() -> None:
-    segmenter = seeded(tiny_config())
+    network = seeded(tiny_config())
     recipe = TrainConfig(10, optimizer="sgd", weight_decay=1e-4)
-    optimizer = build_optimizer(segmenter, recipe)
+    optimizer = build_optimizer(network, recipe)
     assert isinstance(optimizer, torch.optim.SGD)
     for group in optimizer.param_groups:
         assert group["momentum"] == 0.9
@@ -89,7 +89,7 @@ def test_a_network_of_bfloat16_has_losses_of_float32(tmp_path: Path) -> None:
         images, objects = next(trainer._batches())
         losses[precision] = trainer._train_step(images, objects)
         assert trainer.criterion.seen == torch.float32
-        assert all(p.dtype == torch.float32 for p in trainer.segmenter.parameters())
+        assert all(p.dtype == torch.float32 for p in trainer.network.parameters())
     assert losses["bfloat16"] != losses["float32"]
     assert losses["bfloat16"]["mask"] == pytest.approx(losses["float32"]["mask"], rel=0.05)
 
@@ -99,7 +99,7 @@ def test_frozen_statistics_stay(tmp_path: Path) -> None:
     preset = tiny_preset(1, frozen_batch_norm=True)
     trainer = Trainer(seeded(preset.model), preset, data, seed=0)
     trainer.run(tmp_path / "checkpoint.pt")
-    state = trainer.segmenter.state_dict()
+    state = trainer.network.state_dict()
     assert not state["backbone._bn0.running_mean"].any()
     heads = [key for key in state if key.startswith("head") and key.endswith("running_mean")]
     assert any(state[key].any() for key in heads)  # those of the head learn

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 
 from model.data.coco import CocoDataset, load_coco
+from model.data.objects import Objects
 from model.network.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from model.network.config import ModelConfig, Preset, TrainConfig
 from model.network.heads import HeadOutputs
-from model.network.segmenter import Segmenter
+from model.network.solo_network import SoloNetwork
 from model.training.criterion import Criterion
 from model.training.optimisation import learning_rate_factor
-from model.training.targets import Objects
 from model.training.trainer import NonFiniteLossError, Trainer
 from tests.support.coco_folder import disc_folder
 from tests.support.tiny import seeded, tiny_preset
@@ -105,7 +105,7 @@ def test_a_run_that_was_interrupted_ends_as_an_unbroken_one(
     second.run(tmp_path / "broken.pt")
     assert second.step == 4
     assert rest.totals == whole.totals[2:]  # to the bit
-    assert equal(state_of(second.segmenter), state_of(unbroken.segmenter))
+    assert equal(state_of(second.network), state_of(unbroken.network))
     assert equal(state_of(second.average), state_of(unbroken.average))
     one, other = (load_checkpoint(tmp_path / f"{name}.pt")[1] for name in ("broken", "unbroken"))
     assert equal(one["weights"], other["weights"])
@@ -134,7 +134,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_change(
     def spoil(step: int, losses: Losses) -> Losses:
         if step < 2:
             return losses
-        before.append({key: p.detach().clone() for key, p in trainer.segmenter.named_parameters()})
+        before.append({key: p.detach().clone() for key, p in trainer.network.named_parameters()})
         before.append(state_of(trainer.average))
         return {**losses, "mask": losses["mask"] * bad}
 
@@ -147,7 +147,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_change(
     assert second_round == {10, 11, 12}
     assert named == second_round - {trainer.stream.film(3).image_id}
     assert trainer.step == 2
-    assert equal(dict(trainer.segmenter.named_parameters()), before[0])
+    assert equal(dict(trainer.network.named_parameters()), before[0])
     assert equal(state_of(trainer.average), before[1])
     assert load_checkpoint(tmp_path / "checkpoint.pt")[1]["step"] == 2
 
@@ -156,7 +156,7 @@ def test_films_without_objects_train(tmp_path: Path) -> None:
     data = load_coco(disc_folder(tmp_path / "none", 2, empty=(0, 1)))
     preset = tiny_preset(2)
     trainer = Trainer(seeded(preset.model), preset, data, seed=0)
-    before = state_of(trainer.segmenter)
+    before = state_of(trainer.network)
     masks = []
 
     def look(_: int, losses: Losses) -> Losses:
@@ -166,7 +166,7 @@ def test_films_without_objects_train(tmp_path: Path) -> None:
     watch(trainer, look)
     trainer.run(tmp_path / "checkpoint.pt")
     assert masks == [0, 0]
-    after = state_of(trainer.segmenter)
+    after = state_of(trainer.network)
     assert all(torch.isfinite(value).all() for value in after.values())
     assert not torch.equal(after["head.category.weight"], before["head.category.weight"])
 
@@ -180,14 +180,12 @@ def test_the_average_is_exponential_and_starts_at_the_first_weights(
 
     def look(step: int, losses: Losses) -> Losses:
         if step:
-            seen.append(
-                {key: p.detach().clone() for key, p in trainer.segmenter.named_parameters()}
-            )
+            seen.append({key: p.detach().clone() for key, p in trainer.network.named_parameters()})
         return losses
 
     watch(trainer, look)
     trainer.run(tmp_path / "checkpoint.pt")
-    seen.append({key: p.detach().clone() for key, p in trainer.segmenter.named_parameters()})
+    seen.append({key: p.detach().clone() for key, p in trainer.network.named_parameters()})
     assert len(seen) == 4
     averaged = dict(trainer.averaged.named_parameters())
     for key in seen[0]:
@@ -202,7 +200,7 @@ def test_running_statistics_are_averaged_too(discs: CocoDataset, tmp_path: Path)
     trainer = Trainer(seeded(preset.model), preset, discs, seed=0)
     trainer.run(tmp_path / "checkpoint.pt")
     key = "backbone._bn0.running_mean"
-    own, averaged = state_of(trainer.segmenter)[key], state_of(trainer.averaged)[key]
+    own, averaged = state_of(trainer.network)[key], state_of(trainer.averaged)[key]
     assert averaged.abs().max() > 0
     assert not torch.equal(own, averaged)
 
@@ -217,7 +215,7 @@ def test_rates_are_those_of_the_recipe(discs: CocoDataset, tmp_path: Path) -> No
             assert id(parameter) not in rates
             rates[id(parameter)] = group["lr"], group["weight_decay"]
     factor = learning_rate_factor(1, preset.train)
-    for name, parameter in trainer.segmenter.named_parameters():
+    for name, parameter in trainer.network.named_parameters():
         rate, decay = rates.pop(id(parameter))
         peak = 5e-4 if name.startswith("backbone.") else 3e-3
         assert rate == pytest.approx(peak * factor)
@@ -231,7 +229,7 @@ def test_gradients_are_clipped(discs: CocoDataset, tmp_path: Path) -> None:
     trainer = Trainer(seeded(preset.model), preset, discs, seed=0)
     watch(trainer, lambda _, losses: {key: loss * 1e4 for key, loss in losses.items()})
     trainer.run(tmp_path / "checkpoint.pt")
-    gradients = [p.grad for p in trainer.segmenter.parameters() if p.grad is not None]
+    gradients = [p.grad for p in trainer.network.parameters() if p.grad is not None]
     norm = torch.stack([gradient.square().sum() for gradient in gradients]).sum().sqrt()
     assert float(norm) == pytest.approx(0.5, rel=1e-3)
 
@@ -270,7 +268,7 @@ def test_a_run_of_other_settings_is_not_resumed(
     preset = tiny_preset(1)
     trainer = Trainer(seeded(preset.model), preset, discs, seed=0)
     trainer.save(tmp_path / "checkpoint.pt")
-    other = Trainer(Segmenter(change(preset).model), change(preset), discs, seed=0)
+    other = Trainer(SoloNetwork(change(preset).model), change(preset), discs, seed=0)
     with pytest.raises(CheckpointError, match="a run with other settings"):
         other.resume(tmp_path / "checkpoint.pt")
     trainer.resume(tmp_path / "checkpoint.pt")

@@ -1,4 +1,4 @@
-"""The whole network: normalisation, backbone, FPN and head."""
+"""SOLO network of any variant: normalisation, backbone, FPN and head."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from model.network.fpn import FPN
 from model.network.heads import HeadOutputs, build_head
 
 
-class Segmenter(nn.Module):
+class SoloNetwork(nn.Module):
     """A SOLO network of any variant for one-channel images."""
 
     def __init__(self, config: ModelConfig) -> None:
