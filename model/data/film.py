@@ -8,7 +8,7 @@ from solo.contract.greyscale import Grey
 from solo.decoding.decode import decode
 from solo.decoding.quiet import quieten_decoders
 from solo.decoding.radiograph import Limits
-from solo.errors import ServiceError
+from solo.errors import SoloError
 
 _LIMITS = Limits(MOST_PIXELS)
 
@@ -40,7 +40,7 @@ def _decode(record: ImageRecord) -> Grey:
     quieten_decoders()  # here, for every process that reads films comes by, whoever started it
     try:
         return decode(content, _LIMITS).pixels
-    except ServiceError as error:
+    except SoloError as error:
         raise DatasetError(f"{fault}: {error.detail}") from None
     except Exception:  # the text of an error that nobody foresaw may quote the file
         raise DatasetError(fault) from None

@@ -16,7 +16,7 @@ from solo.decoding.radiograph import Limits, Radiograph
 from solo.decoding.raster import grey_radiograph, refuse_other_frames
 from solo.decoding.tiff_deflate import decode_deflated
 from solo.decoding.tiff_header import TiffHeader, read_tiff_header
-from solo.errors import MalformedError, ServiceError
+from solo.errors import MalformedError, SoloError
 
 
 def decode_tiff(data: bytes, limits: Limits, frame: int) -> Radiograph:
@@ -33,7 +33,7 @@ def decode_tiff(data: bytes, limits: Limits, frame: int) -> Radiograph:
             if header.deflated
             else imagecodecs.tiff_decode(data, index=0)
         )
-    except (ServiceError, MemoryError):
+    except (SoloError, MemoryError):
         raise
     except Exception as error:  # its text is the library's
         check_memory(error)

@@ -21,7 +21,7 @@ import numpy as np
 from solo.contract.greyscale import Grey
 from solo.decoding.decode import decode
 from solo.decoding.radiograph import Limits
-from solo.errors import ServiceError
+from solo.errors import SoloError
 from tests.fuzz.corpus import corpus
 from tests.fuzz.mutations import mutate
 
@@ -74,7 +74,7 @@ def _fingerprints(files: int, seed: int, *, backwards: bool) -> Iterator[str]:
         data = corpus()[name] if number == 0 else mutate(name, corpus()[name], random)
         try:
             found = _sha256(decode(data, Limits(MAX_PIXELS)).pixels)
-        except ServiceError as error:
+        except SoloError as error:
             found = error.kind
         yield f"{name} {number}: {found}"
 

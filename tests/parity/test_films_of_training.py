@@ -11,7 +11,7 @@ from model.data.coco import DatasetError, ImageRecord
 from model.data.film import read_film
 from solo.decoding.decode import decode
 from solo.decoding.radiograph import Limits
-from solo.errors import ServiceError
+from solo.errors import SoloError
 from tests.fuzz.corpus import corpus
 from tests.unit.solo.decoding.test_vendors import ELEMENTS, WHOLE, inserted
 
@@ -61,7 +61,7 @@ def test_training_refuses_what_the_service_refuses_with_the_same_sentence(
 ) -> None:
     path = tmp_path / "film.x"
     path.write_bytes(DAMAGED[name])
-    with pytest.raises(ServiceError) as served:
+    with pytest.raises(SoloError) as served:
         decode(DAMAGED[name], LIMITS)
     with pytest.raises(DatasetError) as refused:
         read_film(record(path))
