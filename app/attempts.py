@@ -40,7 +40,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Order:
-    """What a request asks for each of its files.
+    """Parameters of a request that hold for each of its files.
 
     Attributes:
         query: its parameters.

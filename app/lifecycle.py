@@ -11,7 +11,7 @@ from solo.errors import DrainingError, StartingError
 
 
 class Phase(Enum):
-    """What the process is doing."""
+    """Phase of the process."""
 
     STARTING = "starting"
     SERVING = "serving"
@@ -49,13 +49,13 @@ class Lifecycle:
         return "model failed" if self._phase is Phase.SERVING else self._phase.value
 
     def serve(self) -> None:
-        """The model is warm; a service that is stopping stays so."""
+        """Begins to serve: the model is warm. A service that is stopping stays so."""
         if self._phase is Phase.STARTING:
             self._phase = Phase.SERVING
         self._publish()
 
     def leave(self) -> None:
-        """About to stop: not ready any more, but requests are still taken."""
+        """Begins the lame-duck phase: not ready any more, but requests are still taken."""
         if self._phase is not Phase.DRAINING:
             self._phase = Phase.LEAVING if self._phase is Phase.SERVING else Phase.DRAINING
         self._publish()
@@ -66,12 +66,12 @@ class Lifecycle:
         self._publish()
 
     def note_model(self, answers: bool) -> None:
-        """The last batch succeeded or failed."""
+        """Notes whether the last batch succeeded."""
         self.model_answers = answers
         self._publish()
 
     def fail(self, reason: str) -> None:
-        """The process cannot go on; the server ends it at its next tick."""
+        """Ends the process at the server's next tick: it cannot go on."""
         self.fatal = reason
         self.drain()
 

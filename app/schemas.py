@@ -83,7 +83,7 @@ class SegmentHeaders(BaseModel):
 
 
 class ProblemDetails(Schema):
-    """What was wrong (RFC 9457)."""
+    """Problem details (RFC 9457)."""
 
     type: Annotated[str, Field(description="Stable URN of the kind of problem.")]
     title: str
@@ -133,7 +133,7 @@ class Instance(Schema):
 
 
 class Timings(Schema):
-    """Where the time of one image went; waiting for a thread counts nowhere but in the total."""
+    """Seconds of one image by stage; waiting for a thread counts nowhere but in the total."""
 
     decode_seconds: float
     queue_seconds: float
@@ -142,7 +142,7 @@ class Timings(Schema):
 
 
 class ImageAnswer(Schema):
-    """What was found in one image."""
+    """The instances of one image."""
 
     index: Annotated[int, Field(description="Place of the file in the request, from 0.")]
     sha256: Annotated[str, Field(description="Of the file's bytes.")]
@@ -156,7 +156,7 @@ class ImageAnswer(Schema):
 
 
 class ImageFailure(Schema):
-    """Why one of several images has no answer."""
+    """The error of one of several images."""
 
     index: int
     sha256: str
@@ -171,7 +171,7 @@ class FailedRequest(ProblemDetails):
 
 
 class ModelIdentity(Schema):
-    """Which model answered, and on what it ran."""
+    """The model that answered, and the provider that it ran on."""
 
     name: str
     version: str
@@ -187,7 +187,7 @@ class ModelDescription(Manifest):
 
 
 class Health(Schema):
-    """What a probe sees."""
+    """Answer to a probe."""
 
     status: str
 

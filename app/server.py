@@ -18,7 +18,7 @@ _FLUSH_SECONDS = 2
 
 
 class DrainingServer(uvicorn.Server):
-    """Uvicorn that on SIGTERM or SIGINT first says so, then finishes, then closes its socket.
+    """Uvicorn with graceful shutdown: on a signal it says so, finishes, then closes its socket.
 
     Uvicorn closes the socket at once, which hides the reason from probes and clients alike, and
     then ends by the signal; a stop that went well is exit code 0.

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Service:
-    """Everything that requests share."""
+    """The service: everything that requests share."""
 
     settings: Settings
     metrics: Metrics

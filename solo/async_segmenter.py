@@ -157,7 +157,7 @@ class AsyncSegmenter:
 
     @property
     def manifest(self) -> Manifest:
-        """What the model's file says of itself."""
+        """The manifest of the model's file."""
         return self.model.engine.manifest
 
     @property

@@ -1,4 +1,4 @@
-"""Events: what a door may hear of a running segmenter, to count it or to act on it."""
+"""Events of a running segmenter, for a door to count or to act on."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class Segmenter:
 
     @property
     def manifest(self) -> Manifest:
-        """What the model's file says of itself: classes, thresholds, training data, quality."""
+        """The manifest of the model's file: classes, thresholds, training data, quality."""
         return self._inner.manifest
 
     def segment(
@@ -133,6 +133,9 @@ class Segmenter:
                 future.cancel()
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._loop.is_closed():
+            work.close()
+            raise RuntimeError("the segmenter is closed")
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
 

@@ -42,7 +42,7 @@ class BodyLimits:
 
     @contextmanager
     def incoming(self) -> Iterator[IncomingBody]:
-        """A body from its first byte until its request is answered, when its bytes are free."""
+        """Counts a body in from its first byte, and out when its request is answered."""
         body = IncomingBody(self)
         try:
             yield body
@@ -109,7 +109,7 @@ class IncomingBody:
                 yield chunk
 
     def too_slow(self) -> TooSlowError:
-        """What to say when the time is up."""
+        """The error of a body whose time is up."""
         seconds = self._limits.seconds
         return TooSlowError(
             f"{self._recent_bytes:,} bytes came in {seconds:g} s; a body that is not complete has "

@@ -26,7 +26,7 @@ _logger = logging.getLogger("app.requests")
 
 
 class Connection(HttpToolsProtocol):
-    """Cuts off who does not get a request's head across; `bounded` sets what it needs.
+    """A connection with a time-out and a size limit for headers; `bounded` sets what it needs.
 
     A body is the request's own affair (`app.http.body_limits`), and so is the wait for its answer.
     """
@@ -49,17 +49,17 @@ class Connection(HttpToolsProtocol):
         return type(cls.__name__, (cls,), {"_seconds": seconds, "_metrics": metrics})
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The head is expected from now on."""
+        """Starts the header time-out."""
         super().connection_made(transport)  # type: ignore[arg-type]
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing is expected any more."""
+        """Stops the header time-out."""
         self._stop_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Most heads are whole with their first bytes, and so need no timer."""
+        """Feeds the parser; most headers are whole with their first bytes, and so need no timer."""
         self._overhead_bytes += len(data)
         super().data_received(data)
         if self.transport.is_closing():
@@ -72,29 +72,29 @@ class Connection(HttpToolsProtocol):
             self._expect_head()
 
     def on_message_begin(self) -> None:
-        """The first byte of a head."""
+        """Notes the first byte of the headers."""
         self._in_head = True
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Trailers, which come after a body, are passed over."""
+        """Passes trailers over, which come after a body."""
         if self._in_head:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The head is whole."""
+        """Stops the header time-out: the headers are whole."""
         self._in_head = False
         self._overhead_bytes = 0
         self._stop_timer()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """A part of the body."""
+        """Passes a part of the body on."""
         self._overhead_bytes = 0
         super().on_body(body)
 
     def send_400_response(self, msg: str) -> None:
-        """What is no HTTP."""
+        """Refuses what is no HTTP."""
         del msg
         self._refuse(MalformedError("the bytes are not a request in HTTP/1.1"))
 

@@ -20,7 +20,7 @@ _TIMEOUT_HEADER: Final = "x-request-timeout-seconds"
 
 
 def read_query(request: Request) -> SegmentQuery:
-    """The query.
+    """Reads the query parameters.
 
     Raises:
         InvalidParameterError: for a value out of bounds, or a parameter that does not exist or
@@ -36,12 +36,12 @@ def read_query(request: Request) -> SegmentQuery:
 
 
 def read_headers(request: Request) -> dict[str, str]:
-    """The headers by their names in lower case; of one that is repeated, the last."""
+    """Reads the headers by their names in lower case; of one that is repeated, the last."""
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers.raw}
 
 
 def read_deadline_seconds(headers: Mapping[str, str], longest: float) -> float:
-    """How long an answer may take: the service's limit, or less if the client asks for it.
+    """Reads the deadline: the service's limit, or less if the client asks for it.
 
     Raises:
         InvalidParameterError: for a header that is no number above 0.

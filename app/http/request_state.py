@@ -12,7 +12,7 @@ RECORD: Final = "record"
 
 @dataclass
 class RequestState:
-    """What is known of a request; handlers add to it, the log line is made of it.
+    """State of a request; handlers add to it, the log line is made of it.
 
     Attributes:
         request_id: the client's own if it is harmless, else a new one.
@@ -34,7 +34,7 @@ class RequestState:
 
 
 def state_of(request: Request) -> RequestState:
-    """The record of a request."""
+    """The state of a request."""
     record = request.state.record
     if not isinstance(record, RequestState):
         raise TypeError("the request did not come through the middleware")

@@ -36,7 +36,7 @@ class CostModel:
         self._plan()
 
     def take(self, waiting: int) -> int:
-        """How many of the waiting images should run next.
+        """The batch size to run next, of so many waiting images.
 
         All, where a batch has room; fewer, where padding up to the next batch size would cost more
         than a run of its own for the rest.
@@ -46,13 +46,13 @@ class CostModel:
         return min(waiting, self._cheapest[waiting][1])
 
     def drain_seconds(self, images: int) -> float:
-        """How long this many images take, run one batch after the other."""
+        """Seconds that this many images take, run one batch after the other."""
         batches, rest = divmod(images, self.best_size)
         return batches * self._seconds[self.best_size] + self._cheapest[rest][0]
 
     @property
     def joining_saves_seconds(self) -> float:
-        """What is saved where two batches run as one: the part of a run that no image causes."""
+        """Seconds saved where two batches run as one: the part of a run that no image causes."""
         least, most = self._sizes[0], self._sizes[-1]
         if least == most:
             return 0.0

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 
 
 class FairSemaphore:
-    """FairSemaphore for threads, first come, first served.
+    """A FIFO semaphore for threads, with an exclusive mode.
 
-    Who leaves hands the turn over. A `threading.Semaphore` or a queue only says that there is one,
-    and whoever is given the interpreter first takes it: a waiting batch is overtaken by the next.
+    A thread that leaves hands its turn over. A `threading.Semaphore` or a queue only says that
+    there is one, and whoever is given the interpreter first takes it: a waiting batch is overtaken
+    by the next.
 
     Args:
         at_once: most turns that are taken at the same time.

@@ -90,7 +90,7 @@ def _quick_here(provider: Provider) -> Iterator[Bits]:
 
 
 def _fault(engine: OnnxEngine, bits: Bits, path: Path) -> str | None:
-    """Why this variant must not answer for the file at `path`; None if it may."""
+    """The fault for which this variant must not answer for the file at `path`; None if it may."""
     if (engine.provider == CPU) != (bits == "int8"):
         device = "processors" if bits == "int8" else "GPUs"
         return f"{bits} is for {device}, but {engine.provider} computes"

@@ -35,7 +35,7 @@ def self_test_image(size: tuple[int, int]) -> npt.NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far two answers for one image may lie apart.
+    """Tolerance between two answers for one image.
 
     Attributes:
         overlap: least intersection over union of two masks of one object.

@@ -1,4 +1,4 @@
-"""Where soft masks cross a threshold on the columns of an image, without resizing them.
+"""Threshold crossings of soft masks on the columns of an image, without resizing them.
 
 Only cells of four source pixels that are not all on one side of the threshold have a crossing.
 Masks lie one below the other in one array, so that each step is taken for all of them together.
@@ -49,7 +49,7 @@ class Columns:
 def crossings(
     soft: Floats, columns: Columns, threshold: np.float32
 ) -> tuple[Integers, Integers, Integers, Positions]:
-    """Where each native column rises above the threshold and where it falls back to it.
+    """Finds where each native column rises above the threshold and where it falls back to it.
 
     Returns:
         The mask of each crossing, its native column, the source row before it, from -1, and its

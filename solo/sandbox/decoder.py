@@ -14,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from solo.decoding.canvas import in_8_bits, on_canvas
+from solo.decoding.codecs.memory import is_out_of_memory
 from solo.decoding.decode import decode
 from solo.decoding.quiet import quieten_decoders
 from solo.decoding.radiograph import Limits, Radiograph, RadiographInfo
 from solo.decoding.raster import radiograph_of
+from solo.errors import DecoderMemoryError
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class DecodedRadiograph:
 
 
 class RadiographDecoder(Protocol):
-    """Turns files into canvases.
+    """A decoder: turns files into canvases.
 
     Attributes:
         width: how many files it decodes at once.
@@ -103,7 +105,14 @@ class InProcessDecoder:
     ) -> DecodedRadiograph:
         started = perf_counter()
         whole = data if isinstance(data, bytes) else b"".join(data)
-        radiograph = decode(whole, self._limits, frame)
+        try:
+            radiograph = decode(whole, self._limits, frame)
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise DecoderMemoryError(
+                    "decoding the file takes more memory than there is"
+                ) from None
+            raise
         return _on_canvas(radiograph, self._canvas_size, wants_pixels, started)
 
 

@@ -19,6 +19,7 @@ from solo.errors import (
     DecoderCrashedError,
     DecoderLostError,
     DecoderMemoryError,
+    DrainingError,
     EmptyError,
     ImageTooLargeError,
     InvalidParameterError,
@@ -79,14 +80,14 @@ class DecoderPool:
         self._decode_seconds = decode_seconds
         self._on_failure = on_failure
         # The last one used comes first: its memory is still in the caches.
-        self._idle: asyncio.LifoQueue[DecoderProcess] = asyncio.LifoQueue()
+        self._idle: asyncio.LifoQueue[DecoderProcess | None] = asyncio.LifoQueue()
         self._processes: set[DecoderProcess] = set()
         self._places: list[asyncio.Task[None]] = []
         self._work: set[asyncio.Task[DecodedRadiograph]] = set()
 
     @property
     def memory_bytes(self) -> int:
-        """What decoding one file may take beside an idle process."""
+        """Memory that decoding one file may take beside an idle process."""
         return _FIXED_BYTES + _BYTES_PER_PIXEL * self._limits.max_pixels
 
     async def start(self) -> None:
@@ -107,7 +108,8 @@ class DecoderPool:
                 raise failure
 
     async def stop(self) -> None:
-        """Kills all processes; files in work get an error."""
+        """Kills all processes; files in work, and those that wait for a process, get an error."""
+        self._idle.put_nowait(None)
         tasks = [*self._places, *self._work]
         for task in tasks:
             task.cancel()
@@ -125,6 +127,7 @@ class DecoderPool:
             DecoderCrashedError: if the process died of the file.
             DecoderLostError: if somebody else killed the process, and the next one too.
             DeadlineError: if the file took too long.
+            DrainingError: if the pool has stopped, or cannot start processes any more.
             SoloError: those of `solo.decoding.decode`.
         """
         pieces = [data] if isinstance(data, bytes) else data
@@ -133,6 +136,9 @@ class DecoderPool:
         lost = False
         while True:
             process = await self._idle.get()
+            if process is None:  # there will be no more: whoever else waits is told, too
+                self._idle.put_nowait(None)
+                raise DrainingError("the decoders have stopped")
             if not process.usable:  # it died here, and its place has another by now
                 continue
             work = asyncio.create_task(
@@ -200,6 +206,7 @@ class DecoderPool:
                 process = await self._replace()
         except (OSError, ProcessEndedError, TimeoutError) as error:
             self._on_failure(f"decoders cannot be started: {type(error).__name__}")
+            self._idle.put_nowait(None)
 
     async def _replace(self) -> DecoderProcess:
         for _ in range(_ATTEMPTS - 1):

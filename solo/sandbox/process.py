@@ -70,7 +70,7 @@ class NotTakenError(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a process made of a file.
+    """Outcome of one file in a process.
 
     Attributes:
         report: what it says.

@@ -19,7 +19,7 @@ _REPORTS: Final = TypeAdapter(Report)
 
 
 def read_report(message: bytes, max_pixels: int) -> Report:
-    """Reads a message and checks its info.
+    """Reads a message and checks what it says of the frame.
 
     Args:
         message: from the process.

@@ -5,7 +5,6 @@ Imports what decodes and nothing else: neither the web, the runtime nor pydantic
 
 from __future__ import annotations
 
-import errno
 import signal
 import socket
 import sys
@@ -16,6 +15,7 @@ import cv2
 import numpy as np
 
 from solo.decoding.canvas import in_8_bits, on_canvas
+from solo.decoding.codecs.memory import is_out_of_memory
 from solo.decoding.decode import decode
 from solo.decoding.dicom.codestreams import load_decoders
 from solo.decoding.quiet import quieten_decoders
@@ -64,7 +64,7 @@ class Decoder:
         except SoloError as error:
             return Report(refusal=(error.kind, error.detail))
         except Exception as error:
-            if _out_of_memory(error):
+            if is_out_of_memory(error):
                 detail = "decoding the file takes more memory than one file may have"
                 return Report(refusal=(DecoderMemoryError.kind, detail))
             return Report(fault=(type(error).__name__, _place(error)))
@@ -77,7 +77,7 @@ class Decoder:
 
 
 def serve(decoder: Decoder, descriptor: int) -> None:
-    """Answers jobs until the service closes its end."""
+    """Answers jobs until the parent closes its end."""
     with socket.socket(fileno=descriptor) as control:
         control.send(pack(Report()))
         while message := control.recv(MAX_MESSAGE_BYTES):
@@ -87,7 +87,7 @@ def serve(decoder: Decoder, descriptor: int) -> None:
 
 
 def main() -> None:
-    """Gives up what a decoder does not need, then serves."""
+    """Gives up privileges and memory beyond its limits, then serves."""
     config = unpack_config(sys.argv[1])
     end_with(config.parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -98,12 +98,6 @@ def main() -> None:
     confine(config.memory_bytes)
     silence()
     serve(decoder, config.control)
-
-
-def _out_of_memory(error: Exception) -> bool:
-    if isinstance(error, cv2.error):
-        return getattr(error, "code", None) == cv2.Error.StsNoMem
-    return isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
 
 
 def _place(error: BaseException) -> str:

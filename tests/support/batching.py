@@ -17,6 +17,7 @@ from solo.batching.priority_queue import Lane
 from solo.events import Events, Release, Reload
 from solo.inference.engine import ModelIdentity
 from solo.inference.model_runner import ModelRunner
+from solo.result import Result
 from tests.support.engines import CANVAS, FakeEngine
 
 
@@ -31,6 +32,7 @@ class Told(Events):
         answers: whether the model answered, when it was last said.
         fatal: why the process has to end, or None.
         sessions_reopened: how often.
+        results: of images.
     """
 
     def __init__(self) -> None:
@@ -41,6 +43,10 @@ class Told(Events):
         self.answers = True
         self.fatal: str | None = None
         self.sessions_reopened = 0
+        self.results: list[Result] = []
+
+    def on_result(self, result: Result) -> None:
+        self.results.append(result)
 
     def on_batch(self, size: int, release: Release) -> None:
         self.batches.append(size)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import cv2
 
 
@@ -13,3 +15,10 @@ def check_memory(error: Exception) -> None:
     """
     if "memory" in str(error).lower() or getattr(error, "code", None) == cv2.Error.StsNoMem:
         raise MemoryError from None
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an exception says that memory was short, in whatever words of whichever library."""
+    if isinstance(error, cv2.error):
+        return getattr(error, "code", None) == cv2.Error.StsNoMem
+    return isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM

@@ -1,0 +1,294 @@
+"""The library as its users call it, on a model made of Python and on the bundled one."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+from pycocotools import mask as coco_mask
+
+from solo import (
+    AsyncSegmenter,
+    ModelError,
+    Options,
+    RadiographFile,
+    Result,
+    Sandbox,
+    Segmenter,
+    SoloError,
+)
+from solo.errors import (
+    DeadlineError,
+    DrainingError,
+    InvalidParameterError,
+    MalformedError,
+    UnavailableError,
+)
+from solo.sandbox.pool import DecoderPool
+from solo.sandbox.process import ProcessEndedError
+from tests.support.batching import Gate, Told
+from tests.support.dicom import dicom_file
+from tests.support.engines import FakeEngine, expected_scores
+from tests.support.films import chest, flat, png
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+FILM = png(flat(200))
+
+
+@pytest.fixture
+def segmenter() -> Iterator[Segmenter]:
+    with Segmenter(FakeEngine(), cores=2) as open_segmenter:
+        yield open_segmenter
+
+
+def score(result: object) -> float:
+    assert isinstance(result, Result)
+    return result.instances[0].score
+
+
+def test_the_bundled_model_finds_two_lungs_in_the_example() -> None:
+    with Segmenter() as bundled:
+        result = bundled.segment(EXAMPLES / "chest.dcm")
+    assert [instance.label for instance in result.instances] == ["lung", "lung"]
+    assert result.model.name == bundled.manifest.name == "cxr-lungs"
+    info = result.radiograph
+    assert (info.height, info.width, info.grey) == (1240, 1480, "window")
+    assert info.pixel_spacing is not None
+    assert info.pixel_spacing.source == "geometry"
+    for instance in result.instances:
+        mask = instance.mask()
+        assert mask.shape == (1240, 1480)
+        assert mask.sum() == instance.area
+        np.testing.assert_array_equal(coco_mask.decode(instance.rle()).astype(np.bool_), mask)
+        x, y, width, height = instance.bbox
+        assert mask[y : y + height, x : x + width].sum() == instance.area
+        assert len(instance.polygons()) == 1
+
+
+def test_path_bytes_and_pieces_have_one_result(segmenter: Segmenter, tmp_path: Path) -> None:
+    path = tmp_path / "film.png"
+    path.write_bytes(FILM)
+    pieces = RadiographFile([FILM[:40], FILM[40:]])
+    results = [segmenter.segment(source) for source in (path, str(path), FILM, pieces)]
+    assert len({result.sha256 for result in results}) == 1
+    assert [score(result) for result in results] == pytest.approx(
+        [expected_scores(200 / 255)[0]] * 4
+    )
+    with pytest.raises(FileNotFoundError):
+        segmenter.segment(tmp_path / "absent.png")
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_pixels_are_segmented_as_the_same_png_is(segmenter: Segmenter, deep: bool) -> None:
+    pixels = chest(80, 60) if deep else (chest(80, 60) >> 4).astype(np.uint8)
+    alone = segmenter.segment(pixels, wants_pixels=True)
+    filed = segmenter.segment(png(pixels), wants_pixels=True)
+    assert alone.pixels is not None
+    assert filed.pixels is not None
+    np.testing.assert_array_equal(alone.pixels, filed.pixels)
+    assert [i.score for i in alone.instances] == [i.score for i in filed.instances]
+    assert alone.radiograph.grey == filed.radiograph.grey
+    colour = np.dstack([np.full((8, 9), value, np.uint8) for value in (250, 20, 60)])
+    seen = segmenter.segment(colour, wants_pixels=True).pixels
+    assert seen is not None
+    assert (seen == cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY)).all()
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [np.zeros((4, 4), np.float32), np.zeros(9, np.uint8), np.zeros((0, 4), np.uint8),
+     np.zeros((3, 3, 2), np.uint8), np.zeros((4, 4), np.int16)],
+)  # fmt: skip
+def test_other_arrays_are_refused(segmenter: Segmenter, pixels: npt.NDArray[Any]) -> None:
+    with pytest.raises(MalformedError, match="pixels are"):
+        segmenter.segment(pixels)
+    with pytest.raises(InvalidParameterError, match="frame is 1"):
+        segmenter.segment(np.zeros((4, 4), np.uint8), frame=1)
+
+
+def test_map_keeps_the_order_and_each_error_stays_with_its_source(
+    segmenter: Segmenter, tmp_path: Path
+) -> None:
+    greys = range(140, 240, 2)
+    sources: list[Path | bytes] = [png(flat(grey)) for grey in greys]
+    sources[7:7] = [b"junk", tmp_path / "absent.dcm"]
+    outcomes = list(segmenter.map(sources))
+    assert isinstance(outcomes[7], MalformedError)
+    assert isinstance(outcomes[8], FileNotFoundError)
+    del outcomes[7:9]
+    assert [score(outcome) for outcome in outcomes] == pytest.approx(
+        [expected_scores(grey / 255)[0] for grey in greys]
+    )
+
+
+def test_map_takes_few_sources_ahead_and_may_be_left(segmenter: Segmenter) -> None:
+    taken = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield FILM
+
+    outcomes = segmenter.map(endless())
+    for _ in range(10):
+        assert isinstance(next(outcomes), Result)
+    assert isinstance(outcomes, Generator)
+    outcomes.close()
+    assert taken <= 10 + 64
+    assert segmenter.segment(FILM).instances
+
+
+def test_options_narrow_the_result(segmenter: Segmenter) -> None:
+    film = png((chest(80, 60) >> 4).astype(np.uint8))
+    every = Options(score_threshold=0)
+    assert len(segmenter.segment(film, options=every).instances) == 2
+    assert len(segmenter.segment(film, options=Options(0, max_instances=1)).instances) == 1
+    assert segmenter.segment(film, options=Options(score_threshold=1)).instances == ()
+    for wrong in ({"score_threshold": 1.1}, {"max_instances": 0}, {"max_overlap": -1}):
+        with pytest.raises(InvalidParameterError, match=next(iter(wrong))):
+            Options(**wrong)
+
+
+def test_frames_are_chosen_by_number(segmenter: Segmenter) -> None:
+    film = dicom_file(np.stack([flat(150), flat(210)]), WindowCenter=128, WindowWidth=256)
+    results = [segmenter.segment(film, frame=frame) for frame in (0, 1)]
+    assert [result.radiograph.frame for result in results] == [0, 1]
+    assert {result.radiograph.frames for result in results} == {2}
+    assert score(results[0]) < score(results[1])
+    with pytest.raises(SoloError):
+        segmenter.segment(film, frame=2)
+
+
+def test_many_threads_may_ask_one_segmenter(segmenter: Segmenter) -> None:
+    found: dict[int, float] = {}
+
+    def ask(grey: int) -> None:
+        found[grey] = score(segmenter.segment(png(flat(grey))))
+
+    threads = [threading.Thread(target=ask, args=(grey,)) for grey in range(150, 230, 4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert found == {grey: pytest.approx(expected_scores(grey / 255)[0]) for grey in found}
+    assert len(found) == 20
+
+
+def test_a_closed_segmenter_leaves_no_thread_and_answers_nobody() -> None:
+    before = set(threading.enumerate())
+    segmenter = Segmenter(FakeEngine(), cores=1)
+    segmenter.segment(FILM)
+    segmenter.close()
+    segmenter.close()
+    assert not [t for t in set(threading.enumerate()) - before if t.is_alive() and t.name == "solo"]
+    with pytest.raises(RuntimeError):
+        segmenter.segment(FILM)
+
+
+def test_what_cannot_be_opened_is_said_at_once() -> None:
+    with pytest.raises(ModelError, match="no-such-model"):
+        Segmenter("no-such-model")
+
+
+def test_the_sandbox_decodes_elsewhere_and_a_stopped_one_answers() -> None:
+    with Segmenter(FakeEngine(), Sandbox(workers=1), cores=1) as segmenter:
+        assert isinstance(next(segmenter.map([FILM])), Result)
+        with pytest.raises(MalformedError):
+            segmenter.segment(b"junk")
+
+
+async def _waiting_on_a_lost_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Told()
+    async with AsyncSegmenter(FakeEngine(), Sandbox(workers=1), events=told) as segmenter:
+
+        async def broken(_: DecoderPool) -> None:
+            raise ProcessEndedError(1)
+
+        monkeypatch.setattr(DecoderPool, "_open", broken)
+        monkeypatch.setattr("solo.sandbox.pool._PAUSE_SECONDS", 0)
+        pool = segmenter._decoder
+        assert isinstance(pool, DecoderPool)
+        for process in pool._processes:
+            process.kill()
+        asked = [asyncio.create_task(segmenter.segment(FILM)) for _ in range(3)]
+        async with asyncio.timeout(20):
+            outcomes = await asyncio.gather(*asked, return_exceptions=True)
+        assert all(isinstance(outcome, UnavailableError) for outcome in outcomes)
+        assert told.fatal == "decoders cannot be started: ProcessEndedError"
+
+
+def test_a_sandbox_that_cannot_go_on_leaves_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asyncio.run(_waiting_on_a_lost_pool(monkeypatch))
+
+
+async def _deadline() -> None:
+    gate = Gate()
+    async with AsyncSegmenter(FakeEngine(gate), cores=1) as segmenter:
+        loop = asyncio.get_running_loop()
+        first = asyncio.create_task(segmenter.segment(FILM))
+        await gate.reached()
+        with pytest.raises(DeadlineError):
+            await segmenter.segment(FILM, deadline=loop.time() + 0.05)
+        waiting = asyncio.create_task(segmenter.segment(FILM))
+        await asyncio.sleep(0.05)
+        gate.opened.set()
+        assert isinstance(await first, Result)
+        assert isinstance(await waiting, Result)
+        segmenter.abandon()
+
+
+def test_a_deadline_is_kept_and_frees_its_place() -> None:
+    asyncio.run(_deadline())
+
+
+async def _stopped() -> None:
+    gate = Gate()
+    segmenter = AsyncSegmenter(FakeEngine(gate), cores=1)
+    await segmenter.start()
+    asked = asyncio.create_task(segmenter.segment(FILM))
+    await gate.reached()
+    await segmenter.stop()
+    gate.opened.set()
+    with pytest.raises(DrainingError):
+        await asked
+
+
+def test_stopping_answers_those_who_wait() -> None:
+    asyncio.run(_stopped())
+
+
+async def _events() -> Told:
+    told = Told()
+    async with AsyncSegmenter(FakeEngine(), events=told) as segmenter:
+        await asyncio.gather(*(segmenter.segment(FILM) for _ in range(4)))
+    return told
+
+
+def test_events_tell_of_batches_and_results() -> None:
+    told = asyncio.run(_events())
+    assert sum(told.batches) == 4
+    assert [result.model.name for result in told.results] == ["tiny"] * 4
+
+
+def test_importing_the_library_loads_no_door() -> None:
+    code = (
+        "import sys; from solo import Segmenter, AsyncSegmenter;"
+        "unwanted = {'torch', 'fastapi', 'starlette', 'prometheus_client', 'multipart', 'uvicorn',"
+        " 'onnx', 'app', 'model'};"
+        "print(sorted(unwanted & {*sys.modules}))"
+    )
+    root = Path(__file__).parents[3]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
