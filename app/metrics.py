@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from app.http.statuses import CODES, KINDS
+from app.statuses import CODES, KINDS
 from solo.contract.manifest import Manifest
 from solo.events import Release, Reload
 from solo.result import ModelIdentity, Result

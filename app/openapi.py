@@ -9,8 +9,8 @@ from fastapi.telemetry import TelemetryConfig
 
 from app.errors import KeyRateError, UnauthorizedError
 from app.http.problems import PROBLEM_TYPE
-from app.http.statuses import status_of
 from app.middleware.api_keys import OPEN_PATHS
+from app.statuses import status_of
 
 # FastAPI's own telemetry, which a variable of the environment can switch on, sends paths, queries,
 # bodies' values and the texts of exceptions. Those of patients go nowhere; see `app.tracing`.

@@ -21,11 +21,11 @@ from app.http.negotiation import PNG, check_one_picture, negotiate_format
 from app.http.parameters import PARAMETERS, read_deadline_seconds, read_headers, read_query
 from app.http.problems import PROBLEM_TYPE
 from app.http.request_state import RequestState, state_of
-from app.http.statuses import TITLES
 from app.http.upload import FILE_TYPES, MULTIPART, Upload, UploadedFile, read_upload
 from app.responses import respond
 from app.schemas import Health, ModelDescription, ProblemDetails, ResponseFormat, SegmentAnswer
 from app.service import Service, service_of
+from app.statuses import TITLES
 from solo.errors import SoloError
 
 router = APIRouter()

@@ -7,8 +7,8 @@ from typing import Final
 from starlette.responses import Response
 
 from app.errors import HttpError
-from app.http.statuses import status_of
 from app.schemas import ProblemDetails
+from app.statuses import status_of
 from solo.errors import SoloError
 
 PROBLEM_TYPE: Final = "application/problem+json"

@@ -22,7 +22,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from app.http.statuses import status_of
+from app.statuses import status_of
 from solo.decoding.decode import decode
 from solo.decoding.dicom import codestreams as codecs
 from solo.decoding.dicom.transfer_syntaxes import (
