@@ -25,7 +25,7 @@ from benchmarks.average_precision import Film, mask_ap
 from benchmarks.made_masks import Scene, made_scene
 from benchmarks.processor_time import seconds
 from model.data.coco import load_coco
-from model.data.film import read_film
+from model.data.radiograph import read_radiograph
 from model.evaluate import true_masks
 from model.network import mask_overlap
 from model.network.checkpoint import load_network
@@ -104,7 +104,7 @@ def network_predictions(checkpoint: Path, folder: Path) -> Iterator[Predictions]
     config = network.config
     for record in load_coco(folder).images:
         letterbox = Letterbox.fit((record.height, record.width), config.canvas_size)
-        canvas = torch.from_numpy(letterbox.apply(read_film(record)))[None, None]
+        canvas = torch.from_numpy(letterbox.apply(read_radiograph(record)))[None, None]
         with torch.inference_mode():
             found = find_candidates(network(canvas), config)
             iou = overlap_with_better(found.inside, found.labels, found.scores)

@@ -15,7 +15,7 @@ from export.onnx_export import export, read_about
 from export.parity import ParityError
 from model.cli import finish, tell_replacement
 from model.data.coco import load_coco
-from model.data.film import read_film
+from model.data.radiograph import read_radiograph
 from model.network.checkpoint import keep_weights, load_network
 from solo.contract.letterbox import Letterbox
 
@@ -63,7 +63,7 @@ def load_canvases(folder: Path, canvas_size: tuple[int, int]) -> npt.NDArray[np.
     images = load_coco(folder).images
     step = max(1, len(images) // _MOST_FILMS)
     canvases = [
-        Letterbox.fit((record.height, record.width), canvas_size).apply(read_film(record))
+        Letterbox.fit((record.height, record.width), canvas_size).apply(read_radiograph(record))
         for record in images[::step][:_MOST_FILMS]
     ]
     return np.stack(canvases)[:, None]

@@ -30,7 +30,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from export.reduced_precision import variant_command
 from model.data.coco import CocoDataset
-from model.data.film import read_film
+from model.data.radiograph import read_radiograph
 from solo.contract.letterbox import Letterbox
 from solo.contract.manifest import INPUT_NAME, Manifest
 
@@ -85,7 +85,9 @@ class _Films(CalibrationDataReader):  # type: ignore[misc]  # the library has no
 def _convert(model: Path, manifest: Manifest, seen: CocoDataset) -> onnx.ModelProto:
     step = max(1, len(seen.images) // _CALIBRATION_FILMS)
     films = [
-        Letterbox.fit((record.height, record.width), manifest.canvas_size).apply(read_film(record))
+        Letterbox.fit((record.height, record.width), manifest.canvas_size).apply(
+            read_radiograph(record)
+        )
         for record in seen.images[::step][:_CALIBRATION_FILMS]
     ]
     return quantize(model, films)

@@ -14,11 +14,11 @@ import onnxruntime
 from export.onnx_export import write_model
 from model.cli import finish
 from model.data.coco import CocoDataset, load_coco
-from model.data.film import read_film
+from model.data.radiograph import read_radiograph
 from model.data.split import split_by_patient
 from model.evaluate import measure
 from model.evaluation.average_precision import Number
-from model.evaluation.films import Prediction
+from model.evaluation.images import Prediction
 from solo.contract.instances import Instances
 from solo.contract.letterbox import Letterbox
 from solo.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest
@@ -73,7 +73,7 @@ def _predictions(session: Any, data: CocoDataset) -> Iterator[Prediction]:  # no
     labels_here = data.labels_of(manifest.class_names)
     for record in data.images:
         letterbox = Letterbox.fit((record.height, record.width), manifest.canvas_size)
-        canvas = letterbox.apply(read_film(record))[None, None]
+        canvas = letterbox.apply(read_radiograph(record))[None, None]
         scores, labels, masks = session.run(list(OUTPUT_NAMES), {INPUT_NAME: canvas})
         instances = Instances.from_outputs(scores[0], labels[0], masks[0]).relabelled(labels_here)
         yield record, instances, letterbox.restore(instances, manifest.mask_threshold)

@@ -20,10 +20,10 @@ from tqdm import tqdm
 
 from model.cli import finish
 from model.data.coco import CocoDataset, load_coco
-from model.data.film import read_film
+from model.data.radiograph import read_radiograph
 from model.data.split import split_by_patient
 from model.evaluation.average_precision import Number
-from model.evaluation.films import FilmQuality, Masks, Prediction, judge, true_masks
+from model.evaluation.images import ImageQuality, Masks, Prediction, judge, true_masks
 from model.evaluation.quality import Quality, summarise
 from model.evaluation.report import refuse_to_overwrite, write_report
 from model.network.checkpoint import load_network
@@ -57,7 +57,7 @@ def predict(network: SoloNetwork, data: CocoDataset) -> Iterator[Prediction]:
     labels_here = data.labels_of(config.class_names)
     device = next(network.parameters()).device
     for record in tqdm(data.images, desc="evaluating", unit="film"):
-        film = read_film(record)
+        film = read_radiograph(record)
         letterbox = Letterbox.fit((record.height, record.width), config.canvas_size)
         canvas = torch.from_numpy(letterbox.apply(film))[None, None].to(device)
         with torch.inference_mode():
@@ -107,7 +107,7 @@ def measure(
 
 def assess(
     data: CocoDataset, predictions: Iterable[Prediction], score_threshold: float = SCORE_THRESHOLD
-) -> tuple[Quality, list[FilmQuality]]:
+) -> tuple[Quality, list[ImageQuality]]:
     """All metrics, and the quality of each film."""
     films = [judge(each, score_threshold, distances=True) for each in predictions]
     return summarise(data, films), films

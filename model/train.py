@@ -29,7 +29,7 @@ from model.network.config import PrecisionName, Preset
 from model.network.device import usable_device
 from model.network.presets import PRESETS
 from model.network.solo_network import SoloNetwork
-from model.training.distributed import Team, own_device
+from model.training.distributed import ProcessGroup, own_device
 from model.training.recipes import SCHEDULES, paper_recipe
 from model.training.tensorboard import RunLog
 from model.training.trainer import NonFiniteLossError, Trainer
@@ -52,15 +52,15 @@ def _join_and_train(arguments: argparse.Namespace) -> None:
     _at_least("--workers", arguments.workers, 0)
     _at_least("--seed", arguments.seed, 0)
     device = usable_device(own_device(arguments.device))
-    team = Team.join(device)
+    group = ProcessGroup.join(device)
     try:
-        _train(arguments, device, team)
+        _train(arguments, device, group)
     finally:
-        team.leave()
+        group.leave()
 
 
-def _train(arguments: argparse.Namespace, device: torch.device, team: Team) -> None:
-    load = load_coco if arguments.trust_films else partial(load_readable, team=team)
+def _train(arguments: argparse.Namespace, device: torch.device, group: ProcessGroup) -> None:
+    load = load_coco if arguments.trust_films else partial(load_readable, group=group)
     data = load(arguments.data)
     held_out: CocoDataset | None = None
     if arguments.fold is not None:
@@ -74,18 +74,18 @@ def _train(arguments: argparse.Namespace, device: torch.device, team: Team) -> N
     goes_on = checkpoint.exists()
     if not goes_on:
         _initialise(network, arguments)
-    trainer = Trainer(network.to(device), preset, data, arguments.seed, arguments.workers, team)
+    trainer = Trainer(network.to(device), preset, data, arguments.seed, arguments.workers, group)
     if goes_on:
         trainer.resume(checkpoint)
         unused = ", and --weights is not used" if arguments.weights else ""
-        _tell(team, f"{checkpoint} is there already: going on from step {trainer.step}{unused}")
-    log = RunLog(arguments.out / "tensorboard", trainer.step) if team.rank == 0 else None
+        _tell(group, f"{checkpoint} is there already: going on from step {trainer.step}{unused}")
+    log = RunLog(arguments.out / "tensorboard", trainer.step) if group.rank == 0 else None
     try:
         trainer.run(checkpoint, log=log)
     finally:
         if log is not None:
             log.close()
-    if held_out is not None and team.rank == 0:
+    if held_out is not None and group.rank == 0:
         _measure(trainer, held_out, arguments.out / "metrics.json")
 
 
@@ -114,13 +114,13 @@ def _at_least(name: str, value: int, least: int) -> int:
 def _measure(trainer: Trainer, held_out: CocoDataset, path: Path) -> None:
     text = json.dumps(measure(held_out, predict(trainer.averaged, held_out)), indent=1)
     if path.exists():
-        _tell(trainer.team, f"{path} is there already: it is replaced by this measurement")
+        _tell(trainer.group, f"{path} is there already: it is replaced by this measurement")
     path.write_text(text + "\n", encoding="utf-8")
     print(text)  # noqa: T201  # the command's answer
 
 
-def _tell(team: Team, sentence: str) -> None:
-    if team.rank == 0:
+def _tell(group: ProcessGroup, sentence: str) -> None:
+    if group.rank == 0:
         tell(sentence)
 
 

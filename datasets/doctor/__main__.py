@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from datasets.doctor.cells import PlacedFilm, Survey, place_objects, survey
+from datasets.doctor.cells import PlacedImage, Survey, place_objects, survey
 from datasets.doctor.findings import compare, examine
 from datasets.doctor.page import draw_page
 from datasets.doctor.proposals import describe_levels, propose
@@ -53,7 +53,7 @@ def _examine(arguments: argparse.Namespace) -> None:
     config = PRESETS[arguments.preset]((data.class_names, data.category_ids)).model
     data = _sample(data, arguments.films)
     progress = tqdm(data.images, desc="placing objects", unit="film")
-    placed = [PlacedFilm.of(place_objects(record, config.canvas_size)) for record in progress]
+    placed = [PlacedImage.of(place_objects(record, config.canvas_size)) for record in progress]
     seen = survey(data, placed, config)
     _say(f"\n{arguments.preset}, on a canvas of {config.canvas_size}:")
     _list(seen.findings() or ["every object has a cell of its own."])

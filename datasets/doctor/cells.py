@@ -36,7 +36,7 @@ TROUBLES = {
 
 
 @dataclass(frozen=True, eq=False)  # compared by identity: tensors have no single truth
-class PlacedFilm:
+class PlacedImage:
     """A film's objects on the canvas, their masks as run lengths: whole data sets stay in memory.
 
     Attributes:
@@ -52,7 +52,7 @@ class PlacedFilm:
     too_small: Tensor
 
     @classmethod
-    def of(cls, objects: Objects) -> PlacedFilm:
+    def of(cls, objects: Objects) -> PlacedImage:
         """Packs the objects of a film."""
         pixels = (objects.masks >= 128).flatten(1).sum(1)
         strongest = mask_targets(objects.masks).flatten(1).amax(1)
@@ -141,7 +141,7 @@ def letterbox_affine(record: ImageRecord, canvas_size: tuple[int, int]) -> npt.N
     return np.array([[scale_x, 0, box.left], [0, scale_y, box.top]], np.float64)
 
 
-def survey(data: CocoDataset, placed: Iterable[PlacedFilm], config: ModelConfig) -> Survey:
+def survey(data: CocoDataset, placed: Iterable[PlacedImage], config: ModelConfig) -> Survey:
     """Assigns every object as training would under a configuration, and names its trouble.
 
     Args:
@@ -157,7 +157,7 @@ def survey(data: CocoDataset, placed: Iterable[PlacedFilm], config: ModelConfig)
     return Survey(config, tuple(found))
 
 
-def _troubles(film: PlacedFilm, config: ModelConfig) -> list[str | None]:
+def _troubles(film: PlacedImage, config: ModelConfig) -> list[str | None]:
     count = len(film.labels)
     names = (~film.too_small).nonzero()[:, 0].tolist()
     cells = torch.zeros(count, dtype=torch.int64)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from datasets.doctor.cells import Survey, place_objects
 from model.data.coco import CocoDataset, ImageRecord
-from model.data.film import read_film
+from model.data.radiograph import read_radiograph
 from solo.contract.letterbox import Letterbox
 
 Picture = npt.NDArray[np.uint8]
@@ -50,7 +50,7 @@ def draw_page(data: CocoDataset, survey: Survey, most: int = 12) -> Picture:
 
 def _tile(record: ImageRecord, survey: Survey) -> Picture:
     canvas_size = survey.config.canvas_size
-    grey = Letterbox.fit((record.height, record.width), canvas_size).apply(read_film(record))
+    grey = Letterbox.fit((record.height, record.width), canvas_size).apply(read_radiograph(record))
     tile = _fit(cv2.cvtColor((grey * 200).astype(np.uint8), cv2.COLOR_GRAY2BGR))
     seen = [item for item in survey.objects if item.image_id == record.image_id]
     masks = place_objects(record, canvas_size).masks.numpy()

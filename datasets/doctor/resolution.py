@@ -12,7 +12,7 @@ from datasets.doctor.findings import Finding
 from model.data.coco import CocoDataset
 from model.evaluate import measure
 from model.evaluation.average_precision import Number
-from model.evaluation.films import Prediction
+from model.evaluation.images import Prediction
 from model.training.targets import mask_targets
 from solo.contract.instances import Instances
 from solo.contract.letterbox import Letterbox

@@ -20,12 +20,12 @@ import cv2
 from tqdm import tqdm
 
 from datasets.phantom import anatomy, scenes
-from datasets.phantom.film import PhantomFilm
 from datasets.phantom.folder import FORMATS, write_folder
+from datasets.phantom.radiograph import PhantomRadiograph
 from datasets.phantom.thorax import Thorax, find_volume, read_thorax
 from model.cli import finish
 
-Render = Callable[[int], PhantomFilm]
+Render = Callable[[int], PhantomRadiograph]
 
 _SMALLEST_SIDE = 64
 
@@ -62,15 +62,15 @@ def _make(arguments: argparse.Namespace) -> None:
     )
 
 
-def _scene(name: str, seed: int, size: tuple[int, int], index: int) -> PhantomFilm:
+def _scene(name: str, seed: int, size: tuple[int, int], index: int) -> PhantomRadiograph:
     return scenes.render_scene(name, index, seed, size)
 
 
-def _thorax(thorax: Thorax, seed: int, size: tuple[int, int], index: int) -> PhantomFilm:
+def _thorax(thorax: Thorax, seed: int, size: tuple[int, int], index: int) -> PhantomRadiograph:
     return anatomy.render_thorax(thorax, index, seed, size)
 
 
-def _render_all(render: Render, arguments: argparse.Namespace) -> Iterator[PhantomFilm]:
+def _render_all(render: Render, arguments: argparse.Namespace) -> Iterator[PhantomRadiograph]:
     numbers = range(arguments.count)
     progress = partial(tqdm, total=arguments.count, unit="film", desc=arguments.source)
     if arguments.workers == 1:
@@ -90,7 +90,7 @@ def _start(render: Render) -> None:
     cv2.setNumThreads(1)
 
 
-def _render_one(index: int) -> PhantomFilm:
+def _render_one(index: int) -> PhantomRadiograph:
     assert _render is not None
     return _render(index)
 

@@ -8,8 +8,8 @@ from math import radians
 import numpy as np
 
 from datasets.phantom.exposure import Exposure, develop, expose
-from datasets.phantom.film import Mask, PhantomFilm, PhantomObject
 from datasets.phantom.projection import Deformation, Pose, Projection, project
+from datasets.phantom.radiograph import Mask, PhantomObject, PhantomRadiograph
 from datasets.phantom.thorax import Thorax
 
 CATEGORIES = ("rib", "clavicle", "scapula", "sternum", "vertebra", "heart", "aorta", "lung")
@@ -51,7 +51,9 @@ def draw_pose(rng: np.random.Generator, size: tuple[int, int]) -> Pose:
     )
 
 
-def render_thorax(thorax: Thorax, index: int, seed: int, size: tuple[int, int]) -> PhantomFilm:
+def render_thorax(
+    thorax: Thorax, index: int, seed: int, size: tuple[int, int]
+) -> PhantomRadiograph:
     """Renders film `index`; it depends on this, the seed and the size alone.
 
     Args:
@@ -68,7 +70,7 @@ def render_thorax(thorax: Thorax, index: int, seed: int, size: tuple[int, int]) 
     exposure = Exposure.draw(rng)
     signal = expose(projection.absorption, field, pose.pixel_mm, exposure, rng)
     smallest = max(1, round(_SMALLEST_MM2 / pose.pixel_mm**2))
-    return PhantomFilm(
+    return PhantomRadiograph(
         stored=develop(signal, field, pose.pixel_mm, exposure),
         objects=tuple(find_objects(projection, thorax.structures, field, smallest)),
         pixel_mm=pose.pixel_mm,

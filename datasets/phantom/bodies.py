@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datasets.phantom.film import Image
+from datasets.phantom.radiograph import Image
 
 Thickness = Callable[[Image, Image], Image]
 """Of normalised coordinates along and across the solid, where the outline lies within [-1, 1]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from datasets.phantom.film import Image, Mask, Stored
+from datasets.phantom.radiograph import Image, Mask, Stored
 
 WHITE = 4095  # 12 bits in cells of 16
 _SCATTER_SPREAD_MM = 30.0

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from datasets.phantom.film import PhantomFilm, PhantomObject
-from datasets.phantom.film_file import NOT_REAL, as_dicom, as_png
+from datasets.phantom.dicom_file import NOT_REAL, as_dicom, as_png
+from datasets.phantom.radiograph import PhantomObject, PhantomRadiograph
 
-FORMATS: dict[str, tuple[str, Callable[[PhantomFilm], bytes]]] = {
+FORMATS: dict[str, tuple[str, Callable[[PhantomRadiograph], bytes]]] = {
     "png": (".png", as_png),
     "dicom": (".dcm", as_dicom),
 }
@@ -21,7 +21,7 @@ FORMATS: dict[str, tuple[str, Callable[[PhantomFilm], bytes]]] = {
 
 def write_folder(
     folder: Path,
-    films: Iterable[PhantomFilm],
+    films: Iterable[PhantomRadiograph],
     categories: tuple[str, ...],
     *,
     file_format: str,
@@ -62,7 +62,7 @@ def write_folder(
     (folder / "annotations.json").write_text(text + "\n", encoding="utf-8")
 
 
-def _image_entry(image_id: int, name: str, film: PhantomFilm) -> dict[str, Any]:
+def _image_entry(image_id: int, name: str, film: PhantomRadiograph) -> dict[str, Any]:
     height, width = film.stored.shape
     return {
         "id": image_id,

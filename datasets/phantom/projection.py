@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from datasets.phantom.film import Image, Mask
+from datasets.phantom.radiograph import Image, Mask
 from datasets.phantom.thorax import Thorax
 
 _COARSE = 16  # pixels: the deformation is worked out on every 16th and interpolated

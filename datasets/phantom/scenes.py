@@ -10,7 +10,7 @@ import numpy as np
 
 from datasets.phantom.bodies import SHAPES, Body
 from datasets.phantom.exposure import Exposure, develop, expose
-from datasets.phantom.film import Image, PhantomFilm, PhantomObject
+from datasets.phantom.radiograph import Image, PhantomObject, PhantomRadiograph
 
 Size = tuple[int, int]
 Scene = Callable[[np.random.Generator, Size], list[Body]]
@@ -65,7 +65,7 @@ SCENES: dict[str, Scene] = {
 }
 
 
-def render_scene(name: str, index: int, seed: int, size: Size) -> PhantomFilm:
+def render_scene(name: str, index: int, seed: int, size: Size) -> PhantomRadiograph:
     """Film `index` of a scene; `name` may be "mixed", which takes the scenes in turn.
 
     Args:
@@ -91,7 +91,7 @@ def render_scene(name: str, index: int, seed: int, size: Size) -> PhantomFilm:
     field = np.ones(size, np.bool_)
     exposure = Exposure.draw(rng)
     signal = expose(absorption, field, _PIXEL_MM, exposure, rng)
-    return PhantomFilm(
+    return PhantomRadiograph(
         stored=develop(signal, field, _PIXEL_MM, exposure),
         objects=tuple(objects),
         pixel_mm=_PIXEL_MM,

@@ -18,7 +18,7 @@ import nibabel
 import numpy as np
 import numpy.typing as npt
 
-from datasets.phantom.film import Image, Mask
+from datasets.phantom.radiograph import Image, Mask
 
 WATER_PER_MM = 0.0205  # linear attenuation near 60 keV, the mean of a filtered 110 kV beam
 _MUSCLE_HU = 100  # what a bone has beyond that grows in a softer beam

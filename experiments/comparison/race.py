@@ -16,10 +16,10 @@ from tqdm import tqdm
 from experiments.comparison.contender import Contender
 from model.data.coco import CocoDataset
 from model.data.dataset import TrainingStream, collate
-from model.data.film import read_film
+from model.data.radiograph import read_radiograph
 from model.evaluate import measure
 from model.evaluation.average_precision import Number
-from model.evaluation.films import Prediction
+from model.evaluation.images import Prediction
 from model.network.config import PrecisionName, TrainConfig
 from model.training.mixed_precision import autocast
 from model.training.optimisation import learning_rate_factor
@@ -127,7 +127,7 @@ def answers(
     """The instances in each film; the seconds that each took are added to `latencies`."""
     for record in data.images:
         letterbox = Letterbox.fit((record.height, record.width), canvas_size)
-        canvas = torch.from_numpy(letterbox.apply(read_film(record)))[None, None]
+        canvas = torch.from_numpy(letterbox.apply(read_radiograph(record)))[None, None]
         start = time.perf_counter()
         with torch.inference_mode():
             instances = contender.find(canvas)

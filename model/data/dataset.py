@@ -13,9 +13,9 @@ from torch.utils.data import Dataset
 
 from model.data.augment import random_placement
 from model.data.coco import CocoDataset, ImageRecord
-from model.data.film import read_film
 from model.data.objects import Objects
 from model.data.photometric import change_grey_values
+from model.data.radiograph import read_radiograph
 from model.data.rasterise import coverage, warp
 from solo.contract.greyscale import as_grey
 
@@ -96,7 +96,7 @@ def _read_reduced(
     record: ImageRecord, longest: int
 ) -> tuple[npt.NDArray[np.uint8], tuple[float, float]]:
     """The film in 8 bits, no side above `longest` pixels, and the reduction (x, y)."""
-    film = read_film(record)
+    film = read_radiograph(record)
     scale = longest / max(film.shape)
     if scale < 1:
         size = (max(1, round(film.shape[1] * scale)), max(1, round(film.shape[0] * scale)))

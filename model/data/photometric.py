@@ -11,18 +11,18 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-Film = npt.NDArray[np.uint8]
-Change = Callable[[Film, np.random.Generator], Film]
+GreyImage = npt.NDArray[np.uint8]
+Change = Callable[[GreyImage, np.random.Generator], GreyImage]
 
 
-def gamma(film: Film, rng: np.random.Generator) -> Film:
+def gamma(film: GreyImage, rng: np.random.Generator) -> GreyImage:
     """Gamma curve: another exposure or display."""
     exponent = np.exp(rng.uniform(-0.6, 0.6))
     table = 255 * (np.arange(256) / 255) ** exponent
     return _look_up(film, table)
 
 
-def contrast(film: Film, rng: np.random.Generator) -> Film:
+def contrast(film: GreyImage, rng: np.random.Generator) -> GreyImage:
     """Contrast: grey values stretched or squeezed about a random centre, and clipped."""
     low, high = rng.uniform(-30, 50), rng.uniform(190, 290)
     stretched = (np.arange(256) - low) * 255 / (high - low)
@@ -31,7 +31,7 @@ def contrast(film: Film, rng: np.random.Generator) -> Film:
     return _look_up(film, stretched)
 
 
-def equalise(film: Film, rng: np.random.Generator) -> Film:
+def equalise(film: GreyImage, rng: np.random.Generator) -> GreyImage:
     """Local or global histogram equalisation, as many archives apply it."""
     if rng.random() < 0.3:
         return _film(cv2.equalizeHist(film))
@@ -39,19 +39,19 @@ def equalise(film: Film, rng: np.random.Generator) -> Film:
     return _film(cv2.createCLAHE(float(rng.uniform(1, 4)), (tiles, tiles)).apply(film))
 
 
-def invert(film: Film, _: np.random.Generator) -> Film:
+def invert(film: GreyImage, _: np.random.Generator) -> GreyImage:
     """Inverts a film: air is shown white."""
     return 255 - film
 
 
-def shade(film: Film, rng: np.random.Generator) -> Film:
+def shade(film: GreyImage, rng: np.random.Generator) -> GreyImage:
     """Shading: a slow change of brightness, as of heel effect, scatter, a lamp behind the film."""
     coarse = rng.uniform(-40, 40, (3, 3)).astype(np.float32)
     slow = cv2.resize(coarse, film.shape[::-1], interpolation=cv2.INTER_CUBIC)
     return _film(np.clip(film + slow, 0, 255))
 
 
-def blur_or_sharpen(film: Film, rng: np.random.Generator) -> Film:
+def blur_or_sharpen(film: GreyImage, rng: np.random.Generator) -> GreyImage:
     """Blurs or sharpens: motion, focus, or edge enhancement."""
     smooth = cv2.GaussianBlur(film, (0, 0), float(rng.uniform(0.5, 1.5)))
     if rng.random() < 0.5:
@@ -60,13 +60,13 @@ def blur_or_sharpen(film: Film, rng: np.random.Generator) -> Film:
     return _film(np.clip(film + amount * (film.astype(np.float32) - smooth), 0, 255))
 
 
-def noise(film: Film, rng: np.random.Generator) -> Film:
+def noise(film: GreyImage, rng: np.random.Generator) -> GreyImage:
     """Adds Gaussian noise, as quantum and electronic noise look."""
     sigma = rng.uniform(2, 14)
     return _film(np.clip(film + rng.normal(0, sigma, film.shape), 0, 255))
 
 
-def coarsen(film: Film, rng: np.random.Generator) -> Film:
+def coarsen(film: GreyImage, rng: np.random.Generator) -> GreyImage:
     """Downsampling or JPEG artefacts: a film that was stored small, or compressed hard."""
     factor = rng.uniform(0.35, 0.8)
     small = _film(cv2.resize(film, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA))
@@ -77,7 +77,7 @@ def coarsen(film: Film, rng: np.random.Generator) -> Film:
     return _film(cv2.resize(small, film.shape[::-1], interpolation=cv2.INTER_LINEAR))
 
 
-def opacity(film: Film, rng: np.random.Generator) -> Film:
+def opacity(film: GreyImage, rng: np.random.Generator) -> GreyImage:
     """Adds an opacity: a cloudy white region such as consolidation, effusion, a breast shadow."""
     height, width = film.shape
     mask = np.zeros(film.shape, np.uint8)
@@ -89,7 +89,7 @@ def opacity(film: Film, rng: np.random.Generator) -> Film:
     return _film(film + weight * np.maximum(rng.uniform(150, 230) - film.astype(np.float32), 0))
 
 
-def tube_or_wire(film: Film, rng: np.random.Generator) -> Film:
+def tube_or_wire(film: GreyImage, rng: np.random.Generator) -> GreyImage:
     """Adds a tube or wire: lines, electrodes and their cables."""
     height, width = film.shape
     points = rng.uniform(-0.1, 1.1, (4, 2)) * (width, height)
@@ -111,7 +111,7 @@ def tube_or_wire(film: Film, rng: np.random.Generator) -> Film:
     return _film(cv2.addWeighted(layer, weight, film, 1 - weight, 0))
 
 
-def marker(film: Film, rng: np.random.Generator) -> Film:
+def marker(film: GreyImage, rng: np.random.Generator) -> GreyImage:
     """Adds a marker: a lead letter or printed text."""
     height, width = film.shape
     text = "".join(rng.choice(list("LRAPESITDX0123456789"), int(rng.integers(1, 7))))
@@ -122,7 +122,7 @@ def marker(film: Film, rng: np.random.Generator) -> Film:
     return out
 
 
-def cut_out(film: Film, rng: np.random.Generator) -> Film:
+def cut_out(film: GreyImage, rng: np.random.Generator) -> GreyImage:
     """Cutout: a rectangle that shows nothing, such as a label, a shield, a blacked-out name."""
     height, width = film.shape
     h, w = (int(v) for v in rng.uniform(0.03, 0.2, 2) * (height, width))
@@ -149,7 +149,7 @@ CHANGES: tuple[tuple[Change, float], ...] = (
 )
 
 
-def change_grey_values(film: Film, rng: np.random.Generator) -> Film:
+def change_grey_values(film: GreyImage, rng: np.random.Generator) -> GreyImage:
     """Applies a random selection of the changes."""
     for change, probability in CHANGES:
         if rng.random() < probability:
@@ -157,9 +157,9 @@ def change_grey_values(film: Film, rng: np.random.Generator) -> Film:
     return film
 
 
-def _look_up(film: Film, table: npt.NDArray[np.floating]) -> Film:
+def _look_up(film: GreyImage, table: npt.NDArray[np.floating]) -> GreyImage:
     return _film(cv2.LUT(film, np.clip(table, 0, 255).astype(np.uint8)))
 
 
-def _film(values: npt.NDArray[np.generic] | cv2.typing.MatLike | None) -> Film:
+def _film(values: npt.NDArray[np.generic] | cv2.typing.MatLike | None) -> GreyImage:
     return np.asarray(values).astype(np.uint8)

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
-from model.data.film import read_film
-from model.evaluation.films import FilmQuality, true_masks
+from model.data.radiograph import read_radiograph
+from model.evaluation.images import ImageQuality, true_masks
 from solo.contract.letterbox import Letterbox
 
 Picture = npt.NDArray[np.uint8]
@@ -21,7 +21,7 @@ _LONGEST = 768  # pixels
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
-def draw_film(film: FilmQuality, class_names: Sequence[str]) -> Picture:
+def draw_image(film: ImageQuality, class_names: Sequence[str]) -> Picture:
     """Two copies of a film side by side: its objects, and the instances that are shown.
 
     Returns:
@@ -30,7 +30,7 @@ def draw_film(film: FilmQuality, class_names: Sequence[str]) -> Picture:
     record = film.record
     scale = _LONGEST / max(record.height, record.width)
     size = max(1, round(record.height * scale)), max(1, round(record.width * scale))
-    grey = Letterbox.fit((record.height, record.width), size).apply(read_film(record))
+    grey = Letterbox.fit((record.height, record.width), size).apply(read_radiograph(record))
     true, found = (cv2.cvtColor((grey * 255).astype(np.uint8), cv2.COLOR_GRAY2BGR) for _ in "tf")
     for mask in true_masks(record):
         _outline(true, mask, TRUE_COLOUR)

@@ -11,7 +11,7 @@ import numpy as np
 from model.data.coco import CocoDataset
 from model.evaluation.average_precision import AveragePrecision, Number, average_precision
 from model.evaluation.calibration import ScoreBin, calibrate
-from model.evaluation.films import FilmQuality
+from model.evaluation.images import ImageQuality
 
 _SQUARE = 0.01  # sides of a pixel that differ by less are equal
 
@@ -91,7 +91,7 @@ class Quality:
         }
 
 
-def summarise(data: CocoDataset, films: Sequence[FilmQuality]) -> Quality:
+def summarise(data: CocoDataset, films: Sequence[ImageQuality]) -> Quality:
     """Summarises the films' qualities.
 
     Args:
@@ -114,7 +114,7 @@ def summarise(data: CocoDataset, films: Sequence[FilmQuality]) -> Quality:
     )
 
 
-def _results(data: CocoDataset, film: FilmQuality) -> list[dict[str, Any]]:
+def _results(data: CocoDataset, film: ImageQuality) -> list[dict[str, Any]]:
     return [
         {
             "image_id": film.record.image_id,
@@ -127,7 +127,7 @@ def _results(data: CocoDataset, film: FilmQuality) -> list[dict[str, Any]]:
 
 
 def _classes(
-    data: CocoDataset, films: Sequence[FilmQuality], precision: AveragePrecision
+    data: CocoDataset, films: Sequence[ImageQuality], precision: AveragePrecision
 ) -> dict[str, ClassQuality]:
     dices: list[list[float]] = [[] for _ in data.class_names]
     for film in films:
@@ -139,7 +139,7 @@ def _classes(
     }
 
 
-def _boundary(films: Sequence[FilmQuality]) -> BoundaryQuality:
+def _boundary(films: Sequence[ImageQuality]) -> BoundaryQuality:
     pixels, millimetres = [], []
     for film in films:
         pixel_mm = _square_pixel_mm(film.record.spacing_mm)

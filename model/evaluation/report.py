@@ -10,13 +10,13 @@ import cv2
 
 from model.data.coco import CocoDataset
 from model.evaluation.average_precision import Number
-from model.evaluation.films import FilmQuality
-from model.evaluation.pictures import draw_film
+from model.evaluation.images import ImageQuality
+from model.evaluation.pictures import draw_image
 from model.evaluation.quality import Quality
 
 
 def write_report(
-    folder: Path, data: CocoDataset, quality: Quality, films: Sequence[FilmQuality], worst: int
+    folder: Path, data: CocoDataset, quality: Quality, films: Sequence[ImageQuality], worst: int
 ) -> None:
     """Writes metrics.json, report.md and worst-*.png.
 
@@ -37,7 +37,7 @@ def write_report(
     names = []
     for place, film in enumerate(sorted(films, key=lambda film: film.worth)[:worst], start=1):
         names.append((f"worst-{place:02d}.png", film))
-        _, png = cv2.imencode(".png", draw_film(film, data.class_names))
+        _, png = cv2.imencode(".png", draw_image(film, data.class_names))
         (folder / names[-1][0]).write_bytes(png.tobytes())
     (folder / "report.md").write_text(as_markdown(quality, names), encoding="utf-8")
 
@@ -48,7 +48,7 @@ def refuse_to_overwrite(folder: Path) -> None:
         raise FileExistsError(f"{folder} is not empty: nothing is overwritten, name another folder")
 
 
-def as_markdown(quality: Quality, pictures: Sequence[tuple[str, FilmQuality]] = ()) -> str:
+def as_markdown(quality: Quality, pictures: Sequence[tuple[str, ImageQuality]] = ()) -> str:
     """The figures as tables, and the pictures below them."""
     blocks = [
         f"# Quality on {quality.films} films with {quality.objects} objects",

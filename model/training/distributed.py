@@ -16,12 +16,12 @@ from torch import Tensor, distributed, nn
 from model.data.objects import Objects
 from model.network.config import ModelConfig
 from model.network.solo_network import SoloNetwork
-from model.training.sync_batch_norm import norm_over_team
+from model.training.sync_batch_norm import norm_over_group
 from model.training.targets import assign
 
 
 @dataclass(frozen=True)
-class Team:
+class ProcessGroup:
     """Process group as seen by one of its processes; by default it is alone.
 
     Attributes:
@@ -33,7 +33,7 @@ class Team:
     size: int = 1
 
     @classmethod
-    def join(cls, device: torch.device) -> Team:
+    def join(cls, device: torch.device) -> ProcessGroup:
         """Joins the process group that torchrun started; a group of one where it did not."""
         if os.environ.get("WORLD_SIZE", "1") == "1":
             return cls()
@@ -61,7 +61,7 @@ class Team:
     def wrap(self, network: SoloNetwork) -> nn.Module:
         """Wraps a network so that gradients are averaged over the group after each backward pass.
 
-        Its batch norms, changed in place, see the images of the whole team.
+        Its batch norms, changed in place, see the images of the whole group.
         """
         if self.size == 1:
             return network
@@ -70,7 +70,7 @@ class Team:
         if on_gpu:
             nn.SyncBatchNorm.convert_sync_batchnorm(network)
         else:
-            norm_over_team(network)
+            norm_over_group(network)
         return nn.parallel.DistributedDataParallel(
             network,
             device_ids=[device] if on_gpu else None,

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, distributed, nn
 
 
-class TeamBatchNorm2d(nn.BatchNorm2d):
+class SyncBatchNorm2d(nn.BatchNorm2d):
     """Synchronised batch norm: mean and variance in training are those of all processes.
 
     Every process must have as many images, of the same size.
     """
 
     @classmethod
-    def of(cls, norm: nn.BatchNorm2d) -> TeamBatchNorm2d:
+    def of(cls, norm: nn.BatchNorm2d) -> SyncBatchNorm2d:
         """Takes the place of a batch norm, with the very same parameters and statistics."""
         own = cls(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
         own.load_state_dict(norm.state_dict())
@@ -32,9 +32,9 @@ class TeamBatchNorm2d(nn.BatchNorm2d):
             return super().forward(x)
         values = x.float()
         count = x[:, 0].numel() * distributed.get_world_size()
-        mean = _sum_over_team(values.sum((0, 2, 3))) / count
+        mean = _sum_over_group(values.sum((0, 2, 3))) / count
         centred = values - mean[:, None, None]
-        variance = _sum_over_team((centred * centred).sum((0, 2, 3))) / count
+        variance = _sum_over_group((centred * centred).sum((0, 2, 3))) / count
         self._track(mean.detach(), variance.detach() * count / max(count - 1, 1))
         scale = self.weight * (variance + self.eps).rsqrt()
         return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
@@ -50,16 +50,16 @@ class TeamBatchNorm2d(nn.BatchNorm2d):
         self.num_batches_tracked += 1
 
 
-def norm_over_team(module: nn.Module) -> None:
-    """Replaces every batch norm within a module by a `TeamBatchNorm2d`."""
+def norm_over_group(module: nn.Module) -> None:
+    """Replaces every batch norm within a module by a `SyncBatchNorm2d`."""
     for name, child in module.named_children():
         if type(child) is nn.BatchNorm2d:
-            setattr(module, name, TeamBatchNorm2d.of(child))
+            setattr(module, name, SyncBatchNorm2d.of(child))
         else:
-            norm_over_team(child)
+            norm_over_group(child)
 
 
-class _SumOverTeam(torch.autograd.Function):
+class _SumOverGroup(torch.autograd.Function):
     """Differentiable all-reduce: gradients add up over the processes as the sums do."""
 
     @staticmethod
@@ -75,6 +75,6 @@ class _SumOverTeam(torch.autograd.Function):
         return total
 
 
-def _sum_over_team(summand: Tensor) -> Tensor:
-    total: Tensor = _SumOverTeam.apply(summand)
+def _sum_over_group(summand: Tensor) -> Tensor:
+    total: Tensor = _SumOverGroup.apply(summand)
     return total

@@ -19,7 +19,7 @@ from model.network.checkpoint import CheckpointError, load_checkpoint, load_weig
 from model.network.config import Preset
 from model.network.solo_network import SoloNetwork
 from model.training.criterion import Criterion
-from model.training.distributed import Team
+from model.training.distributed import ProcessGroup
 from model.training.mixed_precision import autocast, gradient_scaler, in_float32
 from model.training.optimisation import build_optimizer, learning_rate_factor
 from model.training.tensorboard import RunLog
@@ -40,7 +40,7 @@ class Trainer:
         data: the films to train on.
         seed: of the order of the films and of every augmentation.
         workers: processes that prepare samples; 0 prepares them in this one.
-        team: the processes that train together, each with its part of every batch.
+        group: the processes that train together, each with its part of every batch.
     """
 
     def __init__(
@@ -50,9 +50,9 @@ class Trainer:
         data: CocoDataset,
         seed: int,
         workers: int = 0,
-        team: Team | None = None,
+        group: ProcessGroup | None = None,
     ) -> None:
-        self.team = team or Team()
+        self.group = group or ProcessGroup()
         # Depthwise convolutions train a quarter faster on a CPU in this layout.
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # no stub
         self.network = network
@@ -60,7 +60,7 @@ class Trainer:
         self.seed = seed
         self.workers = workers
         train = preset.train
-        self.part = self.team.part_of(train.batch_size)
+        self.part = self.group.part_of(train.batch_size)
         self.films = [record.image_id for record in data.images]
         length = train.iterations * train.batch_size
         self.stream = TrainingStream(data, preset.model.canvas_size, length, seed)
@@ -71,7 +71,7 @@ class Trainer:
         self.average = AveragedModel(
             network, multi_avg_fn=get_ema_multi_avg_fn(train.ema_decay), use_buffers=True
         )
-        self.wrapped = self.team.wrap(network)
+        self.wrapped = self.group.wrap(network)
         self.step = 0
 
     @property
@@ -87,7 +87,7 @@ class Trainer:
         Raises:
             NonFiniteLossError: with the step and its images, before the weights are touched.
         """
-        total, first = self.preset.train.iterations, self.team.rank == 0
+        total, first = self.preset.train.iterations, self.group.rank == 0
         with tqdm(
             total=total, initial=self.step, unit="step", smoothing=0.05, disable=not first
         ) as progress:
@@ -166,14 +166,14 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * factor
         losses = self._losses(images, objects)
-        values = {name: float(value) for name, value in self.team.total(losses).items()}
+        values = {name: float(value) for name, value in self.group.total(losses).items()}
         if not torch.isfinite(torch.tensor(list(values.values()))).all():
             raise NonFiniteLossError(
                 f"the loss is not finite at step {self.step}: {values}; {self._batch_name()}"
             )
         self.optimizer.zero_grad(set_to_none=True)
-        # A team's gradients are averaged, but the parts of its losses add up.
-        total = torch.stack(list(losses.values())).sum() * self.team.size
+        # A group's gradients are averaged, but the parts of its losses add up.
+        total = torch.stack(list(losses.values())).sum() * self.group.size
         self.scaler.scale(total).backward()
         self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), train.clip_norm)
@@ -199,7 +199,7 @@ class Trainer:
             outputs = self.wrapped(images.to(self.device, memory_format=torch.channels_last))
         moved = [_move(each, self.device) for each in objects]
         losses = self.criterion(in_float32(outputs), moved)
-        return self.team.share(losses, moved, self.preset.model)
+        return self.group.share(losses, moved, self.preset.model)
 
     def _batch_name(self) -> str:
         size = self.preset.train.batch_size

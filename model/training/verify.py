@@ -8,32 +8,32 @@ from pathlib import Path
 from tqdm import tqdm
 
 from model.data.coco import CocoDataset, DatasetError, ImageRecord, examine_coco
-from model.data.film import read_film
-from model.training.distributed import Team
+from model.data.radiograph import read_radiograph
+from model.training.distributed import ProcessGroup
 
 
-def load_readable(folder: Path, team: Team | None = None) -> CocoDataset:
+def load_readable(folder: Path, group: ProcessGroup | None = None) -> CocoDataset:
     """Reads and checks a data set as `load_coco` does, and decodes every film of it.
 
     Args:
         folder: of the data set.
-        team: the processes that load it together; each decodes its part of the films.
+        group: the processes that load it together; each decodes its part of the films.
 
     Raises:
         DatasetError: with all faults of the annotation file and all films that cannot be used.
     """
-    team = team or Team()
+    group = group or ProcessGroup()
     data, faults = examine_coco(folder)
-    own = data.images[team.rank :: team.size]
+    own = data.images[group.rank :: group.size]
     with ThreadPoolExecutor() as pool:  # codecs decode without Python's lock
         found = tqdm(
             pool.map(_fault, own),
             total=len(own),
             desc="reading films",
             unit="film",
-            disable=team.rank > 0 or not own,
+            disable=group.rank > 0 or not own,
         )
-        faults += team.gather([fault for fault in found if fault])
+        faults += group.gather([fault for fault in found if fault])
     if faults:
         raise DatasetError("\n".join(faults))
     return data
@@ -41,7 +41,7 @@ def load_readable(folder: Path, team: Team | None = None) -> CocoDataset:
 
 def _fault(record: ImageRecord) -> str | None:
     try:
-        read_film(record)
+        read_radiograph(record)
     except (DatasetError, OSError) as error:
         return str(error)
     return None

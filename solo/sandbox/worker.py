@@ -51,7 +51,7 @@ class Decoder:
         # Mapped and not written to: the process may not let any file grow, this one included.
         output = np.frombuffer(mmap(config.output, config.output_bytes), np.uint8)
         self._canvas = output[: config.canvas_bytes].view(np.float32).reshape(self._canvas_size)
-        self._film = output[config.canvas_bytes :]
+        self._pixels = output[config.canvas_bytes :]
 
     def answer(self, job: Job) -> Report:
         """Does one job; every exception becomes a report."""
@@ -59,7 +59,7 @@ class Decoder:
             radiograph = decode(self._file(job.length), self._limits, job.frame)
             self._canvas[:] = on_canvas(radiograph.pixels, self._canvas_size)
             if job.pixels:
-                self._film[: radiograph.pixels.size] = in_8_bits(radiograph.pixels).ravel()
+                self._pixels[: radiograph.pixels.size] = in_8_bits(radiograph.pixels).ravel()
             return Report(info=radiograph.info)
         except SoloError as error:
             return Report(refusal=(error.kind, error.detail))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from model.data.coco import DatasetError, ImageRecord
-from model.data.film import read_film
+from model.data.radiograph import read_radiograph
 from solo.decoding.decode import decode
 from solo.decoding.radiograph import Limits
 from solo.errors import SoloError
@@ -37,7 +37,7 @@ def record(path: Path, size: tuple[int, int] = (1, 1)) -> ImageRecord:
 
 def check_equal(path: Path) -> None:
     served = decode(path.read_bytes(), LIMITS).pixels
-    found = read_film(record(path, served.shape))
+    found = read_radiograph(record(path, served.shape))
     assert found.dtype == served.dtype
     np.testing.assert_array_equal(found, served, strict=True)
 
@@ -64,5 +64,5 @@ def test_training_refuses_what_the_service_refuses_with_the_same_sentence(
     with pytest.raises(SoloError) as served:
         decode(DAMAGED[name], LIMITS)
     with pytest.raises(DatasetError) as refused:
-        read_film(record(path))
+        read_radiograph(record(path))
     assert str(refused.value) == f"image 5 cannot be decoded: film.x: {served.value.detail}"

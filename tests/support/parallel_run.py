@@ -1,4 +1,4 @@
-"""Trains three steps, alone or in a team, and writes what it lost: run by torchrun or by a test.
+"""Trains three steps, alone or in a group, and writes what it lost: run by torchrun or by a test.
 
 python -m tests.support.parallel_run DATA BROKEN_DATA ANSWER
 """
@@ -15,7 +15,7 @@ import torch
 
 from model.data.coco import DatasetError, load_coco
 from model.network.config import Level, ModelConfig, Preset, TrainConfig
-from model.training.distributed import Team
+from model.training.distributed import ProcessGroup
 from model.training.trainer import Trainer
 from model.training.verify import load_readable
 from tests.support.tiny import FourConvolutions, seeded, tiny_config
@@ -29,36 +29,36 @@ RUNS: dict[str, ModelConfig] = {
 }
 
 
-def losses_of(run: str, data: Path, team: Team) -> list[dict[str, float]]:
-    """The losses of each step, by the process whose rank is the team's."""
+def losses_of(run: str, data: Path, group: ProcessGroup) -> list[dict[str, float]]:
+    """The losses of each step, by the process whose rank is the group's."""
     preset = Preset(RUNS[run], TrainConfig(3, batch_size=4, frozen_batch_norm=True))
     # The many batch norms of an untrained Lite0 on so small a film would make each rounding error
     # a hundred thousand times as large: they are frozen, or in the head alone.
     other = patch("model.network.solo_network.build_backbone", lambda _: FourConvolutions())
     with other if run == BATCH_NORM else nullcontext():
         network = seeded(RUNS[run])
-    trainer = Trainer(network, preset, load_coco(data), seed=3, team=team)
+    trainer = Trainer(network, preset, load_coco(data), seed=3, group=group)
     losses = [trainer._train_step(images, objects) for images, objects in trainer._batches()]
     statistics = [buffer.double().sum() for buffer in trainer.network.buffers()]
     return [*losses, {"running statistics": float(torch.stack(statistics).sum())}]
 
 
 def main() -> None:
-    """Joins torchrun's team; each process writes what it saw."""
+    """Joins torchrun's group; each process writes what it saw."""
     data, broken, answer = map(Path, sys.argv[1:])
     torch.set_num_threads(1)
-    team = Team.join(torch.device("cpu"))
-    losses = {run: losses_of(run, data, team) for run in RUNS}
-    faults = faults_of(broken, team)
+    group = ProcessGroup.join(torch.device("cpu"))
+    losses = {run: losses_of(run, data, group) for run in RUNS}
+    faults = faults_of(broken, group)
     seen = json.dumps({"losses": losses, "faults": faults})
-    answer.with_name(f"{answer.name}.{team.rank}").write_text(seen)
-    team.leave()
+    answer.with_name(f"{answer.name}.{group.rank}").write_text(seen)
+    group.leave()
 
 
-def faults_of(data: Path, team: Team) -> list[str]:
+def faults_of(data: Path, group: ProcessGroup) -> list[str]:
     """What is wrong with a data set of which each process decodes a part."""
     try:
-        load_readable(data, team)
+        load_readable(data, group)
     except DatasetError as error:
         return str(error).splitlines()
     return []

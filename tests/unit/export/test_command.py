@@ -11,7 +11,7 @@ import pytest
 from export import onnx_export
 from export.__main__ import load_canvases, main
 from model.data.coco import load_coco
-from model.data.film import read_film
+from model.data.radiograph import read_radiograph
 from model.network.checkpoint import save_checkpoint
 from solo.contract.letterbox import Letterbox
 from solo.contract.manifest import Manifest
@@ -132,5 +132,7 @@ def test_films_are_letterboxed_and_no_more_than_twenty(tmp_path: Path) -> None:
     assert greys == list(range(0, 40, 2))  # not the first twenty
 
     few = disc_folder(tmp_path / "few", 3)
-    expected = [Letterbox.fit(SIZE, (64, 64)).apply(read_film(r)) for r in load_coco(few).images]
+    expected = [
+        Letterbox.fit(SIZE, (64, 64)).apply(read_radiograph(r)) for r in load_coco(few).images
+    ]
     np.testing.assert_array_equal(load_canvases(few, (64, 64))[:, 0], np.stack(expected))

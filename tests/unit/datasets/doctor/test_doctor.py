@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from datasets.doctor import __main__ as doctor
-from datasets.doctor.cells import PlacedFilm, Survey, letterbox_affine, place_objects, survey
+from datasets.doctor.cells import PlacedImage, Survey, letterbox_affine, place_objects, survey
 from datasets.doctor.findings import Finding, compare, examine
 from datasets.doctor.page import COLOURS, draw_page
 from datasets.doctor.proposals import describe_levels, propose
@@ -50,7 +50,7 @@ def load(folder: Path, *objects: Document, **changes: object) -> CocoDataset:
 
 
 def look(data: CocoDataset, config: ModelConfig) -> Survey:
-    placed = [PlacedFilm.of(place_objects(record, config.canvas_size)) for record in data.images]
+    placed = [PlacedImage.of(place_objects(record, config.canvas_size)) for record in data.images]
     return survey(data, placed, config)
 
 

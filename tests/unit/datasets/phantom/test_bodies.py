@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from datasets.phantom.bodies import SHAPES, Body
-from datasets.phantom.film import Image
+from datasets.phantom.radiograph import Image
 
 WHOLE = (slice(0, 400), slice(0, 400))
 # Of a solid of unit half axes: the area of its shadow, and the integral of its thickness.

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from datasets.phantom.exposure import WHITE, Exposure, blur, develop, expose
-from datasets.phantom.film import Image
+from datasets.phantom.radiograph import Image
 
 CLEAN = Exposure(photons=1e8, scatter=0.0, blur_pixels=0.3, detail=0.0, equalise=0.0)
 OPEN = np.ones((60, 80), np.bool_)

@@ -13,9 +13,9 @@ from pydicom import dcmread
 
 from datasets.phantom import __main__ as phantom
 from datasets.phantom.anatomy import CATEGORIES, collimate, find_objects, render_thorax
-from datasets.phantom.film import PhantomFilm
-from datasets.phantom.film_file import as_dicom
+from datasets.phantom.dicom_file import as_dicom
 from datasets.phantom.projection import Projection
+from datasets.phantom.radiograph import PhantomRadiograph
 from datasets.phantom.scenes import SCENES, render_scene
 from datasets.phantom.thorax import (
     WATER_PER_MM,
@@ -25,14 +25,14 @@ from datasets.phantom.thorax import (
     read_thorax,
 )
 from model.data.coco import load_coco
-from model.data.film import read_film
+from model.data.radiograph import read_radiograph
 from solo.decoding.dicom.decode import decode_dicom
 from solo.decoding.radiograph import Limits
 
 SIZE = (128, 128)
 
 
-def scene(name: str, index: int = 0, seed: int = 4) -> PhantomFilm:
+def scene(name: str, index: int = 0, seed: int = 4) -> PhantomRadiograph:
     return render_scene(name, index, seed, SIZE)
 
 
@@ -241,7 +241,7 @@ def test_films_of_the_thorax() -> None:
 def test_films_are_read_as_training_reads_them(tmp_path: Path) -> None:
     assert make(tmp_path, "--scene", "crowded", "--count", "1") == 0
     record = load_coco(tmp_path).images[0]
-    film = read_film(record)
+    film = read_radiograph(record)
     assert film.dtype == np.uint16
     assert film.shape == (96, 96)
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from datasets.phantom.film import Image, Mask
 from datasets.phantom.projection import Deformation, Pose, project
+from datasets.phantom.radiograph import Image, Mask
 from datasets.phantom.thorax import Thorax, interpolate_labels
 
 MM = (2.0, 3.0, 1.5)  # along depth, height, side

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.data import photometric
-from model.data.photometric import CHANGES, Change, Film, change_grey_values
+from model.data.photometric import CHANGES, Change, GreyImage, change_grey_values
 from tests.support.coco_folder import disc_film
 
 changes = pytest.mark.parametrize(
@@ -17,7 +17,7 @@ changes = pytest.mark.parametrize(
 )
 
 
-def textured(height: int, width: int) -> Film:
+def textured(height: int, width: int) -> GreyImage:
     noise = np.random.default_rng(1).normal(0, 12, (height, width))
     film = disc_film((width / 2, height / 2), min(height, width) / 3, (height, width))
     return np.clip(film * 0.7 + 30 + noise, 0, 255).astype(np.uint8)
@@ -92,7 +92,7 @@ def test_changes_come_as_often_as_they_say(monkeypatch: pytest.MonkeyPatch) -> N
     counts = [0, 0]
 
     def count(index: int) -> Change:
-        def change(film: Film, rng: np.random.Generator) -> Film:
+        def change(film: GreyImage, rng: np.random.Generator) -> GreyImage:
             counts[index] += 1
             return film
 

@@ -14,7 +14,7 @@ import pytest
 from model import evaluate
 from model.data.coco import CocoDataset, DatasetError, load_coco
 from model.evaluate import Masks, Prediction, assess
-from model.evaluation.pictures import FOUND_COLOUR, TRUE_COLOUR, draw_film
+from model.evaluation.pictures import FOUND_COLOUR, TRUE_COLOUR, draw_image
 from model.evaluation.quality import Quality
 from model.evaluation.report import as_markdown
 from model.network.checkpoint import save_checkpoint
@@ -170,7 +170,7 @@ def test_tables_leave_nothing_out(tmp_path: Path) -> None:
 def test_a_picture_has_objects_on_the_left_and_instances_on_the_right(tmp_path: Path) -> None:
     data = load(tmp_path, {"segmentation": ring(0, 40, 30)})
     film = assess(data, [answer(data, (square(60, 40, 30), 1, 0.9))])[1][0]
-    picture = draw_film(film, data.class_names)
+    picture = draw_image(film, data.class_names)
     height, width = picture.shape[0], picture.shape[1] // 2
     assert max(height, width) == 768
 

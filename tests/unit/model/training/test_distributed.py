@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from model.data.objects import Objects
-from model.training.distributed import Team, own_device, positive_cells
+from model.training.distributed import ProcessGroup, own_device, positive_cells
 from tests.support.coco_folder import disc_folder
 from tests.support.parallel_run import RUNS, losses_of
 from tests.support.tiny import tiny_config
@@ -45,7 +45,7 @@ def test_two_processes_lose_and_learn_what_one_does(tmp_path: Path) -> None:
     together = seen["losses"]
     assert together.keys() == RUNS.keys()
     for run, found in together.items():
-        alone = losses_of(run, data, Team())
+        alone = losses_of(run, data, ProcessGroup())
         assert len(found) == len(alone) == 4
         for one, two in zip(alone, found, strict=True):
             # Later losses and the norms of the gradients show that learning is equal too.
@@ -53,20 +53,20 @@ def test_two_processes_lose_and_learn_what_one_does(tmp_path: Path) -> None:
 
 
 def test_a_batch_is_divided_without_rest() -> None:
-    parts = [Team(rank, 3).part_of(6) for rank in range(3)]
+    parts = [ProcessGroup(rank, 3).part_of(6) for rank in range(3)]
     assert [list(part) for part in parts] == [[0, 1], [2, 3], [4, 5]]
     with pytest.raises(ValueError, match="a batch of 8 cannot be divided among 3 processes"):
-        Team(0, 3).part_of(8)
+        ProcessGroup(0, 3).part_of(8)
 
 
 def test_alone_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    team = Team.join(torch.device("cpu"))
-    assert team == Team(0, 1)
+    group = ProcessGroup.join(torch.device("cpu"))
+    assert group == ProcessGroup(0, 1)
     losses = {"category": torch.tensor(2.0, requires_grad=True)}
-    assert team.share(losses, [], tiny_config()) is losses
-    assert team.total(losses) == {"category": 2.0}
-    team.leave()
+    assert group.share(losses, [], tiny_config()) is losses
+    assert group.total(losses) == {"category": 2.0}
+    group.leave()
 
 
 def test_each_process_has_a_gpu_and_all_share_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:

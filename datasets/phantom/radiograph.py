@@ -28,7 +28,7 @@ class PhantomObject:
 
 
 @dataclass(frozen=True, eq=False)
-class PhantomFilm:
+class PhantomRadiograph:
     """A synthetic film and its objects.
 
     Attributes:

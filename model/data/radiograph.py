@@ -13,7 +13,7 @@ from solo.errors import SoloError
 _LIMITS = Limits(MOST_PIXELS)
 
 
-def read_film(record: ImageRecord) -> Grey:
+def read_radiograph(record: ImageRecord) -> Grey:
     """Decodes a record's film to the bit as the service does; the first frame of several.
 
     Orientation tags are ignored, so that outlines fit.

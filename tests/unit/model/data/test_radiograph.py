@@ -12,7 +12,7 @@ import pydicom
 import pytest
 
 from model.data.coco import DatasetError, ImageRecord
-from model.data.film import read_film
+from model.data.radiograph import read_radiograph
 from solo.decoding.decode import decode
 from solo.decoding.radiograph import Limits
 from solo.errors import SoloError
@@ -27,7 +27,7 @@ def test_grey_is_read_as_stored_whatever_the_name(tmp_path: Path) -> None:
     film = np.random.default_rng(0).integers(0, 256, (30, 20)).astype(np.uint8)
     path = tmp_path / "ü film.png"
     path.write_bytes(cv2.imencode(".png", film)[1].tobytes())
-    found = read_film(record(path, 30, 20))
+    found = read_radiograph(record(path, 30, 20))
     np.testing.assert_array_equal(found, film)
     assert found.dtype == np.uint8
 
@@ -45,7 +45,7 @@ def test_an_orientation_tag_does_not_turn_the_film(tmp_path: Path) -> None:
     turned = cv2.imdecode(np.frombuffer(tagged, np.uint8), cv2.IMREAD_GRAYSCALE)
     assert turned is not None
     assert turned.shape == (16, 32)  # the tag works
-    found = read_film(record(path, 32, 16))
+    found = read_radiograph(record(path, 32, 16))
     assert found[:14].min() > 200
     assert found[18:].max() < 55
 
@@ -55,7 +55,7 @@ def test_a_film_of_another_size_is_refused(tmp_path: Path) -> None:
     cv2.imwrite(str(path), np.zeros((30, 20), np.uint8))
     sentence = "image 5 is 30 x 20 pixels, its annotations are for 20 x 30"
     with pytest.raises(DatasetError, match=sentence):
-        read_film(record(path, 20, 30))
+        read_radiograph(record(path, 20, 30))
 
 
 def test_a_fault_of_the_reader_is_a_sentence_that_quotes_nothing(
@@ -64,11 +64,11 @@ def test_a_fault_of_the_reader_is_a_sentence_that_quotes_nothing(
     def fail(*_: object) -> None:
         raise RuntimeError(PATIENT_NAME)
 
-    monkeypatch.setattr("model.data.film.decode", fail)
+    monkeypatch.setattr("model.data.radiograph.decode", fail)
     path = tmp_path / "film.png"
     path.write_bytes(b"whatever")
     with pytest.raises(DatasetError) as caught:
-        read_film(record(path, 20, 30))
+        read_radiograph(record(path, 20, 30))
     assert str(caught.value) == "image 5 cannot be decoded: film.png"
 
 
@@ -84,9 +84,9 @@ def test_a_library_says_nothing_of_what_is_in_a_file(
     path.write_bytes(data)
     with warnings.catch_warnings(), suppress(DatasetError):
         warnings.simplefilter("error")
-        read_film(record(path, 30, 20))
+        read_radiograph(record(path, 30, 20))
 
 
 def test_a_file_that_is_gone_is_an_error_of_the_disk(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        read_film(record(tmp_path / "film.png", 20, 30))
+        read_radiograph(record(tmp_path / "film.png", 20, 30))

@@ -37,7 +37,7 @@ class ObjectQuality:
 
 
 @dataclass(frozen=True, eq=False)  # compared by identity: arrays have no single truth
-class FilmQuality:
+class ImageQuality:
     """Quality of a film's answer.
 
     Attributes:
@@ -74,7 +74,7 @@ def true_masks(record: ImageRecord) -> Masks:
     return np.asarray(masks, np.bool_).reshape(-1, record.height, record.width)
 
 
-def judge(prediction: Prediction, score_threshold: float, *, distances: bool) -> FilmQuality:
+def judge(prediction: Prediction, score_threshold: float, *, distances: bool) -> ImageQuality:
     """Compares a film's instances with its annotations.
 
     Args:
@@ -91,7 +91,7 @@ def judge(prediction: Prediction, score_threshold: float, *, distances: bool) ->
         )
         for label, mask in zip(labels, true_masks(record), strict=True)
     ]
-    return FilmQuality(
+    return ImageQuality(
         record=record,
         labels=instances.labels,
         scores=instances.scores,

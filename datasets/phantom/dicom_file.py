@@ -13,14 +13,14 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 
 from datasets.phantom.exposure import WHITE
-from datasets.phantom.film import PhantomFilm, Stored
+from datasets.phantom.radiograph import PhantomRadiograph, Stored
 
 NOT_REAL = "Computed, not acquired: no such film was ever taken. Research use only."
 
 _PNG_HEADER_BYTES = 33  # signature and IHDR, after which texts may stand
 
 
-def as_png(film: PhantomFilm) -> bytes:
+def as_png(film: PhantomRadiograph) -> bytes:
     """A PNG of 16 bits, 0 to 65520, with a text chunk that says what it is."""
     _, encoded = cv2.imencode(".png", film.stored << 4, [cv2.IMWRITE_PNG_COMPRESSION, 4])
     png = encoded.tobytes()
@@ -29,7 +29,7 @@ def as_png(film: PhantomFilm) -> bytes:
     return png[:_PNG_HEADER_BYTES] + chunk + png[_PNG_HEADER_BYTES:]
 
 
-def as_dicom(film: PhantomFilm) -> bytes:
+def as_dicom(film: PhantomRadiograph) -> bytes:
     """A DX image for presentation (PS3.3 A.26) of 12 bits in 16, with an identity of nobody."""
     dataset = Dataset()
     dataset.update(_identity(film.stored))
