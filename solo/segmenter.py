@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Generator, Iterable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -113,7 +113,7 @@ class Segmenter:
         options: Options = Options(),  # noqa: B008 (frozen)
         *,
         wants_pixels: bool = False,
-    ) -> Iterator[Result | SoloError | OSError]:
+    ) -> Generator[Result | SoloError | OSError, None, None]:
         """Segments many; decodes ahead, and batches where that pays.
 
         Args:
@@ -123,7 +123,8 @@ class Segmenter:
             wants_pixels: whether results have the radiographs' pixels.
 
         Yields:
-            In order, the result of each source, or the error that it deserves.
+            In order, the result of each source, or the error that it deserves. Closing it cancels
+            what is in work.
         """
         ahead: deque[Future[Result]] = deque()
         try:

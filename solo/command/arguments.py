@@ -63,7 +63,9 @@ def parse(words: Sequence[str] | None) -> Arguments:
         "is below, into DIR/annotations.json and pictures. The same command again goes on where "
         f"the last run stopped. {RESEARCH_USE_ONLY}",
     )
-    parser.add_argument("sources", nargs="+", type=Path, metavar="FILE-OR-FOLDER")
+    parser.add_argument(
+        "sources", nargs="+", type=Path, metavar="FILE-OR-FOLDER", help="films, or folders of them"
+    )
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="for the results")
     parser.add_argument("--model", default=DEFAULT, help=f"ONNX file or bundled name ({DEFAULT})")
     parser.add_argument(

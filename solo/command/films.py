@@ -6,6 +6,7 @@ called like one and is not hidden. A folder with a journal of ours holds results
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -59,10 +60,10 @@ def find_films(sources: Iterable[Path], out: Path) -> Found:
         out: folder of the document, which is not walked.
     """
     found, names = Found(), Names(out)
-    seen = {_identity(out)} if out.is_dir() else set()
+    seen = {_identity(out)} if os.path.isdir(out) else set()
     known: set[str] = set()
     for source in sources:
-        for path in _walk(source, found, seen) if source.is_dir() else [source]:
+        for path in _walk(source, found, seen) if os.path.isdir(source) else [source]:
             name = names.of(path)
             if name not in known:
                 known.add(name)
@@ -96,8 +97,8 @@ def _walk(root: Path, found: Found, seen: set[tuple[int, int]]) -> Iterator[Path
     while stack:
         path = stack.pop()
         if path is not root and path.name.startswith("."):
-            found.passed_over += not path.is_dir()
-        elif path.is_dir():
+            found.passed_over += not os.path.isdir(path)
+        elif os.path.isdir(path):  # unlike Path.is_dir, no where nobody may look
             stack += sorted(_entries(path, found, seen), reverse=True)
         elif _is_film(path):
             yield path
@@ -126,10 +127,8 @@ def _is_film(path: Path) -> bool:
             return True
         with path.open("rb") as file:
             return sniff(file.read(_HEAD_BYTES)) is not None
-    except FileNotFoundError:  # a link to nothing
-        return False
-    except OSError:  # nobody knows what it is: whoever reads it will tell why
-        return True
+    except OSError as error:  # a link to nothing, or what will be refused with the reason
+        return error.errno not in (errno.ENOENT, errno.ELOOP)
 
 
 def _identity(folder: Path) -> tuple[int, int]:

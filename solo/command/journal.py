@@ -17,6 +17,8 @@ from solo.formats.coco import CocoEntry
 
 JOURNAL_NAME: Final = "journal.jsonl"  # not .json: a data set has one of those alone
 
+_OTHER: Final = {"model": "another model", "options": "other options"}
+
 
 class JournalError(Exception):
     """The journal is of something else; the message is one sentence for who started the run."""
@@ -45,7 +47,7 @@ class Journal:
 
     Args:
         path: of the file, which is made where there is none.
-        head: what all frames of a journal share: the model and the options, as JSON.
+        head: what all frames of a journal share: `model` and `options`, of what JSON has.
 
     Raises:
         JournalError: if the journal has another head, or another run has it open.
@@ -58,7 +60,7 @@ class Journal:
         self._places: dict[tuple[str, int], _Place] = {}
         try:
             self._lock()
-            self._read(head)
+            self._read(json.loads(json.dumps(head)))  # as it is read back
         except BaseException:
             self._file.close()
             raise
@@ -133,7 +135,7 @@ class Journal:
         for what, value in head.items():
             if found.get(what) != value:
                 raise JournalError(
-                    f"{self._path.parent} has results with another {what}: choose another --out "
+                    f"{self._path.parent} has results of {_OTHER[what]}: choose another --out "
                     f"({json.dumps(found.get(what))} there, {json.dumps(value)} now)"
                 )
 

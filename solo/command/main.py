@@ -6,6 +6,7 @@ written, 2 where the command cannot be meant so, 130 after Ctrl-C.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -79,7 +80,7 @@ def main(words: Sequence[str] | None = None, sandbox: Sandbox | None = Sandbox()
 
 def _run(arguments: Arguments, sandbox: Sandbox | None, failures: Events) -> int:
     out = arguments.out
-    if out.exists() and not out.is_dir():
+    if os.path.exists(out) and not os.path.isdir(out):
         raise UsageError(f"--out {shown(out)} is a file, and has to be a folder")
     found = find_films(arguments.sources, out)
     if not found.films and not found.faults:

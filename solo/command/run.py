@@ -6,6 +6,7 @@ import stat
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Final, NoReturn
@@ -16,12 +17,13 @@ from solo.command.films import Film, shown
 from solo.command.journal import Journal, Stamp
 from solo.command.pictures import Pictures
 from solo.errors import SoloError
-from solo.formats.coco import coco_annotations, coco_image
+from solo.formats.coco import CocoEntry, coco_annotations, coco_image
 from solo.options import Options
 from solo.result import Result
 from solo.segmenter import Segmenter
 
 _MOST_BYTES: Final = 512 * 2**20  # of a file: those that are decoded ahead are in memory together
+_DRAWN_TOGETHER: Final = 2  # pictures are most of the work, and the model wants cores too
 
 
 @dataclass
@@ -101,14 +103,20 @@ class Run:
 
         overlays = self._pictures.overlays
         outcomes = self._segmenter.map(sources(), self._options, wants_pixels=overlays)
-        with closing(outcomes):  # type: ignore[type-var]
+        drawing: deque[tuple[_Task, Result, Future[CocoEntry]]] = deque()
+        with closing(outcomes), ThreadPoolExecutor(_DRAWN_TOGETHER) as threads:
             for outcome in outcomes:
                 task = waiting.popleft()
                 if isinstance(outcome, Result):
-                    self._keep(task, outcome)
+                    pictures = threads.submit(self._pictures.write, task.film.name, outcome)
+                    drawing.append((task, outcome, pictures))
                 else:
                     self._refuse(task.film, task.frame, _reason(outcome))
-                self._bar.update()
+                    self._bar.update()
+                if len(drawing) > _DRAWN_TOGETHER:
+                    self._keep(*drawing.popleft())
+            while drawing:
+                self._keep(*drawing.popleft())
 
     def _tasks(self, frames: Iterable[tuple[Film, int]]) -> Iterator[_Task]:
         """What is still to be done."""
@@ -131,11 +139,11 @@ class Run:
                     continue
             self._bar.update()
 
-    def _keep(self, task: _Task, result: Result) -> None:
-        name = task.film.name
-        image = coco_image(result, 0, name) | self._pictures.write(name, result)
+    def _keep(self, task: _Task, result: Result, pictures: Future[CocoEntry]) -> None:
+        image = coco_image(result, 0, task.film.name) | pictures.result()
         self._journal.add(task.stamp, image, coco_annotations(result, 0, 0))
         self.counts.segmented += 1
+        self._bar.update()
 
     def _refuse(self, film: Film, frame: int, reason: str) -> None:
         self._refused.add(film.name)
