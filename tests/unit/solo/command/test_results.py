@@ -1,0 +1,186 @@
+"""What the command writes: the document as a data set, overlays and label maps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from pycocotools import mask as coco_mask
+
+from model.data.coco import load_coco
+from solo import Options, Segmenter
+from solo.contract.manifest import RESEARCH_USE_ONLY
+from tests.support.dicom import PATIENT_ID, PATIENT_NAME, dicom_file
+from tests.support.engines import manifest, write_tiny_model
+from tests.support.films import chest, flat, png
+
+Command = Callable[..., int]
+Document = Callable[[Path], Any]
+
+
+def frames(count: int) -> bytes:
+    pixels = np.stack([flat(60 * frame, 400, 400) for frame in range(count)])
+    return dicom_file(pixels, PixelSpacing=[0.2, 0.1])
+
+
+def middle(path: Path) -> int:
+    picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    assert picture is not None
+    return int(picture[200, 200])
+
+
+def test_a_training_run_reads_the_document(
+    command: Command, document: Document, tmp_path: Path
+) -> None:
+    films, out = tmp_path / "films", tmp_path / "results" / "here"
+    films.mkdir()
+    (films / "a.dcm").write_bytes(dicom_file(chest(), PixelSpacing=[0.2, 0.1]))
+    (films / "b.png").write_bytes(png(chest(50, 90)))
+    assert command(films, "--out", out) == 0
+    data = load_coco(out)
+    assert (data.class_names, data.category_ids) == (("bright", "dark"), (1, 7))
+    assert [image.path.resolve() for image in data.images] == [films / "a.dcm", films / "b.png"]
+    assert [(image.height, image.width) for image in data.images] == [(70, 60), (50, 90)]
+    assert [image.spacing_mm for image in data.images] == [(0.2, 0.1), None]
+    assert [len(image.annotations) for image in data.images] == [2, 2]
+    found = document(out)
+    assert found["info"]["model"]["name"] == "tiny"
+    assert RESEARCH_USE_ONLY in found["info"]["description"]
+    text = (out / "annotations.json").read_text() + (out / "journal.jsonl").read_text()
+    assert PATIENT_NAME not in text
+    assert PATIENT_ID not in text
+
+
+def test_the_document_has_what_the_library_finds(
+    command: Command, document: Document, tiny_model: Path, tmp_path: Path
+) -> None:
+    film = tmp_path / "a.png"
+    film.write_bytes(png(chest()))
+    assert command(film, "--out", tmp_path / "out", "--score-threshold", "0.45") == 0
+    with Segmenter(tiny_model, provider="cpu") as segmenter:
+        result = segmenter.segment(film, options=Options(score_threshold=0.45))
+    annotations = document(tmp_path / "out")["annotations"]
+    assert [each["score"] for each in annotations] == [each.score for each in result.instances]
+    for annotation, instance in zip(annotations, result.instances, strict=True):
+        mask = coco_mask.decode(annotation["segmentation"])
+        np.testing.assert_array_equal(mask, instance.mask())
+        assert annotation["area"] == mask.sum()
+
+
+def test_all_classes_are_there_where_nothing_was_found(
+    command: Command, document: Document, tmp_path: Path
+) -> None:
+    (tmp_path / "a.png").write_bytes(png(chest()))
+    command(tmp_path / "a.png", "--out", tmp_path / "out", "--score-threshold", 1)
+    found = document(tmp_path / "out")
+    assert found["annotations"] == []
+    assert [each["name"] for each in found["categories"]] == ["bright", "dark"]
+    assert len(load_coco(tmp_path / "out").images) == 1
+
+
+def test_equal_names_in_two_folders_are_kept_apart(
+    command: Command, document: Document, tmp_path: Path
+) -> None:
+    for folder, grey in (("one", 40), ("two", 200)):
+        (tmp_path / folder / "films").mkdir(parents=True)
+        (tmp_path / folder / "films" / "a.png").write_bytes(png(flat(grey, 400, 400)))
+    out = tmp_path / "out"
+    form = "coco,overlay,label-map"
+    assert command(tmp_path / "one", tmp_path / "two", "--out", out, "--format", form) == 0
+    images = document(out)["images"]
+    names = [image["file_name"] for image in images]
+    assert names == ["../one/films/a.png", "../two/films/a.png"]
+    assert [middle(out / image["overlay"]) for image in images] == [40, 200]
+    assert len({image["label_map"] for image in images}) == 2
+
+
+def test_a_label_map_numbers_the_annotations_of_its_image(
+    command: Command, document: Document, tmp_path: Path
+) -> None:
+    (tmp_path / "a.dcm").write_bytes(dicom_file(chest()))
+    out = tmp_path / "out"
+    command(tmp_path / "a.dcm", "--out", out, "--format", "coco,label-map")
+    found = document(out)
+    path = out / found["images"][0]["label_map"]
+    labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    expected = np.zeros((70, 60), np.uint8)
+    for number, annotation in reversed(list(enumerate(found["annotations"], 1))):
+        expected[coco_mask.decode(annotation["segmentation"]) > 0] = number
+    np.testing.assert_array_equal(labels, expected)
+    assert PATIENT_NAME.encode() not in path.read_bytes()
+    assert b"Research use only" in path.read_bytes()
+
+
+def test_all_frames_are_images_of_their_own(
+    command: Command, document: Document, tmp_path: Path
+) -> None:
+    (tmp_path / "a.dcm").write_bytes(frames(3))
+    (tmp_path / "b.png").write_bytes(png(flat(9, 400, 400)))
+    words = [tmp_path / "a.dcm", tmp_path / "b.png", "--format", "coco,overlay"]
+    assert command(*words, "--out", tmp_path / "first") == 0
+    assert [image["frame"] for image in document(tmp_path / "first")["images"]] == [0, 0]
+    assert command(*words, "--out", tmp_path / "all", "--frame", "all") == 0
+    found = document(tmp_path / "all")
+    assert [(image["frame"], image["frames"]) for image in found["images"]] == [
+        (0, 3), (1, 3), (2, 3), (0, 1),
+    ]  # fmt: skip
+    greys = [middle(tmp_path / "all" / image["overlay"]) for image in found["images"]]
+    assert greys == [0, 60, 120, 9]
+    assert len(load_coco(tmp_path / "all").images) == 4
+
+
+@pytest.mark.parametrize(
+    "name", ["-rf.png", "Ärztin Müller.png", "two\nlines.png", "x" * 251 + ".png", "\udcff.png"]
+)
+def test_odd_names_are_only_names(
+    name: str, command: Command, document: Document, tmp_path: Path
+) -> None:
+    folder, out = tmp_path / "films", tmp_path / "out"
+    folder.mkdir()
+    (folder / name).write_bytes(png(flat(30)))
+    assert command(folder, "--out", out, "--format", "coco,overlay,label-map") == 0
+    image = document(out)["images"][0]
+    assert (out / image["file_name"]).samefile(folder / name)
+    assert load_coco(out).images[0].path.samefile(folder / name)
+    for picture in (image["overlay"], image["label_map"]):
+        assert picture.isprintable()
+        assert (out / picture).resolve().is_relative_to(out)
+        assert cv2.imread(str(out / picture)) is not None
+
+
+def test_without_coco_there_is_no_document(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png(flat(9)))
+    assert command(tmp_path / "a.png", "--out", tmp_path / "out", "--format", "overlay") == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"journal.jsonl", "overlays"}
+
+
+def test_a_link_to_the_results_folder_does_not_mislead_names(
+    command: Command, document: Document, tmp_path: Path
+) -> None:
+    (tmp_path / "far" / "away").mkdir(parents=True)
+    (tmp_path / "out").symlink_to(tmp_path / "far" / "away")
+    (tmp_path / "a.png").write_bytes(png(flat(9)))
+    assert command(tmp_path / "a.png", "--out", tmp_path / "out") == 0
+    assert document(tmp_path / "out")["images"][0]["file_name"] == "../../a.png"
+    assert load_coco(tmp_path / "out").images[0].path.samefile(tmp_path / "a.png")
+
+
+def test_another_model_is_refused(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.png").write_bytes(png(flat(9)))
+    other = write_tiny_model(tmp_path / "other.onnx", manifest(version="2"))
+    words = [tmp_path / "a.png", "--out", tmp_path / "out"]
+    assert command(*words) == 0
+    before = (tmp_path / "out" / "annotations.json").read_bytes()
+    assert command(*words, "--model", other) == 2
+    assert "another model: choose another --out" in capsys.readouterr().err
+    assert command(*words, "--score-threshold", 0.9) == 2
+    assert "other options: choose another --out" in capsys.readouterr().err
+    assert (tmp_path / "out" / "annotations.json").read_bytes() == before
+    assert json.loads(before)["info"]["model"]["version"] == "1"
