@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 from solo.async_segmenter import AsyncSegmenter, Source
 from solo.contract.manifest import Manifest
 from solo.errors import SoloError
-from solo.inference.engine import Engine
+from solo.inference.engine import Engine, ModelIdentity
 from solo.options import Options
 from solo.result import Result
 from solo.sandbox.decoders import Sandbox
@@ -77,6 +77,11 @@ class Segmenter:
         """What the model's file says of itself: classes, thresholds, training data, quality."""
         return self._inner.manifest
 
+    @property
+    def identity(self) -> ModelIdentity:
+        """The model that answers, as results name it."""
+        return self._inner.model.identity
+
     def segment(
         self,
         source: Source,
@@ -104,15 +109,16 @@ class Segmenter:
 
     def map(
         self,
-        sources: Iterable[Source],
+        sources: Iterable[Source | tuple[Source, int]],
         options: Options = Options(),  # noqa: B008 (frozen)
         *,
         wants_pixels: bool = False,
     ) -> Iterator[Result | SoloError | OSError]:
-        """Segments the first frame of each of many; decodes ahead, and batches where that pays.
+        """Segments many; decodes ahead, and batches where that pays.
 
         Args:
-            sources: taken as they are needed, so that memory is bounded.
+            sources: each for its first frame, or a pair of source and frame; taken as they are
+                needed, so that memory is bounded.
             options: which instances are wanted.
             wants_pixels: whether results have the radiographs' pixels.
 
@@ -121,8 +127,11 @@ class Segmenter:
         """
         ahead: deque[Future[Result]] = deque()
         try:
-            for source in sources:
-                work = self._inner.segment(source, options=options, wants_pixels=wants_pixels)
+            for each in sources:
+                source, frame = each if isinstance(each, tuple) else (each, 0)
+                work = self._inner.segment(
+                    source, frame=frame, options=options, wants_pixels=wants_pixels
+                )
                 ahead.append(asyncio.run_coroutine_threadsafe(work, self._loop))
                 if len(ahead) >= self._inner.ahead:
                     yield _outcome(ahead.popleft())

@@ -1,0 +1,1 @@
+"""The command `python -m solo`: films in, one COCO document and pictures out."""

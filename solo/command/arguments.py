@@ -1,0 +1,113 @@
+"""Arguments of `python -m solo`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, get_args
+
+from solo.contract.manifest import RESEARCH_USE_ONLY
+from solo.errors import InvalidParameterError
+from solo.inference.providers import Provider
+from solo.options import Options
+from solo.zoo import DEFAULT
+
+PROGRAM: Final = "python -m solo"
+
+Format = Literal["coco", "overlay", "label-map"]
+
+
+class UsageError(Exception):
+    """The command cannot be meant so; the message is one sentence for who typed it."""
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What is asked for.
+
+    Attributes:
+        sources: files and folders.
+        out: folder for what is written.
+        model: a path, or the name of a bundled model.
+        formats: what is written, in the order of `Format`.
+        all_frames: whether each frame of a film is an image of its own, not the first alone.
+        options: which instances are wanted.
+        cores: processor cores to use; None for those that the process may use.
+        provider: what computes.
+    """
+
+    sources: tuple[Path, ...]
+    out: Path
+    model: str
+    formats: tuple[Format, ...]
+    all_frames: bool
+    options: Options
+    cores: int | None
+    provider: Provider
+
+
+def parse(words: Sequence[str] | None) -> Arguments:
+    """Reads the command line.
+
+    Args:
+        words: those after the program's name; None for this process's own.
+
+    Raises:
+        SystemExit: with 2 for words that mean nothing, with 0 for `--help`.
+    """
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Segments radiographs (DICOM, PNG, JPEG, TIFF), folders of them with all that "
+        "is below, into DIR/annotations.json and pictures. The same command again goes on where "
+        f"the last run stopped. {RESEARCH_USE_ONLY}",
+    )
+    parser.add_argument("sources", nargs="+", type=Path, metavar="FILE-OR-FOLDER")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="for the results")
+    parser.add_argument("--model", default=DEFAULT, help=f"ONNX file or bundled name ({DEFAULT})")
+    parser.add_argument(
+        "--format",
+        default=("coco",),
+        type=_formats,
+        metavar="LIST",
+        help=f"what to write, with commas between: {', '.join(get_args(Format))} (coco)",
+    )
+    parser.add_argument(
+        "--frame",
+        default="first",
+        choices=("first", "all"),
+        help="which frames of a film with many (first)",
+    )
+    parser.add_argument("--score-threshold", type=float, metavar="SCORE", help="least score")
+    parser.add_argument("--cores", type=_cores, metavar="N", help="processor cores to use (all)")
+    parser.add_argument("--provider", default="auto", choices=get_args(Provider), help="(auto)")
+    given = parser.parse_intermixed_args(words)
+    try:
+        options = Options(score_threshold=given.score_threshold)
+    except InvalidParameterError as error:
+        parser.error(error.detail)
+    return Arguments(
+        sources=tuple(given.sources),
+        out=given.out,
+        model=given.model,
+        formats=given.format,
+        all_frames=given.frame == "all",
+        options=options,
+        cores=given.cores,
+        provider=given.provider,
+    )
+
+
+def _formats(text: str) -> tuple[Format, ...]:
+    asked = {word.strip() for word in text.split(",")}
+    if unknown := asked.difference(get_args(Format)):
+        raise argparse.ArgumentTypeError(f"there is no format {', '.join(sorted(unknown))!r}")
+    return tuple(form for form in get_args(Format) if form in asked)
+
+
+def _cores(text: str) -> int:
+    cores = int(text) if text.isdecimal() else 0
+    if cores < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of cores")
+    return cores

@@ -1,0 +1,137 @@
+"""Films of an archive: what of the files and folders on a command line is to be segmented.
+
+Files that are named are films, whatever they are called. In a folder are films what begins or is
+called like one and is not hidden. A folder with a journal of ours holds results, not films.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from solo.command.journal import JOURNAL_NAME
+from solo.decoding.decode import sniff
+
+_HEAD_BYTES: Final = 132  # the preamble of a DICOM file and its prefix
+# A film whose first bytes are lost is a film that its owner wants to hear of.
+_ENDINGS: Final = {".dcm", ".dicom", ".png", ".jpg", ".jpeg", ".tif", ".tiff"}
+_DIRECTORY: Final = "DICOMDIR"  # the table of contents of a medium (PS3.10 8.6)
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """A file to be segmented.
+
+    Attributes:
+        path: to read it.
+        name: of it in the document: relative to the folder of the document, which finds it again
+            when both are moved together, and tells films of one name apart.
+    """
+
+    path: Path
+    name: str
+
+
+@dataclass
+class Found:
+    """What there is.
+
+    Attributes:
+        films: in a stable order, none twice.
+        passed_over: how many files in folders are no films.
+        faults: folders that cannot be listed, with the reason.
+    """
+
+    films: list[Film] = field(default_factory=list)
+    passed_over: int = 0
+    faults: list[tuple[Path, str]] = field(default_factory=list)
+
+
+def find_films(sources: Iterable[Path], out: Path) -> Found:
+    """Walks folders, sorted by name; links are followed, and no folder is walked twice.
+
+    Args:
+        sources: files and folders.
+        out: folder of the document, which is not walked.
+    """
+    found, names = Found(), Names(out)
+    seen = {_identity(out)} if out.is_dir() else set()
+    known: set[str] = set()
+    for source in sources:
+        for path in _walk(source, found, seen) if source.is_dir() else [source]:
+            name = names.of(path)
+            if name not in known:
+                known.add(name)
+                found.films.append(Film(path, name))
+    return found
+
+
+def shown(path: Path) -> str:
+    """A path for a terminal, which may not be sent control characters by a file's name."""
+    text = str(path)
+    return text if text.isprintable() else ascii(text)
+
+
+class Names:
+    """Names of films relative to a folder, where links are resolved: `..` leaves the real one."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = os.path.realpath(out)
+        self._folders: dict[Path, str] = {}
+
+    def of(self, path: Path) -> str:
+        """The film's name."""
+        folder = path.parent
+        if folder not in self._folders:
+            self._folders[folder] = os.path.relpath(os.path.realpath(folder), self._out)
+        return os.path.normpath(os.path.join(self._folders[folder], path.name))
+
+
+def _walk(root: Path, found: Found, seen: set[tuple[int, int]]) -> Iterator[Path]:
+    stack = [root]
+    while stack:
+        path = stack.pop()
+        if path is not root and path.name.startswith("."):
+            found.passed_over += not path.is_dir()
+        elif path.is_dir():
+            stack += sorted(_entries(path, found, seen), reverse=True)
+        elif _is_film(path):
+            yield path
+        else:
+            found.passed_over += 1
+
+
+def _entries(folder: Path, found: Found, seen: set[tuple[int, int]]) -> list[Path]:
+    try:
+        identity = _identity(folder)
+        entries = list(folder.iterdir())
+    except OSError as error:
+        found.faults.append((folder, error.strerror or type(error).__name__))
+        return []
+    if identity in seen or folder / JOURNAL_NAME in entries:
+        return []
+    seen.add(identity)
+    return entries
+
+
+def _is_film(path: Path) -> bool:
+    try:
+        if path.name == _DIRECTORY or not stat.S_ISREG(path.stat().st_mode):
+            return False
+        if path.suffix.lower() in _ENDINGS:
+            return True
+        with path.open("rb") as file:
+            return sniff(file.read(_HEAD_BYTES)) is not None
+    except FileNotFoundError:  # a link to nothing
+        return False
+    except OSError:  # nobody knows what it is: whoever reads it will tell why
+        return True
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    facts = folder.stat()
+    return facts.st_dev, facts.st_ino

@@ -1,0 +1,163 @@
+"""Journal: what has been segmented, a JSON line each, so that a run goes on where one stopped.
+
+A line is added when all that belongs to its frame is written. A process that is killed leaves at
+most one torn line, the last, which the next run cuts off. The journal lies beside the document,
+which is written from it line by line: an archive need not fit in memory.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Self
+
+from solo.formats.coco import CocoEntry
+
+JOURNAL_NAME: Final = "journal.jsonl"  # not .json: a data set has one of those alone
+
+
+class JournalError(Exception):
+    """The journal is of something else; the message is one sentence for who started the run."""
+
+
+class Stamp(NamedTuple):
+    """By which a file that was replaced is told from the one that was segmented."""
+
+    size_bytes: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, facts: os.stat_result) -> Self:
+        """The stamp in what `os.stat` says."""
+        return cls(facts.st_size, facts.st_mtime_ns)
+
+
+class _Place(NamedTuple):
+    offset: int
+    stamp: Stamp
+    frames: int
+
+
+class Journal:
+    """A journal that is open for one run.
+
+    Args:
+        path: of the file, which is made where there is none.
+        head: what all frames of a journal share: the model and the options, as JSON.
+
+    Raises:
+        JournalError: if the journal has another head, or another run has it open.
+        OSError: if it cannot be read or written.
+    """
+
+    def __init__(self, path: Path, head: dict[str, Any]) -> None:
+        self._path = path
+        self._file = path.open("a+b")
+        self._places: dict[tuple[str, int], _Place] = {}
+        try:
+            self._lock()
+            self._read(head)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def has(self, name: str, frame: int, stamp: Stamp) -> bool:
+        """Whether this frame of the film as it is now was segmented."""
+        place = self._places.get((name, frame))
+        return place is not None and place.stamp == stamp
+
+    def frames(self, name: str) -> int:
+        """How many frames the film has; 1 where none of them was segmented."""
+        place = self._places.get((name, 0))
+        return 1 if place is None else place.frames
+
+    def add(self, stamp: Stamp, image: CocoEntry, annotations: list[CocoEntry]) -> None:
+        """Notes a frame.
+
+        Args:
+            stamp: of the film when it was opened.
+            image: its entry; names film and frame. The ids are not used.
+            annotations: its entries.
+        """
+        self._note(
+            self._append({"stamp": stamp, "image": image, "annotations": annotations}), image, stamp
+        )
+
+    def current(self) -> list[tuple[str, int]]:
+        """Name and frame of all that is still what it was when it was segmented, sorted."""
+        folder = self._path.parent
+        stamps = {name: _stamp(folder / name) for name, _ in self._places}
+        return sorted(key for key, place in self._places.items() if place.stamp == stamps[key[0]])
+
+    def read(self, name: str, frame: int) -> tuple[CocoEntry, list[CocoEntry]]:
+        """Image and annotations of a frame."""
+        self._file.seek(self._places[name, frame].offset)
+        line = json.loads(self._file.readline())
+        return line["image"], line["annotations"]
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise JournalError(f"another run writes to {self._path.parent}") from None
+
+    def _read(self, head: dict[str, Any]) -> None:
+        self._file.seek(0)
+        first = self._file.readline()
+        if not first.endswith(b"\n"):
+            self._file.truncate(0)
+            self._append({"journal": 1, **head})
+            return
+        self._check_head(_parsed(first), head)
+        offset = self._file.tell()
+        for line in self._file:
+            if not line.endswith(b"\n"):
+                self._file.truncate(offset)
+                break
+            found = _parsed(line)
+            if found is not None:
+                self._note(offset, found["image"], Stamp(*found["stamp"]))
+            offset += len(line)
+
+    def _check_head(self, found: dict[str, Any] | None, head: dict[str, Any]) -> None:
+        if found is None or found.get("journal") != 1:
+            raise JournalError(f"{self._path} is no journal of this command: choose another --out")
+        for what, value in head.items():
+            if found.get(what) != value:
+                raise JournalError(
+                    f"{self._path.parent} has results with another {what}: choose another --out "
+                    f"({json.dumps(found.get(what))} there, {json.dumps(value)} now)"
+                )
+
+    def _append(self, line: dict[str, Any]) -> int:
+        """Adds a line, in one write; returns where it begins."""
+        offset = self._file.seek(0, os.SEEK_END)
+        self._file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+        self._file.flush()
+        return offset
+
+    def _note(self, offset: int, image: CocoEntry, stamp: Stamp) -> None:
+        self._places[image["file_name"], image["frame"]] = _Place(offset, stamp, image["frames"])
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(line)
+    except ValueError:  # a disk's fault: the film is segmented again
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _stamp(path: Path) -> Stamp | None:
+    try:
+        return Stamp.of(path.stat())
+    except OSError:
+        return None

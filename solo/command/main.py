@@ -1,0 +1,148 @@
+"""The command from its words to its exit code.
+
+Exit codes: 0 where every film was segmented, 1 where some were refused or results cannot be
+written, 2 where the command cannot be meant so, 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from solo.async_segmenter import StartError
+from solo.command.arguments import PROGRAM, Arguments, UsageError, parse
+from solo.command.document import DOCUMENT_NAME, write_document
+from solo.command.films import Found, find_films, shown
+from solo.command.journal import JOURNAL_NAME, Journal, JournalError
+from solo.command.pictures import Pictures
+from solo.command.run import Counts, Run
+from solo.events import Events
+from solo.formats.coco import coco_categories, coco_info
+from solo.inference.engine import ModelError
+from solo.result import ModelIdentity
+from solo.sandbox.decoders import Sandbox
+from solo.segmenter import Segmenter
+
+_INTERRUPTED = 130  # as shells count a process that Ctrl-C ended
+
+
+class _Failures(Events):
+    """Ends the run when decoders or the model cannot go on: nobody would answer any more."""
+
+    reason: str | None = None
+
+    def on_failure(self, reason: str) -> None:
+        """See `Events`."""
+        self.reason = reason
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+
+def main(words: Sequence[str] | None = None, sandbox: Sandbox | None = Sandbox()) -> int:  # noqa: B008 (frozen)
+    """Runs the command, in the main thread.
+
+    Args:
+        words: of the command line; None for this process's own.
+        sandbox: decodes in processes of their own; None in this process.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        SystemExit: for a command line that means nothing, and for `--help`.
+    """
+    arguments = parse(words)
+    failures = _Failures()
+    # A shell has its background jobs pass over Ctrl-C; the failure above has to arrive.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return _run(arguments, sandbox, failures)
+    except KeyboardInterrupt:
+        if failures.reason is not None:
+            return _end(1, failures.reason)
+        return _end(_INTERRUPTED, "interrupted; the same command goes on from here")
+    except (UsageError, ModelError, JournalError) as error:
+        return _end(2, str(error))
+    except StartError as error:
+        return _end(1, str(error))
+    except OSError as error:  # those of films are refusals
+        return _end(1, f"results cannot be written: {error.strerror or type(error).__name__}")
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _run(arguments: Arguments, sandbox: Sandbox | None, failures: Events) -> int:
+    out = arguments.out
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {shown(out)} is a file, and has to be a folder")
+    found = find_films(arguments.sources, out)
+    if not found.films and not found.faults:
+        raise UsageError("there is no film in " + ", ".join(map(shown, arguments.sources)))
+    with Segmenter(
+        arguments.model, sandbox, arguments.cores, provider=arguments.provider, events=failures
+    ) as segmenter:
+        _make(out)
+        identity = segmenter.identity
+        with Journal(out / JOURNAL_NAME, _head(arguments, identity)) as journal:
+            counts = _segment(arguments, found, segmenter, journal)
+            if "coco" in arguments.formats:
+                categories = coco_categories(segmenter.manifest)
+                write_document(out, coco_info(identity), categories, journal)
+    _tell(_summary(counts, found, arguments))
+    return 1 if counts.refused else 0
+
+
+def _segment(arguments: Arguments, found: Found, segmenter: Segmenter, journal: Journal) -> Counts:
+    pictures = Pictures(arguments.out, arguments.formats, all_frames=arguments.all_frames)
+    # In a file the bar would be a long line of its own history; there, refusals stand alone.
+    with tqdm(total=len(found.films), unit="image", disable=None, file=sys.stderr) as bar:
+        run = Run(segmenter, arguments.options, journal, pictures, bar)
+        for folder, reason in found.faults:
+            run.refuse(shown(folder), reason)
+        run.first_frames(found.films)
+        if arguments.all_frames:
+            run.further_frames(found.films)
+    return run.counts
+
+
+def _head(arguments: Arguments, identity: ModelIdentity) -> dict[str, Any]:
+    """What has to be the same for all that is in one folder."""
+    return {
+        "model": {"name": identity.name, "version": identity.version, "sha256": identity.sha256},
+        "options": asdict(arguments.options)
+        | {
+            "frame": "all" if arguments.all_frames else "first",
+            "formats": list(arguments.formats),
+        },
+    }
+
+
+def _make(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out {shown(out)} cannot be made: {error.strerror}") from None
+
+
+def _summary(counts: Counts, found: Found, arguments: Arguments) -> str:
+    parts = [f"{counts.segmented} segmented"]
+    parts += [f"{counts.before} done before"] if counts.before else []
+    parts += [f"{counts.refused} refused"]
+    parts += [f"{found.passed_over} passed over that are no films"] if found.passed_over else []
+    out = arguments.out / DOCUMENT_NAME if "coco" in arguments.formats else arguments.out
+    return f"{', '.join(parts)}: {shown(out)}"
+
+
+def _end(code: int, sentence: str) -> int:
+    _tell(f"{PROGRAM}: {sentence}")
+    return code
+
+
+def _tell(sentence: str) -> None:
+    print(sentence, file=sys.stderr)  # noqa: T201
