@@ -195,7 +195,9 @@ def _masks(
     scores, labels, masks = session.run(list(OUTPUT_NAMES), {INPUT_NAME: canvas[None, None]})
     found = Instances.from_outputs(scores[0], labels[0], masks[0]).select(0.5, 2)
     encoded = encode(found, letterbox, manifest.mask_threshold)
-    return [{"size": letterbox.image_size, "counts": one.compressed()} for one in encoded if one.area]
+    return [
+        {"size": letterbox.image_size, "counts": one.compressed()} for one in encoded if one.area
+    ]
 
 
 def _worst_iou(full: list[dict[str, Any]], other: list[dict[str, Any]]) -> float:
