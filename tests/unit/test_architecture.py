@@ -1,4 +1,4 @@
-"""docs/architecture.md: its example runs as it stands, and what it names is there."""
+"""The examples in Python of the documents run as they stand, and what these name is there."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "architecture.md").read_text()
 
 
-def test_the_example_segments_a_folder(tmp_path: Path) -> None:
-    shutil.copy(ROOT / "examples" / "chest.png", tmp_path)
-    (tmp_path / "bad.dcm").write_bytes(b"no film at all")
-    found = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)
+def run_example(text: str, *arguments: Path) -> list[str]:
+    """The lines that the first example of a document prints, run from the repository's root."""
+    found = re.search(r"```python\n(.*?)```", text, re.DOTALL)
     assert found
     done = subprocess.run(
-        [sys.executable, "-c", found[1], tmp_path],
+        [sys.executable, "-c", found[1], *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -28,9 +27,21 @@ def test_the_example_segments_a_folder(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    bad, *lungs = done.stdout.splitlines()
+    return done.stdout.splitlines()
+
+
+def test_the_example_segments_a_folder(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "examples" / "chest.png", tmp_path)
+    (tmp_path / "bad.dcm").write_bytes(b"no film at all")
+    bad, *lungs = run_example(PAGE, tmp_path)
     assert bad.startswith("bad.dcm failed: the 14 bytes are none of DICOM, PNG, JPEG and TIFF")
     assert [line.split()[:2] for line in lungs] == [["chest.png", "lung"]] * 2
+
+
+def test_the_example_of_the_readme_finds_two_lungs() -> None:
+    lungs = run_example((ROOT / "README.md").read_text())
+    assert len(lungs) == 2
+    assert all(line.startswith("lung 0.") and line.endswith("(1240, 1480)") for line in lungs)
 
 
 def test_every_event_is_told_of() -> None:
