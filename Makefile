@@ -23,7 +23,7 @@ ASKER   := .venv/asker
 # No GPL, no LGPL, nothing unknown.
 PERMISSIVE := MIT;BSD;Apache;PSF;0BSD;Zlib;CC0
 
-.PHONY: help serve test answers fuzz check train export bench bench-gpu test-gpu peers compare image train-image test-description test-rules test-containers licences sbom audit lock clean
+.PHONY: help serve test answers fuzz check doctor train export bench bench-gpu test-gpu peers compare image train-image test-description test-installed test-rules test-containers licences sbom audit lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -46,6 +46,9 @@ check: $(DEV)/.ready  ## lint, format, types, import rules
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/mypy
 	$(DEV)/bin/lint-imports
+
+doctor: $(DEV)/.ready  ## say what a data set's films will do to a training: make doctor ARGS="--data DIR --preset cxr-lungs"
+	$(DEV)/bin/python -m datasets.doctor $(ARGS)
 
 train: $(DEV)/.ready  ## train a network: make train ARGS="--preset cxr-lungs --data DIR --out runs/mine"
 	$(DEV)/bin/python -m model.train $(ARGS)
@@ -79,6 +82,9 @@ train-image:  ## build the image for training and export
 test-description: $(DEV)/.ready $(ASKER)/.ready  ## ask the service what its OpenAPI description allows, and what not
 	$(DEV)/bin/python -m tests.description.run $(ASKER)/bin/schemathesis $(ARGS)
 
+test-installed:  ## install the library away from the source tree, and try it
+	$(PYTHON) tests/installed/run.py
+
 test-rules:  ## test the alert rules with promtool
 	cd docker/prometheus && promtool check config prometheus.yml && promtool test rules rules_test.yml
 
@@ -98,7 +104,7 @@ audit: $(SUPPLY)/.ready  ## look the pins up in public advisories; needs the int
 
 lock: $(DEV)/.ready  ## pin every group of pyproject.toml anew
 	for group in $(GROUPS); do \
-	  $(DEV)/bin/python -m uv pip compile pyproject.toml --group $$group --quiet \
+	  $(DEV)/bin/python -m uv pip compile --group $$group --quiet \
 	    --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
 	    $$(test $$group = serve-gpu || echo $(addprefix --no-emit-package ,$(TORCH_BRINGS))) --no-emit-index-url \
 	    --no-emit-find-links --no-header --no-annotate \

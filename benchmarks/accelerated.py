@@ -2,7 +2,7 @@
 
     python -m benchmarks.accelerated [--model FILE] [--provider cuda] [--cuda-graphs]
 
-For the model and each twin beside it that is meant for what computes: the graph alone at every
+For the model and each variant beside it that is meant for what computes: the graph alone at every
 batch size, by a plain run of the session and by one in bound memory, turn and turn about, with the
 copies in and out of the device; then the service under one client and under many, with a PNG of the
 size of the model's canvas. Times are medians. It runs on a CPU as well (`--provider cpu`), to see

@@ -68,7 +68,7 @@ def serving(model: Path = MODEL, **settings: object) -> Iterator[ServiceProcess]
     """Starts the service on a free port and waits until it is ready; ends it at the end.
 
     Args:
-        model: to serve: this very file, and not a twin of it, which may be named itself.
+        model: to serve: this very file, and not a variant of it, which may be named itself.
         settings: `max_batch=1` for SOLO_MAX_BATCH=1; none is taken from this environment.
 
     Raises:

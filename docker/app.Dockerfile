@@ -18,9 +18,8 @@ RUN python -m venv /opt/solo \
 FROM ${PYTHON_IMAGE}
 COPY --from=libraries /opt/solo /opt/solo
 WORKDIR /solo
+COPY solo solo
 COPY app app
-COPY model/__init__.py model/__init__.py
-COPY solo/contract model/contract
 COPY model/zoo/*.onnx model/zoo/
 # 0.0.0.0 is the container's own address; compose says what of it can be reached.
 ENV PATH=/opt/solo/bin:$PATH \
@@ -33,14 +32,14 @@ ENV PATH=/opt/solo/bin:$PATH \
     SOLO_HOST=0.0.0.0
 # Compiled now, since nothing can be written later. The build fails if what must not be there is, or
 # if the service cannot be imported without it.
-RUN python -m compileall -q app model \
- && python -c "import importlib.util, sys; found = [*filter(importlib.util.find_spec, ('torch', 'onnx', 'export', 'pip'))]; sys.exit(f'not in this image: {found}' if found else 0)" \
+RUN python -m compileall -q solo app \
+ && python -c "import importlib.util, sys; found = [*filter(importlib.util.find_spec, ('torch', 'onnx', 'model.network', 'export', 'pip'))]; sys.exit(f'not in this image: {found}' if found else 0)" \
  && python -c "import app.main"
 # Last, so that a new commit alone rebuilds nothing.
 ARG VERSION=unknown
 ARG COMMIT=unknown
 LABEL org.opencontainers.image.title="SOLO X-ray" \
-      org.opencontainers.image.description="Finds and outlines every object in a radiograph. Research use only." \
+      org.opencontainers.image.description="Instance segmentation of radiographs. Research use only." \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${COMMIT}"

@@ -1,4 +1,6 @@
-# Training and export:
+# The data set doctor, training and export:
+#   docker run --rm -v "$PWD/films:/films:ro" \
+#     localhost/solo-xray:train datasets.doctor --data /films --preset cxr-lungs
 #   docker run --rm --gpus all --shm-size 2g -v "$PWD/films:/films:ro" -v "$PWD/runs:/runs" \
 #     localhost/solo-xray:train model.train --preset cxr-lungs --data /films --out /runs/mine
 #   docker run --rm -v "$PWD/films:/films:ro" -v "$PWD/runs:/runs" \
@@ -14,14 +16,18 @@ COPY requirements/export.txt /requirements.txt
 RUN /opt/solo/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check \
       --require-hashes --no-deps -r /requirements.txt
 WORKDIR /solo
+COPY solo solo
 COPY model model
 COPY export export
+COPY datasets datasets
 ENV PATH=/opt/solo/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     HOME=/tmp \
     ORT_DISABLE_TELEMETRY=1
-RUN python -m compileall -q model export \
+RUN python -m compileall -q solo model export datasets \
+ && python -m datasets.doctor --help >/dev/null \
+ && python -m datasets.phantom --help >/dev/null \
  && python -m model.train --help >/dev/null \
  && python -m export --help >/dev/null
 ARG VERSION=unknown

@@ -1,6 +1,6 @@
-"""What decoding apart costs: files through decoder processes, beside the same in this process.
+"""The cost of the sandbox: files through decoder processes, beside the same in this process.
 
-    python -m benchmarks.isolation [--repeats N]
+    python -m benchmarks.sandbox [--repeats N]
 
 The two take turns on films of 2500 x 3000 pixels; the ratio of each turn is what to compare: of the
 time that passes, which a busy machine lengthens for each process that has to wake up, and of the
@@ -37,7 +37,7 @@ _WARM_UP = 3
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.isolation")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.sandbox")
     parser.add_argument("--repeats", type=int, default=30)
     arguments = parser.parse_args()
     quieten_decoders()
