@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Final
 
 from starlette.responses import Response
@@ -27,11 +26,10 @@ from app.schemas import (
     UncompressedSegmentation,
 )
 from solo import result as library
-from solo.contract.manifest import RESEARCH_USE_ONLY
 from solo.errors import SoloError
 from solo.formats.label_map import label_map
 from solo.formats.overlay import overlay
-from solo.formats.png import encode_png
+from solo.formats.png import describe, encode_png
 from solo.result import Result
 
 _JSON: Final = "application/json"
@@ -123,24 +121,7 @@ def picture(result: Result, form: ResponseFormat, request_id: str) -> bytes:
         form: `overlay` or `label-map`.
         request_id: named in the file.
     """
-    about = json.dumps(
-        {
-            "notice": RESEARCH_USE_ONLY,
-            "request_id": request_id,
-            "model": _identity(result).model_dump(),
-            "sha256": result.sha256,
-            "instances": [
-                {
-                    "label": instance.label,
-                    "category_id": instance.category_id,
-                    "score": instance.score,
-                    "bbox": instance.bbox,
-                    "area": instance.area,
-                }
-                for instance in result.instances
-            ],
-        }
-    )
+    about = describe(result, request_id=request_id)
     if form == "overlay" and result.pixels is not None:
         return encode_png(overlay(result.pixels, result), about)
     return encode_png(label_map(result), about)

@@ -57,6 +57,7 @@ class ImageRecord:
     """One image and its objects; sizes in pixels. `patient` groups images that may not be split.
 
     `spacing_mm` is the distance between rows and between columns, where the data set gives it.
+    `frame` is which frame of a file with many.
     """
 
     image_id: int
@@ -66,6 +67,7 @@ class ImageRecord:
     patient: str
     annotations: tuple[Annotation, ...]
     spacing_mm: tuple[float, float] | None = None
+    frame: int = 0
 
 
 @dataclass(frozen=True)
@@ -249,6 +251,7 @@ def _read_images(
             patient=_patient(entry),
             annotations=tuple(by_image.get(key, ())),
             spacing_mm=None if spacing_mm is None else (spacing_mm[0], spacing_mm[1]),
+            frame=_frame(entry),
         )
 
 
@@ -263,6 +266,18 @@ def _image_faults(entry: dict[str, Any], path: Path | None) -> Iterator[str]:
     spacing_mm = entry.get("pixel_spacing_mm")
     if spacing_mm is not None and not is_spacing(spacing_mm):
         yield ": 'pixel_spacing_mm' must be two lengths above 0"
+
+
+def _frame(entry: dict[str, Any]) -> int:
+    """The frame that an entry shows, in the words of `python -m solo`, or 0.
+
+    Other tools number the images of a video by `frame`, each a file of its own: only beside the
+    number of `frames` of the file does it choose one.
+    """
+    frame, frames = entry.get("frame"), entry.get("frames")
+    if isinstance(frame, int) and isinstance(frames, int) and 0 <= frame < frames:
+        return int(frame)
+    return 0
 
 
 def _patient(entry: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ _LIMITS = Limits(MOST_PIXELS)
 
 
 def read_radiograph(record: ImageRecord) -> Grey:
-    """Decodes a record's film to the bit as the service does; the first frame of several.
+    """Decodes a record's frame to the bit as the service does.
 
     Orientation tags are ignored, so that outlines fit.
 
@@ -39,7 +39,7 @@ def _decode(record: ImageRecord) -> Grey:
     fault = f"image {record.image_id} cannot be decoded: {record.path.name}"
     quieten_decoders()  # here, for every process that reads films comes by, whoever started it
     try:
-        return decode(content, _LIMITS).pixels
+        return decode(content, _LIMITS, record.frame).pixels
     except SoloError as error:
         raise DatasetError(f"{fault}: {error.detail}") from None
     except Exception:  # the text of an error that nobody foresaw may quote the file

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from solo.contract.manifest import RESEARCH_USE_ONLY
 from solo.formats.coco import CocoEntry
 from solo.formats.label_map import label_map
 from solo.formats.overlay import overlay
-from solo.formats.png import encode_png
+from solo.formats.png import describe, encode_png
 from solo.result import Result
 
 _ODD: Final = re.compile(r"^[-. ]+|[^\w.,()+=@ -]")
@@ -52,10 +50,12 @@ class Pictures:
         written: CocoEntry = {}
         if self.overlays and result.pixels is not None:
             written["overlay"] = f"overlays/{file_name}"
-            self._put(written["overlay"], encode_png(overlay(result.pixels, result), about(result)))
+            self._put(
+                written["overlay"], encode_png(overlay(result.pixels, result), describe(result))
+            )
         if self.label_maps:
             written["label_map"] = f"label-maps/{file_name}"
-            self._put(written["label_map"], encode_png(label_map(result), about(result)))
+            self._put(written["label_map"], encode_png(label_map(result), describe(result)))
         return written
 
     def _put(self, name: str, data: bytes) -> None:
@@ -81,23 +81,6 @@ def picture_name(name: str, frame: int | None) -> str:
     if tame != path.name or _DIGEST.search(tame):
         tame = f"{tame}-{_digest(path.name)}"
     return f"{folder}/{tame}{'' if frame is None else f'.frame-{frame}'}.png"
-
-
-def about(result: Result) -> str:
-    """What a picture says of itself: by which model, of which bytes, what its instances are."""
-    instances = [
-        {"label": found.label, "category_id": found.category_id, "score": found.score}
-        for found in result.instances
-    ]
-    model = result.model
-    return json.dumps(
-        {
-            "notice": RESEARCH_USE_ONLY,
-            "model": {"name": model.name, "version": model.version, "sha256": model.sha256},
-            "sha256": result.sha256,
-            "instances": instances,
-        }
-    )
 
 
 def _tame(text: str) -> str:

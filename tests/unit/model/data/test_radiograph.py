@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pydicom
 import pytest
 
-from model.data.coco import DatasetError, ImageRecord
+from model.data.coco import DatasetError, ImageRecord, load_coco
 from model.data.radiograph import read_radiograph
 from solo.decoding.decode import decode
 from solo.decoding.radiograph import Limits
@@ -90,3 +92,22 @@ def test_a_library_says_nothing_of_what_is_in_a_file(
 def test_a_file_that_is_gone_is_an_error_of_the_disk(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_radiograph(record(tmp_path / "film.png", 20, 30))
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [({}, 0), ({"frame": 1, "frames": 2}, 1), ({"frame": 1}, 0), ({"frame": 2, "frames": 2}, 0),
+     ({"frame": "1", "frames": 2}, 0), ({"frame": -1, "frames": 2}, 0)],
+)  # fmt: skip
+def test_a_frame_is_chosen_in_the_words_of_the_command_alone(
+    tmp_path: Path, entry: dict[str, Any], expected: int
+) -> None:
+    frames = np.stack([np.full((30, 20), grey, np.uint8) for grey in (50, 200)])
+    (tmp_path / "film.dcm").write_bytes(dicom_file(frames, WindowCenter=128, WindowWidth=256))
+    image = {"id": 1, "file_name": "film.dcm", "height": 30, "width": 20, **entry}
+    categories = [{"id": 1, "name": "lung"}]
+    document = {"images": [image], "categories": categories, "annotations": []}
+    (tmp_path / "films.json").write_text(json.dumps(document))
+    (found,) = load_coco(tmp_path).images
+    assert found.frame == expected
+    assert (read_radiograph(found) == frames[expected, 0, 0]).all()
