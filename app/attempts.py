@@ -8,8 +8,8 @@ from time import time_ns
 from typing import TYPE_CHECKING
 
 from app.http.upload import UploadedFile
-from app.schemas import SegmentQuery
 from solo.async_segmenter import AsyncSegmenter
+from solo.batching.priority_queue import Lane
 from solo.errors import ModelFailedError, SoloError
 from solo.inference.model_runner import ModelRunner
 from solo.options import Options
@@ -43,22 +43,18 @@ class Order:
     """Parameters of a request that hold for each of its files.
 
     Attributes:
-        query: its parameters.
+        options: which instances are wanted.
+        lane: in which its images wait.
         wants_pixels: whether the answer shows the radiograph.
         model: the one that serves when the request comes; all its images are for this one.
         deadline: event loop time by which the answer must be there.
     """
 
-    query: SegmentQuery
+    options: Options
+    lane: Lane
     wants_pixels: bool
     model: ModelRunner
     deadline: float
-
-    @property
-    def options(self) -> Options:
-        """The thresholds among the parameters."""
-        query = self.query
-        return Options(query.score_threshold, query.max_instances, query.max_overlap)
 
 
 async def attempt(
@@ -88,7 +84,7 @@ async def attempt(
             frame=frame,
             options=order.options,
             deadline=order.deadline,
-            lane=order.query.lane,
+            lane=order.lane,
             model=order.model,
             wants_pixels=order.wants_pixels,
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import asdict
 from functools import partial
 from time import perf_counter
 from typing import Any, Final
@@ -27,6 +26,7 @@ from app.schemas import Health, ModelDescription, ProblemDetails, ResponseFormat
 from app.service import Service, service_of
 from app.statuses import TITLES
 from solo.errors import SoloError
+from solo.options import Options
 
 router = APIRouter()
 
@@ -81,7 +81,9 @@ async def segment(request: Request) -> Response:
         frames = FrameRange.parse(query.frame)
         check_one_picture(form, len(upload.files), one_frame=frames.is_one)
         deadline = asyncio.get_running_loop().time() + seconds
-        order = Order(query, form == "overlay", service.segmenter.model, deadline)
+        options = Options(query.score_threshold, query.max_instances, query.max_overlap)
+        wants_pixels = form == "overlay"
+        order = Order(options, query.lane, wants_pixels, service.segmenter.model, deadline)
         attempts = await cancel_on_disconnect(request, _segment_all(service, upload, order, frames))
         state.images.extend(map(_facts, attempts))
         work = partial(_respond, service, attempts, upload, state, form)
@@ -173,5 +175,5 @@ def _facts(one: Attempt) -> dict[str, object]:
         "frame": info.frame,
         "grey": info.grey,
         "instances": len(one.result.instances),
-        **{name: round(value, 6) for name, value in asdict(one.result.timings).items()},
+        **{name: round(value, 6) for name, value in vars(one.result.timings).items()},
     }

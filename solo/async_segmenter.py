@@ -16,7 +16,6 @@ from typing import Final, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from solo.batching.admission import Admission
 from solo.batching.batch import Outcome
 from solo.batching.batcher import Batcher
 from solo.batching.hot_reload import HotReload
@@ -71,6 +70,10 @@ class AsyncSegmenter:
         decoder: decodes in the sandbox's stead, such as one that a test or a benchmark brings.
         reopen: opens the model anew for `reload`; None opens `model` again.
 
+    Attributes:
+        queue_limit: most images that may wait.
+        admission: admission control, to refuse early what would wait in vain.
+
     Raises:
         ModelError: if the model cannot be used.
     """
@@ -102,7 +105,13 @@ class AsyncSegmenter:
 
         engine = open_model()
         self.queue_limit = queue_limit
-        self._batcher = Batcher(ModelRunner(engine), queue_limit, self._events)
+        self._batcher = Batcher(
+            ModelRunner(engine), queue_limit, self._events, on_launch=self._hash_waiting
+        )
+        # Small files, hashed while the model runs: before, it would hold up the images of their
+        # batch that are still to come, and afterwards its answers.
+        self._unhashed: set[RadiographFile] = set()
+        self.admission = self._batcher.admission
         self._reload = HotReload(reopen or open_model, self._batcher, self._events)
         self._threads = ThreadPoolExecutor(self._cores, thread_name_prefix="solo")
         self._decoder = decoder or open_decoder(
@@ -171,11 +180,6 @@ class AsyncSegmenter:
         runs = self.model.engine.runs_at_once
         return min(self.queue_limit, self._cores + 2 * runs * self.model.costs.best_size)
 
-    @property
-    def admission(self) -> Admission:
-        """Admission control, to refuse early what would wait in vain."""
-        return self._batcher.admission
-
     def abandon(self) -> None:
         """Answers everybody who waits with `DrainingError`."""
         self._batcher.abandon()
@@ -218,14 +222,17 @@ class AsyncSegmenter:
                     file = await self._file_of(source)
                     decoded = await self._decode(source, file, frame, lane, wants_pixels)
                     queued = self._batcher.submit(decoded.canvas, place, model or self.model)
-                    sha256 = file.sha256  # while the model runs
-                    outcome = await queued
+                    self._unhashed.add(file)
+                    try:
+                        outcome = await queued
+                    finally:
+                        self._unhashed.discard(file)
                 instances, seconds = await self._postprocess(outcome, decoded, options)
         except TimeoutError:
             raise DeadlineError("the image was not answered before the deadline") from None
         result = Result(
             model=outcome.model.identity,
-            sha256=sha256,
+            sha256=file.sha256,
             radiograph=decoded.info,
             instances=instances,
             timings=Timings(
@@ -267,7 +274,7 @@ class AsyncSegmenter:
         if file.length < _HASHED_ASIDE_BYTES:
             return await self._decoder.decode(file.pieces, frame, wants_pixels)
         decoding = self._decoder.decode(file.pieces, frame, wants_pixels)
-        hashing = self._in_thread(lambda: file.sha256)  # beside the process that decodes
+        hashing = self._in_thread(file.hash)  # beside the process that decodes
         decoded, _ = await asyncio.gather(decoding, hashing)
         return decoded
 
@@ -286,6 +293,11 @@ class AsyncSegmenter:
             return found, perf_counter() - started
 
         return await self._in_thread(work)
+
+    def _hash_waiting(self) -> None:
+        for file in self._unhashed:
+            file.hash()
+        self._unhashed.clear()
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

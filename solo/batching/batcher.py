@@ -37,6 +37,7 @@ class Batcher:
         threads: one more than the model runs at once; None for threads of its own.
         clock: seconds, the model's own.
         self_test_seconds: after so long without a batch the self-test is run.
+        on_launch: called soon after a batch has left, in time that nobody waits for.
 
     Attributes:
         admission: gives out the places.
@@ -52,6 +53,7 @@ class Batcher:
         threads: Executor | None = None,
         clock: Callable[[], float] = perf_counter,
         self_test_seconds: float = SELF_TEST_SECONDS,
+        on_launch: Callable[[], object] = lambda: None,
     ) -> None:
         self._threads = threads or ThreadPoolExecutor(
             model.engine.runs_at_once + 1, thread_name_prefix="model"
@@ -62,6 +64,7 @@ class Batcher:
         self._events = events
         self._clock = clock
         self._self_test_seconds = self_test_seconds
+        self._on_launch = on_launch
         self._queue: PriorityQueue[QueuedImage] = PriorityQueue()
         self._in_flight: dict[InFlightBatch, asyncio.Task[None]] = {}
         self._window = BatchWindow(lambda: len(self._queue), self._advance)
@@ -165,6 +168,7 @@ class Batcher:
         task = asyncio.create_task(self._complete(batch, self._start_run(images)), name="batch")
         self._in_flight[batch] = task
         task.add_done_callback(self._ended)
+        asyncio.get_running_loop().call_soon(self._on_launch)
         full = 1 < len(images) == images[0].model.costs.best_size
         release: Release = "wait" if waited else "full" if full else "idle"
         self._events.on_batch(len(images), release)
