@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from operator import index
 from pathlib import Path
 from time import perf_counter
 from typing import Final, Self, TypeVar
@@ -22,7 +23,7 @@ from solo.batching.hot_reload import HotReload
 from solo.batching.priority_queue import Lane
 from solo.contract.manifest import Manifest
 from solo.decoding.radiograph import Limits
-from solo.errors import DeadlineError
+from solo.errors import DeadlineError, DrainingError
 from solo.events import Events
 from solo.file import RadiographFile
 from solo.inference.cores import usable_cores
@@ -76,6 +77,7 @@ class AsyncSegmenter:
 
     Raises:
         ModelError: if the model cannot be used.
+        ValueError: for a number below 1.
     """
 
     def __init__(
@@ -94,7 +96,13 @@ class AsyncSegmenter:
         decoder: RadiographDecoder | None = None,
         reopen: Callable[[], Engine] | None = None,
     ) -> None:
-        self._cores = cores or usable_cores()
+        asked = {"max_batch": max_batch, "queue_limit": queue_limit, "max_pixels": max_pixels}
+        for name, number in (asked | ({} if cores is None else {"cores": cores})).items():
+            if not number >= 1:
+                raise ValueError(f"{name} is {number}, and has to be 1 or more")
+        self._cores = usable_cores() if cores is None else cores
+        self._limits = Limits(max_pixels)
+        self._stopped = False
         self._events = events or Events()
 
         def open_model() -> Engine:
@@ -118,7 +126,7 @@ class AsyncSegmenter:
             sandbox,
             self._cores,
             engine.manifest.canvas_size,
-            Limits(max_pixels),
+            self._limits,
             self._batcher.health.fail,
         )
         # An archive leaves a decoder to those who look at a screen, where there are two.
@@ -155,6 +163,7 @@ class AsyncSegmenter:
 
     async def stop(self) -> None:
         """Answers what still waits with an error and leaves nothing running."""
+        self._stopped = True
         await self._batcher.stop()
         await self._decoder.stop()
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -220,7 +229,7 @@ class AsyncSegmenter:
             async with asyncio.timeout_at(deadline):
                 with self.admission.place(lane, seconds_left) as place:
                     file = await self._file_of(source)
-                    decoded = await self._decode(source, file, frame, lane, wants_pixels)
+                    decoded = await self._decode(source, file, index(frame), lane, wants_pixels)
                     queued = self._batcher.submit(decoded.canvas, place, model or self.model)
                     self._unhashed.add(file)
                     try:
@@ -230,6 +239,11 @@ class AsyncSegmenter:
                 instances, seconds = await self._postprocess(outcome, decoded, options)
         except TimeoutError:
             raise DeadlineError("the image was not answered before the deadline") from None
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._stopped and not (task and task.cancelling()):  # its thread was taken away
+                raise self._draining() from None
+            raise
         result = Result(
             model=outcome.model.identity,
             sha256=file.sha256,
@@ -258,10 +272,12 @@ class AsyncSegmenter:
     async def _decode(
         self, source: Source, file: RadiographFile, frame: int, lane: Lane, wants_pixels: bool
     ) -> DecodedRadiograph:
+        if self._stopped:
+            raise self._draining()
         if isinstance(source, np.ndarray):
             canvas_size = self.manifest.canvas_size
             return await self._in_thread(
-                lambda: decode_pixels(source, frame, canvas_size, wants_pixels)
+                lambda: decode_pixels(source, frame, canvas_size, self._limits, wants_pixels)
             )
         if lane == "interactive":
             return await self._decode_and_hash(file, frame, wants_pixels)
@@ -299,5 +315,11 @@ class AsyncSegmenter:
             file.hash()
         self._unhashed.clear()
 
+    @staticmethod
+    def _draining() -> DrainingError:
+        return DrainingError("the segmenter stopped before the image was answered")
+
     async def _in_thread(self, work: Callable[[], T]) -> T:
+        if self._stopped:
+            raise self._draining()
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

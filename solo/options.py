@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 from solo.errors import InvalidParameterError
 
@@ -28,9 +29,8 @@ class Options:
     def __post_init__(self) -> None:
         for name in ("score_threshold", "max_overlap"):
             value = getattr(self, name)
-            if value is not None and not 0 <= value <= 1:
-                raise InvalidParameterError(f"{name} is {value}, and has to be in [0, 1]")
-        if self.max_instances is not None and self.max_instances < 1:
-            raise InvalidParameterError(
-                f"max_instances is {self.max_instances}, and has to be 1 or more"
-            )
+            if value is not None and not (isinstance(value, Real) and 0 <= float(value) <= 1):
+                raise InvalidParameterError(f"{name} is {value!r}, and has to be in [0, 1]")
+        most = self.max_instances
+        if most is not None and not (isinstance(most, Integral) and most >= 1):
+            raise InvalidParameterError(f"max_instances is {most!r}, and has to be 1 or more")

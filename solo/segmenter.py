@@ -6,13 +6,13 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Coroutine, Generator, Iterable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from solo.async_segmenter import AsyncSegmenter, Source
 from solo.contract.manifest import Manifest
-from solo.errors import SoloError
+from solo.errors import DrainingError, SoloError
 from solo.inference.engine import Engine, ModelIdentity
 from solo.options import Options
 from solo.result import Result
@@ -24,7 +24,8 @@ T = TypeVar("T")
 class Segmenter:
     """Finds the instances in radiographs; an `AsyncSegmenter` whose event loop is a thread.
 
-    Usable from any thread, in notebooks too. `with` or `close` ends what it started.
+    Usable from any thread, in notebooks too; not in a process that was forked from the one that
+    opened it. `with` or `close` ends what it started.
 
     Args:
         model: an ONNX file written by `python -m export`, the name of a bundled model, or None for
@@ -47,11 +48,14 @@ class Segmenter:
         **settings: Any,  # noqa: ANN401 (those of AsyncSegmenter)
     ) -> None:
         self._inner = AsyncSegmenter(model, sandbox, cores, **settings)
+        # Threads wait for a place here: who blocks anyway does not want to be told to come again.
+        self._places = asyncio.Semaphore(self._inner.queue_limit)
+        self._lock, self._closed = threading.Lock(), False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="solo", daemon=True)
         self._thread.start()
         try:
-            self._run(self._inner.start())
+            _result(self._submit(self._inner.start()))
         except BaseException:
             self.close()
             raise
@@ -63,11 +67,17 @@ class Segmenter:
         self.close()
 
     def close(self) -> None:
-        """Ends the threads and processes that it started; a second time changes nothing."""
-        if self._loop.is_closed():
+        """Ends the threads and processes that it started; a second time changes nothing.
+
+        Whoever waits in another thread gets a `DrainingError`.
+        """
+        if not self._thread.is_alive():  # in a fork all of it is the parent's
             return
-        self._run(self._inner.stop())
-        self._run(self._loop.shutdown_default_executor())
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -103,9 +113,7 @@ class Segmenter:
             SoloError: the error that the image deserves; see `solo.errors` for the kinds.
             OSError: if a path cannot be read.
         """
-        return self._run(
-            self._inner.segment(source, frame=frame, options=options, wants_pixels=wants_pixels)
-        )
+        return _result(self._submit(self._segment(source, frame, options, wants_pixels)))
 
     def map(
         self,
@@ -130,10 +138,8 @@ class Segmenter:
         try:
             for each in sources:
                 source, frame = each if isinstance(each, tuple) else (each, 0)
-                work = self._inner.segment(
-                    source, frame=frame, options=options, wants_pixels=wants_pixels
-                )
-                ahead.append(asyncio.run_coroutine_threadsafe(work, self._loop))
+                work = self._segment(source, frame, options, wants_pixels)
+                ahead.append(self._submit(work))
                 if len(ahead) >= self._inner.ahead:
                     yield _outcome(ahead.popleft())
             while ahead:
@@ -142,15 +148,45 @@ class Segmenter:
             for future in ahead:
                 future.cancel()
 
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        if self._loop.is_closed():
-            work.close()
+    async def _segment(
+        self, source: Source, frame: int, options: Options, wants_pixels: bool
+    ) -> Result:
+        async with self._places:
+            return await self._inner.segment(
+                source, frame=frame, options=options, wants_pixels=wants_pixels
+            )
+
+    async def _stop(self) -> None:
+        await self._inner.stop()
+        left = asyncio.all_tasks() - {asyncio.current_task()}  # they wait for threads that go on
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        await self._loop.shutdown_default_executor()
+
+    def _submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        alive = self._thread.is_alive()
+        if alive:
+            with self._lock:
+                if not self._closed:
+                    return asyncio.run_coroutine_threadsafe(work, self._loop)
+        work.close()
+        if alive or self._closed:
             raise RuntimeError("the segmenter is closed")
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        raise RuntimeError("a forked process cannot use the segmenter: open one in each process")
+
+
+def _result(future: Future[T]) -> T:
+    try:
+        return future.result()
+    except CancelledError:
+        raise DrainingError("the segmenter was closed before the image was answered") from None
+    finally:
+        future.cancel()  # of no effect, unless Ctrl-C ended the wait
 
 
 def _outcome(future: Future[Result]) -> Result | SoloError | OSError:
     try:
-        return future.result()
+        return _result(future)
     except (SoloError, OSError) as error:
         return error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +85,7 @@ def parse(words: Sequence[str] | None) -> Arguments:
     parser.add_argument("--score-threshold", type=float, metavar="SCORE", help="least score")
     parser.add_argument("--cores", type=_cores, metavar="N", help="processor cores to use (all)")
     parser.add_argument("--provider", default="auto", choices=get_args(Provider), help="(auto)")
-    given = parser.parse_intermixed_args(words)
+    given = parser.parse_intermixed_args(_without_dashes(sys.argv[1:] if words is None else words))
     try:
         options = Options(score_threshold=given.score_threshold)
     except InvalidParameterError as error:
@@ -99,6 +100,15 @@ def parse(words: Sequence[str] | None) -> Arguments:
         cores=given.cores,
         provider=given.provider,
     )
+
+
+def _without_dashes(words: Sequence[str]) -> list[str]:
+    """Words without `--`, after which all are names: argparse passes none of them on."""
+    if "--" not in words:
+        return list(words)
+    end = words.index("--")
+    names = (f"./{name}" if name.startswith("-") else name for name in words[end + 1 :])
+    return [*words[:end], *names]
 
 
 def _formats(text: str) -> tuple[Format, ...]:

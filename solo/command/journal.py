@@ -17,6 +17,7 @@ from solo.formats.coco import CocoEntry
 
 JOURNAL_NAME: Final = "journal.jsonl"  # not .json: a data set has one of those alone
 
+_BEGIN: Final = b'{"journal"'
 _OTHER: Final = {"model": "another model", "options": "other options"}
 
 
@@ -114,7 +115,7 @@ class Journal:
     def _read(self, head: dict[str, Any]) -> None:
         self._file.seek(0)
         first = self._file.readline()
-        if not first.endswith(b"\n"):
+        if not first.endswith(b"\n") and first[: len(_BEGIN)] == _BEGIN[: len(first)]:
             self._file.truncate(0)
             self._append({"journal": 1, **head})
             return

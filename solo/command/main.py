@@ -11,7 +11,9 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import redirect_stderr
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,9 @@ def main(words: Sequence[str] | None = None, sandbox: Sandbox | None = Sandbox()
     Raises:
         SystemExit: for a command line that means nothing, and for `--help`.
     """
+    if sys.stderr is None:  # as where a service manager closed it
+        with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
+            return main(words, sandbox)
     arguments = parse(words)
     failures = _Failures()
     # A shell has its background jobs pass over Ctrl-C; the failure above has to arrive.
@@ -82,6 +87,8 @@ def _run(arguments: Arguments, sandbox: Sandbox | None, failures: Events) -> int
     out = arguments.out
     if os.path.exists(out) and not os.path.isdir(out):
         raise UsageError(f"--out {shown(out)} is a file, and has to be a folder")
+    if os.path.isdir(out) and any(map(partial(_is_same_folder, out), arguments.sources)):
+        raise UsageError(f"--out {shown(out)} is a folder of films, and has to be one of its own")
     found = find_films(arguments.sources, out)
     if not found.films and not found.faults:
         raise UsageError("there is no film in " + ", ".join(map(shown, arguments.sources)))
@@ -97,6 +104,10 @@ def _run(arguments: Arguments, sandbox: Sandbox | None, failures: Events) -> int
                 write_document(out, coco_info(identity), categories, journal)
     _tell(_summary(counts, found, arguments))
     return 1 if counts.refused else 0
+
+
+def _is_same_folder(out: Path, source: Path) -> bool:
+    return os.path.isdir(source) and os.path.samefile(source, out)
 
 
 def _segment(arguments: Arguments, found: Found, segmenter: Segmenter, journal: Journal) -> Counts:

@@ -95,15 +95,17 @@ def grey_radiograph(pixels: Grey, kind: FileKind) -> Radiograph:
     return Radiograph(stretch(pixels), info)
 
 
-def radiograph_of(pixels: npt.NDArray[np.generic], frame: int = 0) -> Radiograph:
+def radiograph_of(pixels: npt.NDArray[np.generic], limits: Limits, frame: int = 0) -> Radiograph:
     """A radiograph of pixels that are in memory already.
 
     Args:
         pixels: uint8 or uint16 [H, W], or [H, W, 3] in the order red, green, blue.
+        limits: what it may ask for.
         frame: has to be 0.
 
     Raises:
         MalformedError: for an array of another shape or dtype, or without pixels.
+        ImageTooLargeError: above the pixel limit.
         InvalidParameterError: for another frame.
     """
     refuse_other_frames(frame)
@@ -114,6 +116,7 @@ def radiograph_of(pixels: npt.NDArray[np.generic], frame: int = 0) -> Radiograph
         )
     if pixels.dtype.kind != "u" or pixels.dtype.itemsize > 2:
         raise MalformedError(f"pixels are uint8 or uint16, not {pixels.dtype}")
+    limits.check(*pixels.shape[:2])
     ours = as_grey(np.ascontiguousarray(pixels))
     if not grey:
         ours = as_grey(cv2.cvtColor(ours, cv2.COLOR_RGB2GRAY))

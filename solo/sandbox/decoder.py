@@ -120,6 +120,7 @@ def decode_pixels(
     pixels: npt.NDArray[np.generic],
     frame: int,
     canvas_size: tuple[int, int],
+    limits: Limits,
     wants_pixels: bool = False,
 ) -> DecodedRadiograph:
     """Puts pixels on the canvas that are in memory already.
@@ -129,13 +130,16 @@ def decode_pixels(
             blue; 8 bits are grey as stored, 16 bits are stretched between percentiles.
         frame: has to be 0.
         canvas_size: (height, width) of the model's canvas.
+        limits: what it may ask for.
         wants_pixels: whether its pixels are wanted in 8 bits too.
 
     Raises:
         MalformedError: for an array of another shape or dtype.
+        ImageTooLargeError: above the pixel limit.
         InvalidParameterError: for another frame.
     """
-    return _on_canvas(radiograph_of(pixels, frame), canvas_size, wants_pixels, perf_counter())
+    started = perf_counter()
+    return _on_canvas(radiograph_of(pixels, limits, frame), canvas_size, wants_pixels, started)
 
 
 def _on_canvas(

@@ -17,10 +17,19 @@ class Sandbox:
     Attributes:
         workers: decoder processes, one file each at a time; None for one a core.
         decode_seconds: longest time for decoding one file.
+
+    Raises:
+        ValueError: for a value out of range.
     """
 
     workers: int | None = None
     decode_seconds: float = 15.0
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and not self.workers >= 1:  # files would wait for ever
+            raise ValueError(f"workers is {self.workers}, and has to be 1 or more")
+        if not self.decode_seconds > 0:
+            raise ValueError(f"decode_seconds is {self.decode_seconds}, and has to be above 0")
 
 
 def open_decoder(

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import select
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Generator, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +34,7 @@ from solo import (
 from solo.errors import (
     DeadlineError,
     DrainingError,
+    ImageTooLargeError,
     InvalidParameterError,
     MalformedError,
     UnavailableError,
@@ -115,6 +121,13 @@ def test_other_arrays_are_refused(segmenter: Segmenter, pixels: npt.NDArray[Any]
         segmenter.segment(np.zeros((4, 4), np.uint8), frame=1)
 
 
+def test_pixels_have_the_limit_of_files() -> None:
+    with Segmenter(FakeEngine(), cores=1, max_pixels=100) as segmenter:
+        assert segmenter.segment(np.zeros((10, 10), np.uint8)).radiograph.height == 10
+        with pytest.raises(ImageTooLargeError, match="at most 100"):
+            segmenter.segment(np.zeros((10, 11, 3), np.uint8))
+
+
 def test_map_keeps_the_order_and_each_error_stays_with_its_source(
     segmenter: Segmenter, tmp_path: Path
 ) -> None:
@@ -154,9 +167,31 @@ def test_options_narrow_the_result(segmenter: Segmenter) -> None:
     assert len(segmenter.segment(film, options=every).instances) == 2
     assert len(segmenter.segment(film, options=Options(0, max_instances=1)).instances) == 1
     assert segmenter.segment(film, options=Options(score_threshold=1)).instances == ()
-    for wrong in ({"score_threshold": 1.1}, {"max_instances": 0}, {"max_overlap": -1}):
-        with pytest.raises(InvalidParameterError, match=next(iter(wrong))):
-            Options(**wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"score_threshold": 1.1}, {"score_threshold": "0.5"}, {"max_overlap": -1},
+     {"max_overlap": float("nan")}, {"max_instances": 0}, {"max_instances": 2.5},
+     {"max_instances": float("nan")}, {"max_instances": "3"}],
+)  # fmt: skip
+def test_options_out_of_range_are_refused_at_once(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidParameterError, match=next(iter(wrong))):
+        Options(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("called", "name"),
+    [(Segmenter, name) for name in ("cores", "max_batch", "queue_limit", "max_pixels")]
+    + [(Sandbox, name) for name in ("workers", "decode_seconds")],
+)
+@pytest.mark.parametrize("value", [0, -1, float("nan")])
+def test_numbers_with_which_nothing_can_run_are_refused(
+    called: Callable[..., object], name: str, value: float
+) -> None:
+    given = {"model": FakeEngine()} if called is Segmenter else {}
+    with pytest.raises(ValueError, match=f"{name} is {value}"):
+        called(**given, **{name: value})
 
 
 def test_frames_are_chosen_by_number(segmenter: Segmenter) -> None:
@@ -167,6 +202,17 @@ def test_frames_are_chosen_by_number(segmenter: Segmenter) -> None:
     assert score(results[0]) < score(results[1])
     with pytest.raises(SoloError):
         segmenter.segment(film, frame=2)
+
+
+@pytest.mark.parametrize("sandbox", [None, Sandbox(workers=1)])
+def test_a_frame_may_be_a_number_of_numpy(sandbox: Sandbox | None) -> None:
+    film = dicom_file(np.stack([flat(150), flat(210)]))
+    with Segmenter(FakeEngine(), sandbox, cores=1) as segmenter:
+        info = segmenter.segment(film, frame=np.arange(2)[1]).radiograph
+        assert (info.frame, type(info.frame)) == (1, int)
+        for wrong in (0.0, "0", None):
+            with pytest.raises(TypeError):
+                segmenter.segment(film, frame=wrong)  # type: ignore[arg-type]
 
 
 def test_many_threads_may_ask_one_segmenter(segmenter: Segmenter) -> None:
@@ -193,6 +239,63 @@ def test_a_closed_segmenter_leaves_no_thread_and_answers_nobody() -> None:
     assert not [t for t in set(threading.enumerate()) - before if t.is_alive() and t.name == "solo"]
     with pytest.raises(RuntimeError):
         segmenter.segment(FILM)
+
+
+def test_threads_wait_for_a_place() -> None:
+    with Segmenter(FakeEngine(), cores=1, queue_limit=2) as segmenter:
+        with ThreadPoolExecutor(12) as threads:
+            alone = list(threads.map(segmenter.segment, [FILM] * 24))
+            together = list(threads.map(lambda _: [*segmenter.map([FILM] * 4)], range(12)))
+        assert [score(result) for result in alone] == [score(alone[0])] * 24
+        assert all(isinstance(result, Result) for each in together for result in each)
+
+
+def test_closing_answers_those_who_wait_in_other_threads(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "film.png")
+    segmenter = Segmenter(FakeEngine(), cores=1)
+    with ThreadPoolExecutor(2) as threads:
+        # The first reads from a pipe that nobody writes to, the second waits for its thread.
+        asked = [threads.submit(segmenter.segment, tmp_path / "film.png") for _ in range(2)]
+        writer = os.open(tmp_path / "film.png", os.O_WRONLY)
+        segmenter.close()
+        for each in asked:
+            with pytest.raises(DrainingError):
+                each.result(10)
+        os.close(writer)
+
+
+def test_a_map_that_outlives_its_segmenter_says_so() -> None:
+    with Segmenter(FakeEngine(), cores=1) as segmenter:
+        late, begun = segmenter.map([FILM]), segmenter.map([FILM] * 50)
+        next(begun)
+    for outcomes in (late, begun):
+        with pytest.raises(RuntimeError, match="the segmenter is closed"):
+            list(outcomes)
+
+
+def test_a_forked_process_is_told_to_open_its_own(segmenter: Segmenter) -> None:
+    here, there = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            segmenter.segment(FILM)
+        except RuntimeError as error:
+            os.write(there, str(error).encode())
+            segmenter.close()
+            os.write(there, b"; closed")
+        finally:
+            os._exit(0)
+    os.close(there)
+    try:
+        assert select.select([here], [], [], 10)[0], "the child hangs"
+        time.sleep(0.2)
+        told = os.read(here, 200).decode()
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(here)
+    assert told.endswith("open one in each process; closed")
+    assert segmenter.segment(FILM).instances
 
 
 def test_what_cannot_be_opened_is_said_at_once() -> None:
@@ -267,6 +370,30 @@ async def _stopped() -> None:
 
 def test_stopping_answers_those_who_wait() -> None:
     asyncio.run(_stopped())
+
+
+async def _stopped_while_decoding(sandbox: Sandbox | None) -> None:
+    segmenter = AsyncSegmenter(FakeEngine(), sandbox, cores=1)
+    await segmenter.start()
+    asked = [asyncio.create_task(segmenter.segment(EXAMPLES / "chest.dcm")) for _ in range(12)]
+    left = asyncio.create_task(segmenter.segment(FILM))
+    await asyncio.sleep(0.01)
+    left.cancel()
+    await segmenter.stop()
+    async with asyncio.timeout(10):
+        outcomes = await asyncio.gather(*asked, return_exceptions=True)
+    assert all(isinstance(outcome, Result | DrainingError) for outcome in outcomes)
+    assert isinstance(outcomes[-1], DrainingError)
+    with pytest.raises(asyncio.CancelledError):
+        await left
+    for source in (FILM, EXAMPLES / "chest.dcm", np.zeros((4, 4), np.uint8)):
+        with pytest.raises(DrainingError):
+            await segmenter.segment(source)
+
+
+@pytest.mark.parametrize("sandbox", [None, Sandbox(workers=1)])
+def test_stopping_cancels_nobody_who_did_not_ask_for_it(sandbox: Sandbox | None) -> None:
+    asyncio.run(_stopped_while_decoding(sandbox))
 
 
 async def _events() -> Told:

@@ -151,6 +151,15 @@ def test_a_folder_without_films_ends_with_2(
     assert f"there is no film in {tmp_path}" in capsys.readouterr().err
 
 
+def test_results_are_not_put_among_the_films(
+    command: Command, tmp_path: Path, capsys: Errors
+) -> None:
+    (tmp_path / "a.png").write_bytes(FILM)
+    assert command(tmp_path, "--out", f"{tmp_path}/.") == 2
+    assert "is a folder of films, and has to be one of its own" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
 def test_a_name_cannot_command_the_terminal(
     command: Command, tmp_path: Path, capsys: Errors
 ) -> None:
@@ -159,6 +168,26 @@ def test_a_name_cannot_command_the_terminal(
     told = capsys.readouterr().err
     assert "\\x1b[2Ja.png" in told
     assert "\x1b" not in told
+
+
+def test_after_two_dashes_all_words_are_names(
+    command: Command, document: Document, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("-rf.png", "a.png"):
+        Path(name).write_bytes(FILM)
+    assert command("--out", "out", "--", "-rf.png", "a.png") == 0
+    assert names_in(document(tmp_path / "out")) == ["-rf.png", "a.png"]
+
+
+def test_without_a_stderr_the_run_goes_on(
+    command: Command, document: Document, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.png").write_bytes(FILM)
+    (tmp_path / "b.png").write_bytes(b"")
+    monkeypatch.setattr(sys, "stderr", None)  # as Python does where it is closed
+    assert command(tmp_path, "--out", tmp_path / "out") == 1
+    assert names_in(document(tmp_path / "out")) == ["a.png"]
 
 
 def test_a_segmenter_that_cannot_go_on_ends_the_run(

@@ -120,9 +120,10 @@ def test_a_journal_with_a_torn_head_is_a_new_one(tmp_path: Path) -> None:
     assert path.read_bytes().startswith(b'{"journal":1,')
 
 
-def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", [b"dear diary\n", b"dear diary", b"{}", b'{"journals": [1, 2'])
+def test_a_file_of_somebody_else_is_left_alone(text: bytes, tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    path.write_bytes(b"dear diary\n")
+    path.write_bytes(text)
     with pytest.raises(JournalError, match="no journal of this command"):
         Journal(path, HEAD)
-    assert path.read_bytes() == b"dear diary\n"
+    assert path.read_bytes() == text
