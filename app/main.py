@@ -50,6 +50,7 @@ def create_app(
     Raises:
         ModelError: if the model cannot be served.
         KeysError: if there is a file of keys that cannot be used.
+        SettingsError: if traces are asked for without the libraries for them.
     """
 
     def open_model() -> Engine:
@@ -112,7 +113,7 @@ def application(service: Service) -> FastAPI:
         from app.tracing import TracingMiddleware
 
         app.add_middleware(TracingMiddleware, tracing=service.tracing, routes=PATHS)
-    # Added last, so that it surrounds the gate too.
+    # Added last, so that it surrounds the API keys too.
     app.add_middleware(AccessLogMiddleware, metrics=service.metrics, routes=PATHS)
     return app
 

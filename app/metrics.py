@@ -60,7 +60,7 @@ class Metrics:
         )
         self._releases = Counter(
             "solo_batch_released_total",
-            "Batches by why they left: full, the model was idle, or it had waited for company",
+            "Batches by why they left: full, the model was idle, or the batch window was over",
             ["reason"],
             registry=registry,
         )
@@ -97,7 +97,7 @@ class Metrics:
         )
         self.sessions_reopened = Counter(
             "solo_sessions_reopened_total",
-            "New sessions on the device after the golden film had failed",
+            "New sessions on the device after the self-test had failed",
             registry=registry,
         )
         self._reloads = Counter(

@@ -26,7 +26,7 @@ from benchmarks.made_masks import Scene, made_scene
 from benchmarks.processor_time import seconds
 from model.data.coco import load_coco
 from model.data.radiograph import read_radiograph
-from model.evaluate import true_masks
+from model.evaluation.images import true_masks
 from model.network import mask_overlap
 from model.network.checkpoint import load_network
 from model.network.config import ModelConfig

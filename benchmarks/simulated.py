@@ -62,7 +62,6 @@ CONTENDERS = (
         packages=("bentoml",),
     ),
 )
-IDEAL = MAX_BATCH / run_seconds(MAX_BATCH)
 _SIDE = 447
 
 

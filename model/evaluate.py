@@ -23,7 +23,7 @@ from model.data.coco import CocoDataset, load_coco
 from model.data.radiograph import read_radiograph
 from model.data.split import split_by_patient
 from model.evaluation.average_precision import Number
-from model.evaluation.images import ImageQuality, Masks, Prediction, judge, true_masks
+from model.evaluation.images import ImageQuality, Prediction, judge
 from model.evaluation.quality import Quality, summarise
 from model.evaluation.report import refuse_to_overwrite, write_report
 from model.network.checkpoint import load_network
@@ -32,17 +32,6 @@ from model.network.postprocess import find_instances
 from model.network.solo_network import SoloNetwork
 from solo.contract.instances import Instances
 from solo.contract.letterbox import Letterbox
-
-__all__ = [
-    "Masks",
-    "Prediction",
-    "assess",
-    "cross_validate",
-    "main",
-    "measure",
-    "predict",
-    "true_masks",
-]
 
 SCORE_THRESHOLD = 0.3
 

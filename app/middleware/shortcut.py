@@ -1,4 +1,4 @@
-"""A route past the framework for the one operation that is asked for day and night.
+"""Routing shortcut: past the framework, for the one operation that is asked for day and night.
 
 FastAPI describes it and checks nothing of it. Between FastAPI's first middleware and a function lie
 some two hundred calls, for dependencies and forms that it does not have: a fifth of what a request

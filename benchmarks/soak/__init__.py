@@ -1,1 +1,1 @@
-"""A night in ten minutes: mixed load, killed decoders, a stop at the end, and nothing lost."""
+"""Soak test: ten minutes of mixed load, killed decoders, a stop at the end, and nothing lost."""

@@ -1,4 +1,4 @@
-"""Ten minutes of mixed load with killed decoders and a stop at the end.
+"""Soak test: ten minutes of mixed load with killed decoders and a stop at the end.
 
     python -m benchmarks.soak [--minutes 10] [--clients 4]
 

@@ -50,15 +50,6 @@ class Thorax:
     structures: dict[int, str]
     spacing_mm: tuple[float, float, float]
 
-    @property
-    def size_mm(self) -> tuple[float, float, float]:
-        """Outer size along (depth, height, side)."""
-        depth, height, side = (
-            count * step
-            for count, step in zip(self.attenuation.shape, self.spacing_mm, strict=True)
-        )
-        return depth, height, side
-
 
 def find_volume() -> Path:
     """The folder of the CT in the installed package, which is not imported.

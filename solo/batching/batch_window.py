@@ -19,9 +19,10 @@ class AdaptiveTimeout:
     A model that takes what is there the moment it is idle runs 1, 7, 1, 7 with eight clients: the
     first to come back leaves alone, the others miss its batch. So after a batch it expects that as
     many come back as were just answered, beside those that wait already. It waits half as long as
-    company can save at most, and as long again, a millisecond a time, while each brings somebody:
-    those who come together are seen one by one. Where nobody came, it does not wait the next 1, 3,
-    7 ... 63 times. A client by itself is never waited for: nobody else is expected.
+    one run in place of two can save at most, and as long again, a millisecond a time, while each
+    brings somebody: those who come together are seen one by one. Where nobody came, it does not
+    wait the next 1, 3, 7 ... 63 times. A client by itself is never waited for: nobody else is
+    expected.
     """
 
     def __init__(self) -> None:

@@ -203,7 +203,7 @@ class Batcher:
         try:
             await self._answer(run, batch)
         finally:
-            self._land(batch)
+            self._finish(batch)
             for image in batch.images:
                 self._settle(image, ModelFailedError("the model gave no answer for this image"))
 
@@ -219,7 +219,7 @@ class Batcher:
         if result.alone:  # others beside it make it slower, and all of them together faster
             model.costs.note(len(images), result.seconds)
         if images is batch.images:
-            self._land(batch)  # the next batch leaves before these answers do
+            self._finish(batch)  # the next batch leaves before these answers do
         for image, instances in zip(images, result.answers, strict=True):
             queued = result.started - image.since
             self._settle(image, Outcome(instances, queued, result.seconds, model))
@@ -250,7 +250,7 @@ class Batcher:
         image.tried_again = True
         await self._answer(self._start_run([image]), batch)
 
-    def _land(self, batch: InFlightBatch) -> None:
+    def _finish(self, batch: InFlightBatch) -> None:
         """The model is free of this batch; a second time changes nothing."""
         if self._in_flight.pop(batch, None) is None:
             return

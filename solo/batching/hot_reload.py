@@ -35,9 +35,9 @@ class HotReload:
         self._task: asyncio.Task[bool] | None = None
 
     def begin(self) -> None:
-        """Starts a replacement; one that is going on is left to end."""
+        """Starts a reload; one that is going on is left to end."""
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self.run(), name="replacement")
+            self._task = asyncio.create_task(self.run(), name="hot-reload")
 
     async def run(self) -> bool:
         """Replaces the model, or leaves everything as it was.
@@ -71,7 +71,7 @@ class HotReload:
 
         Raises:
             ModelError: if the new model answers other questions.
-            InferenceError: if it sees other objects in the golden film.
+            InferenceError: if it sees other objects in the self-test image.
             Exception: whatever opening and running it raises.
         """
         engine = self._open_engine()

@@ -29,6 +29,9 @@ def decode_png(data: bytes, limits: Limits, frame: int) -> Radiograph:
     """Decodes a PNG. 8 bits are grey as stored; 16 bits are stretched between percentiles.
 
     Files of 16 bits mostly hold the 10 to 14 bits of a detector and would be nearly black.
+
+    Raises:
+        SoloError: one of those that `solo.decoding.decode` names.
     """
     refuse_other_frames(frame)
     height, width = png_size(data)
@@ -38,7 +41,11 @@ def decode_png(data: bytes, limits: Limits, frame: int) -> Radiograph:
 
 
 def decode_jpeg(data: bytes, limits: Limits, frame: int) -> Radiograph:
-    """Decodes a JPEG of 8 bits, whose values are grey as stored."""
+    """Decodes a JPEG of 8 bits, whose values are grey as stored.
+
+    Raises:
+        SoloError: one of those that `solo.decoding.decode` names.
+    """
     refuse_other_frames(frame)
     header = read_jpeg_header(data)
     limits.check(header.height, header.width)

@@ -15,7 +15,11 @@ _OUTPUT_TYPES = {"scores": "tensor(float)", "labels": "tensor(int64)", "masks": 
 
 
 def check_graph(session: Any, manifest: Manifest, path: Path) -> None:  # noqa: ANN401
-    """Compares the graph's signature with the manifest; symbolic sizes are left to the warm-up."""
+    """Compares the graph's signature with the manifest; symbolic sizes are left to the warm-up.
+
+    Raises:
+        ModelError: if they differ, or the batch size is fixed.
+    """
     shapes = dict(zip(OUTPUT_NAMES, row_shapes(manifest), strict=True))
     expected = {
         INPUT_NAME: ("tensor(float)", (1, *manifest.canvas_size)),

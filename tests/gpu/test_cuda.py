@@ -61,7 +61,7 @@ def test_the_answers_are_those_of_the_cpu(precision: str, files: dict[str, Path]
         SelfTest(on_cpu, expected).check(found, NEAR[precision])
 
 
-def test_the_float16_twin_is_taken_by_itself(files: dict[str, Path], tmp_path: Path) -> None:
+def test_the_float16_variant_is_taken_by_itself(files: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(MODEL.read_bytes())
     (tmp_path / "model.fp16.onnx").write_bytes(files["float16"].read_bytes())
     for opened in (
@@ -86,8 +86,8 @@ def test_all_batch_sizes_are_warmed_and_answer_alike(engine: OnnxEngine) -> None
     seconds = engine.warm_up()
     assert tuple(seconds) == engine.batch_sizes == (1, 2, 4, 8)
     assert all(value > 0 for value in seconds.values())
-    golden = SelfTest.record(engine)  # alone and as a full batch
-    assert (golden.instances.scores > 0.3).any()
+    self_test = SelfTest.record(engine)  # alone and as a full batch
+    assert (self_test.instances.scores > 0.3).any()
 
 
 def test_short_memory_is_told_and_a_smaller_batch_still_runs(

@@ -10,7 +10,7 @@ from solo.inference.onnx_engine import OnnxEngine
 from solo.inference.self_test import SelfTest, Tolerance
 from tests.support.bundled import MODEL, chest_canvases, write_half
 
-# On the golden film, the example and the 90 films that it was trained on, 184 lungs in all, the
+# On the self-test image, the example and the 90 films that it was trained on, 184 lungs in all, the
 # least overlap was 0.996 and the largest difference of scores 0.003.
 NEAR = Tolerance(overlap=0.99, score=0.01)
 

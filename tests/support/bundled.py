@@ -1,4 +1,4 @@
-"""The bundled model, a float16 twin of it, and films to ask them about."""
+"""The bundled model, its float16 variant, and films to ask them about."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MODEL = ROOT / "model/zoo/cxr-lungs.onnx"
 
 
 def write_half(path: Path) -> Path:
-    """Writes the bundled model's float16 twin, as `python -m export.half` does with films."""
+    """Writes the model's float16 variant, as `python -m export.half` does with films."""
     given = onnx.load(MODEL)
     half = halve(given)
     metadata = {entry.key: entry.value for entry in given.metadata_props}

@@ -16,7 +16,7 @@ from solo.inference.self_test import self_test_image
 
 CANVAS = (64, 64)
 STRIDE = 4
-_RECORDING_RUNS = 2  # of the golden film, at warm-up
+_RECORDING_RUNS = 2  # of the self-test image, at warm-up
 SLOTS = 3  # two instances and an empty slot
 
 
@@ -116,11 +116,11 @@ class FakeEngine:
     Args:
         before: called in the model's thread with each batch, to block or to fail.
         max_batch: the largest batch size.
-        before_self_test: the same for the golden film, once the model is warm.
+        before_self_test: the same for the self-test image, once the model is warm.
 
     Attributes:
-        batches: images of each run, but for those of the golden film.
-        self_test_runs: how often the golden film was run.
+        batches: images of each run, but for those of the self-test image.
+        self_test_runs: how often the self-test image was run.
         sessions: how often the engine was started anew.
     """
 
@@ -138,8 +138,8 @@ class FakeEngine:
         self.batches: list[int] = []
         self.self_test_runs = 0
         self.sessions = 0
-        self._before, self._before_golden = before, before_self_test
-        self._golden = self_test_image(CANVAS)
+        self._before, self._before_self_test = before, before_self_test
+        self._self_test_image = self_test_image(CANVAS)
         self._seconds = 0.0
 
     def clock(self) -> float:
@@ -156,10 +156,10 @@ class FakeEngine:
         return 0.010 + 0.002 * images
 
     def run(self, images: npt.NDArray[np.float32]) -> list[Instances]:
-        if (images == self._golden).all():
+        if (images == self._self_test_image).all():
             self.self_test_runs += 1
             if self.self_test_runs > _RECORDING_RUNS:
-                self._before_golden()
+                self._before_self_test()
         else:
             self.batches.append(len(images))
             self._before(images)

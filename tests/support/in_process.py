@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
-import numpy.typing as npt
 from prometheus_client import generate_latest
 
 from app.main import create_app
@@ -47,28 +44,8 @@ async def client(
         yield http
 
 
-class Gate:
-    """Holds the model's thread until it is opened."""
-
-    def __init__(self) -> None:
-        self.entered, self.opened = threading.Event(), threading.Event()
-
-    def __call__(self, _: npt.NDArray[np.float32]) -> None:
-        self.entered.set()
-        assert self.opened.wait(10)
-
-    async def reached(self) -> None:
-        assert await asyncio.to_thread(self.entered.wait, 10)
-
-
 def post(http: httpx.AsyncClient, body: bytes = IMAGE) -> asyncio.Task[httpx.Response]:
     return asyncio.create_task(http.post("/segment", content=body, headers=PNG))
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 def metrics_text(service: Any) -> str:

@@ -30,15 +30,15 @@ def main() -> int:
         if (images == SLOW).all((1, 2, 3)).any():
             time.sleep(2)
         broken |= bool((images == DEADLY).all((1, 2, 3)).any())
-        golden()
+        fail_if_broken()
 
-    def golden() -> None:
+    def fail_if_broken() -> None:
         if broken:
             raise RuntimeError("the device is lost")
 
     settings = Settings.from_environment()
     configure_logging()
-    engine = FakeEngine(before, before_self_test=golden)
+    engine = FakeEngine(before, before_self_test=fail_if_broken)
     service = Service.build(settings, engine, PATHS, lambda: engine)
     return 1 if run_server(application(service), service, settings) else 0
 

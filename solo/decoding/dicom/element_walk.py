@@ -120,7 +120,12 @@ class Walk:
         return elements, None, offset
 
     def first_item(self) -> Dataset | None:
-        """Reads the first item of a sequence's value; None if there is none."""
+        """Reads the first item of a sequence's value; None if there is none.
+
+        Raises:
+            MalformedError: for a sequence without items, or more than a radiograph has.
+            TruncatedError: if the data end within an element.
+        """
         if not self._data:
             return None
         header = self._header(0, self._encoding)

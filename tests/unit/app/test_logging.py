@@ -36,7 +36,7 @@ def handler_on(stream: io.StringIO) -> BufferedHandler:
 
 @pytest.fixture
 def logger() -> Iterator[logging.Logger]:
-    logger = logging.getLogger("tests.journal")
+    logger = logging.getLogger("tests.logging")
     logger.propagate = False
     logger.setLevel(logging.INFO)
     yield logger

@@ -13,9 +13,10 @@ import pytest
 from app.logging import JsonFormatter
 from app.main import create_app
 from app.settings import Settings
+from tests.support.batching import until
 from tests.support.decoders import DecoderHere
 from tests.support.engines import FakeEngine
-from tests.support.in_process import client, post, until
+from tests.support.in_process import client, post
 
 pytestmark = pytest.mark.anyio
 

@@ -13,10 +13,11 @@ import pytest
 from app.main import create_app
 from app.settings import Settings
 from solo.sandbox.decoder import DecodedRadiograph
+from tests.support.batching import Gate, until
 from tests.support.decoders import DecoderHere
 from tests.support.engines import FakeEngine
 from tests.support.films import flat, png
-from tests.support.in_process import IMAGE, Gate, client, metrics_text, post, until
+from tests.support.in_process import IMAGE, client, metrics_text, post
 
 pytestmark = pytest.mark.anyio
 

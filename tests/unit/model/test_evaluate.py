@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from model import evaluate
 from model.data.coco import CocoDataset, load_coco
 from model.data.split import split_by_patient
-from model.evaluate import Masks, Prediction, cross_validate, measure, predict, true_masks
+from model.evaluate import cross_validate, measure, predict
+from model.evaluation.images import Masks, Prediction, true_masks
 from model.network.config import ModelConfig
 from model.network.solo_network import SoloNetwork
 from solo.contract.instances import Instances

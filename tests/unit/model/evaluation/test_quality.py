@@ -13,7 +13,8 @@ import pytest
 
 from model import evaluate
 from model.data.coco import CocoDataset, DatasetError, load_coco
-from model.evaluate import Masks, Prediction, assess
+from model.evaluate import assess
+from model.evaluation.images import Masks, Prediction
 from model.evaluation.pictures import FOUND_COLOUR, TRUE_COLOUR, draw_image
 from model.evaluation.quality import Quality
 from model.evaluation.report import as_markdown

@@ -67,7 +67,7 @@ def test_memory_limits_the_batch_for_a_thousand_runs() -> None:
     assert times.best_size == 8
 
 
-def test_company_saves_the_fixed_part_of_a_run() -> None:
+def test_a_joint_run_saves_the_fixed_part_of_a_run() -> None:
     assert CostModel(GPU).joining_saves_seconds == pytest.approx(0.010)
     assert CostModel(CPU).joining_saves_seconds == pytest.approx(0)
     assert CostModel({1: 1.0}).joining_saves_seconds == 0
@@ -82,43 +82,43 @@ def test_nobody_is_waited_for_where_that_saves_nothing() -> None:
 
 
 def test_those_who_come_together_are_waited_for_while_they_come() -> None:
-    patience, times = AdaptiveTimeout(), CostModel(GPU)
-    seconds = patience.begin(8, 0, times)
-    assert patience.extend(3) == STEP_SECONDS  # three came: others are near
-    assert patience.extend(4) == STEP_SECONDS
-    assert not patience.satisfied(4)
-    assert patience.extend(4) == 0  # a step brought nobody
-    assert patience.satisfied(4)
-    patience.end(4)
-    assert patience.begin(8, 0, times) == seconds
-    steps = [patience.extend(waiting) for waiting in range(1, 8)]
+    timeout, times = AdaptiveTimeout(), CostModel(GPU)
+    seconds = timeout.begin(8, 0, times)
+    assert timeout.extend(3) == STEP_SECONDS  # three came: others are near
+    assert timeout.extend(4) == STEP_SECONDS
+    assert not timeout.satisfied(4)
+    assert timeout.extend(4) == 0  # a step brought nobody
+    assert timeout.satisfied(4)
+    timeout.end(4)
+    assert timeout.begin(8, 0, times) == seconds
+    steps = [timeout.extend(waiting) for waiting in range(1, 8)]
     assert sum(steps) == pytest.approx(seconds)  # as long again, and no longer
     assert steps[-1] == 0
 
 
 def test_nobody_is_waited_for_where_nobody_came() -> None:
-    patience = AdaptiveTimeout()
-    patience.begin(8, 2, CostModel(GPU))
-    assert patience.extend(2) == 0
-    assert patience.satisfied(2)
+    timeout = AdaptiveTimeout()
+    timeout.begin(8, 2, CostModel(GPU))
+    assert timeout.extend(2) == 0
+    assert timeout.satisfied(2)
 
 
-def test_a_wait_in_vain_makes_waits_rarer_and_company_makes_them_common() -> None:
-    patience, times = AdaptiveTimeout(), CostModel(GPU)
+def test_a_window_in_vain_makes_windows_rarer_and_a_full_one_makes_them_common() -> None:
+    timeout, times = AdaptiveTimeout(), CostModel(GPU)
 
     def turns_until_wait() -> int:
         turns = 1
-        while not patience.begin(1, 1, times):
+        while not timeout.begin(1, 1, times):
             turns += 1
         return turns
 
     gaps = []
     for _ in range(8):
         gaps.append(turns_until_wait())
-        patience.end(waiting=1)
+        timeout.end(waiting=1)
     assert gaps == [1, 2, 4, 8, 16, 32, 64, 64]
     turns_until_wait()
-    assert not patience.satisfied(1)
-    assert patience.satisfied(2)
-    patience.end(waiting=2)
+    assert not timeout.satisfied(1)
+    assert timeout.satisfied(2)
+    timeout.end(waiting=2)
     assert turns_until_wait() == 1

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from solo.inference import precision as twin
+from solo.inference import precision as precision_module
 from solo.inference.engine import ModelError
 from solo.inference.onnx_engine import OnnxEngine
 from solo.inference.precision import Precision, has_byte_products, open_engine
@@ -20,7 +20,7 @@ def model(tmp_path: Path) -> Path:
     return write_tiny_model(tmp_path / "tiny.onnx", manifest())
 
 
-def write_twin(model: Path, float32_sha256: str | None = None, bits: str = "int8") -> Path:
+def write_variant(model: Path, float32_sha256: str | None = None, bits: str = "int8") -> Path:
     of_file = hashlib.sha256(model.read_bytes()).hexdigest()
     document = manifest(precision=bits, float32_sha256=float32_sha256 or of_file)
     suffix = {"int8": ".int8.onnx", "float16": ".fp16.onnx"}[bits]
@@ -38,9 +38,9 @@ class OnGpu(OnnxEngine):
 
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(twin, "OnnxEngine", OnGpu)
-    monkeypatch.setattr(twin, "may_be_gpu", lambda provider: provider != "cpu")
-    monkeypatch.setattr(twin, "has_byte_products", lambda: True)
+    monkeypatch.setattr(precision_module, "OnnxEngine", OnGpu)
+    monkeypatch.setattr(precision_module, "may_be_gpu", lambda provider: provider != "cpu")
+    monkeypatch.setattr(precision_module, "has_byte_products", lambda: True)
 
 
 @pytest.mark.parametrize(
@@ -52,31 +52,31 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
         ("float32", True, "float32"),
     ],
 )
-def test_the_twin_runs_where_it_is_asked_for_or_quick(
+def test_the_variant_runs_where_it_is_asked_for_or_quick(
     model: Path, precision: Precision, quick: bool, served: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(twin, "has_byte_products", lambda: quick)
-    int8 = write_twin(model)
+    monkeypatch.setattr(precision_module, "has_byte_products", lambda: quick)
+    int8 = write_variant(model)
     engine = open_engine(model, "cpu", 1, precision, cores=2)
     assert engine.manifest.precision == served
     file = int8 if served == "int8" else model
     assert engine.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def test_a_model_without_a_twin_is_served_as_it_is(
+def test_a_model_without_a_variant_is_served_as_it_is(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(twin, "has_byte_products", lambda: True)
+    monkeypatch.setattr(precision_module, "has_byte_products", lambda: True)
     assert open_engine(model, "cpu", 1, cores=2).manifest.precision == "float32"
     with pytest.raises(ModelError, match=r"tiny\.int8\.onnx cannot be read"):
         open_engine(model, "cpu", 1, "int8", cores=2)
 
 
-def test_the_twin_of_another_file_is_not_served(
+def test_the_variant_of_another_file_is_not_served(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(twin, "has_byte_products", lambda: True)
-    write_twin(model, "0" * 64)
+    monkeypatch.setattr(precision_module, "has_byte_products", lambda: True)
+    write_variant(model, "0" * 64)
     assert open_engine(model, "cpu", 1, cores=2).manifest.precision == "float32"
     with pytest.raises(ModelError, match="was made of another file"):
         open_engine(model, "cpu", 1, "int8", cores=2)
@@ -94,11 +94,11 @@ def test_the_twin_of_another_file_is_not_served(
     ],
 )
 @pytest.mark.usefixtures("gpu")
-def test_each_device_has_its_twin(
+def test_each_device_has_its_variant(
     model: Path, provider: Provider, precision: Precision, served: str
 ) -> None:
-    write_twin(model, bits="float16")
-    write_twin(model, bits="int8")
+    write_variant(model, bits="float16")
+    write_variant(model, bits="int8")
     assert open_engine(model, provider, 1, precision, cores=2).manifest.precision == served
 
 
@@ -110,21 +110,21 @@ def test_each_device_has_its_twin(
     ],
 )
 @pytest.mark.usefixtures("gpu")
-def test_a_twin_for_another_device_is_refused(
+def test_a_variant_for_another_device_is_refused(
     model: Path, provider: Provider, precision: Precision, words: str
 ) -> None:
-    write_twin(model, bits="float16")
-    write_twin(model, bits="int8")
+    write_variant(model, bits="float16")
+    write_variant(model, bits="int8")
     with pytest.raises(ModelError, match=words):
         open_engine(model, provider, 1, precision, cores=2)
 
 
 @pytest.mark.usefixtures("gpu")
-def test_a_gpu_takes_the_float32_file_where_there_is_no_twin_for_it(model: Path) -> None:
-    write_twin(model, bits="int8")
+def test_a_gpu_takes_the_float32_file_where_there_is_no_variant_for_it(model: Path) -> None:
+    write_variant(model, bits="int8")
     assert open_engine(model, "cuda", 1, cores=2).manifest.precision == "float32"
     assert open_engine(model, "auto", 1, cores=2).manifest.precision == "float32"
-    write_twin(model, "0" * 64, bits="float16")
+    write_variant(model, "0" * 64, bits="float16")
     assert open_engine(model, "cuda", 1, cores=2).manifest.precision == "float32"
     with pytest.raises(ModelError, match="was made of another file"):
         open_engine(model, "cuda", 1, "float16", cores=2)
@@ -133,15 +133,15 @@ def test_a_gpu_takes_the_float32_file_where_there_is_no_twin_for_it(model: Path)
 def test_a_runtime_for_gpus_on_a_machine_without_one_computes_in_int8(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(twin, "may_be_gpu", lambda _: True)
-    monkeypatch.setattr(twin, "has_byte_products", lambda: True)
-    write_twin(model, bits="float16")
-    write_twin(model, bits="int8")
+    monkeypatch.setattr(precision_module, "may_be_gpu", lambda _: True)
+    monkeypatch.setattr(precision_module, "has_byte_products", lambda: True)
+    write_variant(model, bits="float16")
+    write_variant(model, bits="int8")
     assert open_engine(model, "auto", 1, cores=2).manifest.precision == "int8"
 
 
 def test_an_int8_file_can_be_named_itself(model: Path) -> None:
-    int8 = write_twin(model)
+    int8 = write_variant(model)
     assert open_engine(int8, "cpu", 1, "int8", cores=2).manifest.precision == "int8"
 
 

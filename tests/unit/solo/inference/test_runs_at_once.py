@@ -27,12 +27,12 @@ def threads() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
-def test_turns_are_limited_and_all_of_them_exclude_everybody(threads: ThreadPoolExecutor) -> None:
-    turns, most, now = FairSemaphore(3), [0], [0]
+def test_runs_are_limited_and_all_of_them_exclude_everybody(threads: ThreadPoolExecutor) -> None:
+    semaphore, most, now = FairSemaphore(3), [0], [0]
     lock, whole = threading.Lock(), [0]
 
     def take(_: int) -> None:
-        with turns.one():
+        with semaphore.one():
             with lock:
                 now[0] += 1
                 most[0] = max(most[0], now[0])
@@ -42,7 +42,7 @@ def test_turns_are_limited_and_all_of_them_exclude_everybody(threads: ThreadPool
                 now[0] -= 1
 
     def take_all(_: int) -> None:
-        with turns.all(), lock:
+        with semaphore.all(), lock:
             assert now[0] == 0
             whole[0] += 1
             whole[0] -= 1
@@ -54,32 +54,32 @@ def test_turns_are_limited_and_all_of_them_exclude_everybody(threads: ThreadPool
 
 
 def test_who_waits_is_not_overtaken(threads: ThreadPoolExecutor) -> None:
-    turns, order = FairSemaphore(1), []
+    semaphore, order = FairSemaphore(1), []
 
     def take(number: int) -> None:
-        with turns.one():
+        with semaphore.one():
             order.append(number)
 
-    with turns.one():
+    with semaphore.one():
         jobs = []
         for number in range(5):
             jobs.append(threads.submit(take, number))
-            while len(turns._waiting) <= number:
+            while len(semaphore._waiting) <= number:
                 time.sleep(0.001)
-    with turns.one():  # comes while those five have been called and may not have begun
+    with semaphore.one():  # comes while those five have been called and may not have begun
         assert order == [0, 1, 2, 3, 4]
     for job in jobs:
         job.result(10)
 
 
-def test_a_turn_is_alone_only_if_nobody_else_had_one_meanwhile() -> None:
-    turns = FairSemaphore(2)
-    with turns.one() as first:
+def test_a_run_is_alone_only_if_nobody_else_had_one_meanwhile() -> None:
+    semaphore = FairSemaphore(2)
+    with semaphore.one() as first:
         assert first()
-        with turns.one() as second:
+        with semaphore.one() as second:
             assert not second()
         assert not first()
-    with turns.one() as third:
+    with semaphore.one() as third:
         assert third()
 
 

@@ -21,7 +21,7 @@ def disc(row: float, radius: float = 8, score: float = 0.9, label: int = 0) -> I
     )
 
 
-def test_the_golden_film_has_two_dark_lungs_in_a_bright_chest() -> None:
+def test_the_self_test_image_has_two_dark_lungs_in_a_bright_chest() -> None:
     film = self_test_image((100, 80))
     assert film.shape == (100, 80)
     assert film.dtype == np.float32
@@ -32,9 +32,9 @@ def test_the_golden_film_has_two_dark_lungs_in_a_bright_chest() -> None:
 
 
 def test_the_same_answer_passes_and_little_noise_too() -> None:
-    golden = SelfTest(FakeEngine(), disc(16))
-    golden.check(disc(16))
-    golden.check(disc(16.3, score=0.87))
+    self_test = SelfTest(FakeEngine(), disc(16))
+    self_test.check(disc(16))
+    self_test.check(disc(16.3, score=0.87))
 
 
 @pytest.mark.parametrize(
@@ -54,10 +54,10 @@ def test_another_answer_does_not_pass_in_either_direction(found: Instances) -> N
 
 
 def test_a_successor_may_be_better_but_not_blind() -> None:
-    golden = SelfTest(FakeEngine(), disc(16))
-    golden.check(disc(18, score=0.4), OTHER_MODEL)
+    self_test = SelfTest(FakeEngine(), disc(16))
+    self_test.check(disc(18, score=0.4), OTHER_MODEL)
     with pytest.raises(InferenceError):
-        golden.check(disc(26), OTHER_MODEL)
+        self_test.check(disc(26), OTHER_MODEL)
 
 
 def test_an_engine_that_answers_by_batch_size_is_refused() -> None:
