@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from operator import index
 from pathlib import Path
 from time import perf_counter
-from typing import Final, Self, TypeVar
+from typing import Final, Self, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -77,7 +77,7 @@ class AsyncSegmenter:
 
     Raises:
         ModelError: if the model cannot be used.
-        ValueError: for a number below 1.
+        ValueError: for a number below 1, or a provider or precision that does not exist.
     """
 
     def __init__(
@@ -100,9 +100,16 @@ class AsyncSegmenter:
         for name, number in (asked | ({} if cores is None else {"cores": cores})).items():
             if not number >= 1:
                 raise ValueError(f"{name} is {number}, and has to be 1 or more")
+        for name, word, words in (
+            ("provider", provider, get_args(Provider)),
+            ("precision", precision, get_args(Precision)),
+        ):
+            if word not in words:
+                raise ValueError(f"{name} is {word!r}, and has to be one of {', '.join(words)}")
         self._cores = usable_cores() if cores is None else cores
         self._limits = Limits(max_pixels)
         self._stopped = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._events = events or Events()
 
         def open_model() -> Engine:
@@ -148,7 +155,11 @@ class AsyncSegmenter:
 
         Raises:
             StartError: if either is not possible.
+            RuntimeError: if it was started before: it lives once, in one event loop.
         """
+        if self._loop is not None:
+            raise RuntimeError("the segmenter was started before: open another one")
+        self._loop = asyncio.get_running_loop()
         try:
             await self._decoder.start()
         except Exception as error:
@@ -222,8 +233,11 @@ class AsyncSegmenter:
         Raises:
             SoloError: the error that the image deserves; see `solo.errors` for the kinds.
             OSError: if a path cannot be read.
+            RuntimeError: before `start`, and in another event loop than that.
         """
         loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            raise RuntimeError("the segmenter serves the event loop that started it, and no other")
         seconds_left = float("inf") if deadline is None else deadline - loop.time()
         try:
             async with asyncio.timeout_at(deadline):

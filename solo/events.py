@@ -15,7 +15,8 @@ Reload = Literal["swapped", "refused", "rolled_back"]
 class Events:
     """Hears everything and does nothing; a door overrides what it wants.
 
-    All methods are called in the event loop and have to be short.
+    All methods are called in the event loop, have to be short, and may not raise: what fails in one
+    of them ends the batch or the result that it was told of.
     """
 
     def on_result(self, result: Result) -> None:

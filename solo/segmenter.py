@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from collections import deque
 from collections.abc import Coroutine, Generator, Iterable
 from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -52,8 +54,11 @@ class Segmenter:
         self._places = asyncio.Semaphore(self._inner.queue_limit)
         self._lock, self._closed = threading.Lock(), False
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="solo", daemon=True)
+        self._thread = threading.Thread(target=_run, args=(self._loop,), name="solo", daemon=True)
         self._thread.start()
+        # For who forgets `close`: a notebook's cell that runs again would add threads each time.
+        self._finalizer = weakref.finalize(self, _abandon, self._inner, self._loop)
+        self._finalizer.atexit = False
         try:
             _result(self._submit(self._inner.start()))
         except BaseException:
@@ -77,10 +82,10 @@ class Segmenter:
             if self._closed:
                 return
             self._closed = True
+        self._finalizer.detach()
         asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
-        self._loop.close()
 
     @property
     def manifest(self) -> Manifest:
@@ -133,7 +138,12 @@ class Segmenter:
         Yields:
             In order, the result of each source, or the error that it deserves. Closing it cancels
             what is in work.
+
+        Raises:
+            TypeError: for one source instead of many.
         """
+        if isinstance(sources, str | bytes):  # whose letters are no sources
+            raise TypeError("map takes many sources: segment takes one")
         ahead: deque[Future[Result]] = deque()
         try:
             for each in sources:
@@ -174,6 +184,22 @@ class Segmenter:
         if alive or self._closed:
             raise RuntimeError("the segmenter is closed")
         raise RuntimeError("a forked process cannot use the segmenter: open one in each process")
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    loop.run_forever()
+    loop.close()
+
+
+def _abandon(inner: AsyncSegmenter, loop: asyncio.AbstractEventLoop) -> None:
+    """Ends what a forgotten segmenter started, without a wait: the collector may run anywhere."""
+
+    async def end() -> None:
+        await inner.stop()
+        loop.stop()
+
+    with suppress(RuntimeError):  # the loop is closed
+        asyncio.run_coroutine_threadsafe(end(), loop)
 
 
 def _result(future: Future[T]) -> T:

@@ -44,11 +44,13 @@ class Found:
     Attributes:
         films: in a stable order, none twice.
         passed_over: how many files in folders are no films.
+        results: folders that hold results of this command, and are not walked.
         faults: folders that cannot be listed, with the reason.
     """
 
     films: list[Film] = field(default_factory=list)
     passed_over: int = 0
+    results: list[Path] = field(default_factory=list)
     faults: list[tuple[Path, str]] = field(default_factory=list)
 
 
@@ -113,7 +115,10 @@ def _entries(folder: Path, found: Found, seen: set[tuple[int, int]]) -> list[Pat
     except OSError as error:
         found.faults.append((folder, error.strerror or type(error).__name__))
         return []
-    if identity in seen or folder / JOURNAL_NAME in entries:
+    if identity in seen:
+        return []
+    if folder / JOURNAL_NAME in entries:
+        found.results.append(folder)
         return []
     seen.add(identity)
     return entries

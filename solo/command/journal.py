@@ -133,11 +133,14 @@ class Journal:
     def _check_head(self, found: dict[str, Any] | None, head: dict[str, Any]) -> None:
         if found is None or found.get("journal") != 1:
             raise JournalError(f"{self._path} is no journal of this command: choose another --out")
-        for what, value in head.items():
-            if found.get(what) != value:
+        for what, now in head.items():
+            there = found.get(what) or {}
+            others = [name for name in now if there.get(name) != now[name]]
+            if others:
+                told = (f"{n} {_word(there.get(n))} there, {_word(now[n])} now" for n in others)
                 raise JournalError(
                     f"{self._path.parent} has results of {_OTHER[what]}: choose another --out "
-                    f"({json.dumps(found.get(what))} there, {json.dumps(value)} now)"
+                    f"({'; '.join(told)})"
                 )
 
     def _append(self, line: dict[str, Any]) -> int:
@@ -149,6 +152,12 @@ class Journal:
 
     def _note(self, offset: int, image: CocoEntry, stamp: Stamp) -> None:
         self._places[image["file_name"], image["frame"]] = _Place(offset, stamp, image["frames"])
+
+
+def _word(value: object) -> str:
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return "the model's" if value is None else str(value)
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:

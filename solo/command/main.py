@@ -90,6 +90,8 @@ def _run(arguments: Arguments, sandbox: Sandbox | None, failures: Events) -> int
     if os.path.isdir(out) and any(map(partial(_is_same_folder, out), arguments.sources)):
         raise UsageError(f"--out {shown(out)} is a folder of films, and has to be one of its own")
     found = find_films(arguments.sources, out)
+    for folder in found.results:
+        _tell(f"{shown(folder)} holds results of this command and is passed over")
     if not found.films and not found.faults:
         raise UsageError("there is no film in " + ", ".join(map(shown, arguments.sources)))
     with Segmenter(

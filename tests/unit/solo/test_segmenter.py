@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import select
 import signal
@@ -298,6 +299,16 @@ def test_a_forked_process_is_told_to_open_its_own(segmenter: Segmenter) -> None:
     assert segmenter.segment(FILM).instances
 
 
+def test_a_forgotten_segmenter_ends_its_thread() -> None:
+    segmenter = Segmenter(FakeEngine(), cores=1)
+    segmenter.segment(FILM)
+    thread = segmenter._thread
+    del segmenter
+    gc.collect()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
 def test_what_cannot_be_opened_is_said_at_once() -> None:
     with pytest.raises(ModelError, match="no-such-model"):
         Segmenter("no-such-model")
@@ -419,3 +430,37 @@ def test_importing_the_library_loads_no_door() -> None:
     root = Path(__file__).parents[3]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+@pytest.mark.parametrize("wrong", [{"provider": "gpu"}, {"precision": "bf16"}])
+def test_words_that_do_not_exist_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="has to be one of auto, "):
+        Segmenter(FakeEngine(), **wrong)
+
+
+def test_one_source_is_not_many(segmenter: Segmenter) -> None:
+    for source in ("film.png", FILM):
+        with pytest.raises(TypeError, match="segment takes one"):
+            next(segmenter.map(source))  # type: ignore[arg-type]
+
+
+def test_a_segmenter_serves_the_event_loop_that_started_it_alone() -> None:
+    segmenter = AsyncSegmenter(FakeEngine(), cores=1)
+
+    async def unstarted() -> None:
+        with pytest.raises(RuntimeError, match="the event loop that started it"):
+            await segmenter.segment(FILM)
+
+    async def elsewhere() -> None:
+        await unstarted()
+        with pytest.raises(RuntimeError, match="was started before"):
+            await segmenter.start()
+
+    async def here() -> None:
+        await segmenter.start()
+        assert isinstance(await segmenter.segment(FILM), Result)
+        await asyncio.to_thread(asyncio.run, elsewhere())
+        await segmenter.stop()
+
+    asyncio.run(unstarted())
+    asyncio.run(here())

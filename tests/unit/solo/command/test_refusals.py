@@ -160,6 +160,18 @@ def test_results_are_not_put_among_the_films(
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
+def test_a_folder_of_results_among_films_is_named(
+    command: Command, tmp_path: Path, capsys: Errors
+) -> None:
+    films = tmp_path / "films"
+    films.mkdir()
+    (films / "a.png").write_bytes(FILM)
+    assert command(films, "--out", films / "found", "--format", "overlay") == 0
+    assert command(films, "--out", tmp_path / "other") == 0
+    told = capsys.readouterr().err
+    assert f"{films / 'found'} holds results of this command and is passed over" in told
+
+
 def test_a_name_cannot_command_the_terminal(
     command: Command, tmp_path: Path, capsys: Errors
 ) -> None:

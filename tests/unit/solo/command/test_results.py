@@ -181,6 +181,8 @@ def test_another_model_is_refused(
     assert command(*words, "--model", other) == 2
     assert "another model: choose another --out" in capsys.readouterr().err
     assert command(*words, "--score-threshold", 0.9) == 2
-    assert "other options: choose another --out" in capsys.readouterr().err
+    assert "other options: choose another --out (" in (told := capsys.readouterr().err)
+    assert " there, " in told
+    assert "null" not in told
     assert (tmp_path / "out" / "annotations.json").read_bytes() == before
     assert json.loads(before)["info"]["model"]["version"] == "1"
