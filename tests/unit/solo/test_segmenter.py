@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import gc
-import os
-import select
-import signal
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +15,6 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from solo import (
-    AsyncSegmenter,
     ModelError,
     Options,
     RadiographFile,
@@ -33,16 +24,10 @@ from solo import (
     SoloError,
 )
 from solo.errors import (
-    DeadlineError,
-    DrainingError,
     ImageTooLargeError,
     InvalidParameterError,
     MalformedError,
-    UnavailableError,
 )
-from solo.sandbox.pool import DecoderPool
-from solo.sandbox.process import ProcessEndedError
-from tests.support.batching import Gate, Told
 from tests.support.dicom import dicom_file
 from tests.support.engines import FakeEngine, expected_scores
 from tests.support.films import chest, flat, png
@@ -216,208 +201,9 @@ def test_a_frame_may_be_a_number_of_numpy(sandbox: Sandbox | None) -> None:
                 segmenter.segment(film, frame=wrong)  # type: ignore[arg-type]
 
 
-def test_many_threads_may_ask_one_segmenter(segmenter: Segmenter) -> None:
-    found: dict[int, float] = {}
-
-    def ask(grey: int) -> None:
-        found[grey] = score(segmenter.segment(png(flat(grey))))
-
-    threads = [threading.Thread(target=ask, args=(grey,)) for grey in range(150, 230, 4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert found == {grey: pytest.approx(expected_scores(grey / 255)[0]) for grey in found}
-    assert len(found) == 20
-
-
-def test_a_closed_segmenter_leaves_no_thread_and_answers_nobody() -> None:
-    before = set(threading.enumerate())
-    segmenter = Segmenter(FakeEngine(), cores=1)
-    segmenter.segment(FILM)
-    segmenter.close()
-    segmenter.close()
-    assert not [t for t in set(threading.enumerate()) - before if t.is_alive() and t.name == "solo"]
-    with pytest.raises(RuntimeError):
-        segmenter.segment(FILM)
-
-
-def test_threads_wait_for_a_place() -> None:
-    with Segmenter(FakeEngine(), cores=1, queue_limit=2) as segmenter:
-        with ThreadPoolExecutor(12) as threads:
-            alone = list(threads.map(segmenter.segment, [FILM] * 24))
-            together = list(threads.map(lambda _: [*segmenter.map([FILM] * 4)], range(12)))
-        assert [score(result) for result in alone] == [score(alone[0])] * 24
-        assert all(isinstance(result, Result) for each in together for result in each)
-
-
-def test_closing_answers_those_who_wait_in_other_threads(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "film.png")
-    segmenter = Segmenter(FakeEngine(), cores=1)
-    with ThreadPoolExecutor(2) as threads:
-        # The first reads from a pipe that nobody writes to, the second waits for its thread.
-        asked = [threads.submit(segmenter.segment, tmp_path / "film.png") for _ in range(2)]
-        writer = os.open(tmp_path / "film.png", os.O_WRONLY)
-        segmenter.close()
-        for each in asked:
-            with pytest.raises(DrainingError):
-                each.result(10)
-        os.close(writer)
-
-
-def test_a_map_that_outlives_its_segmenter_says_so() -> None:
-    with Segmenter(FakeEngine(), cores=1) as segmenter:
-        late, begun = segmenter.map([FILM]), segmenter.map([FILM] * 50)
-        next(begun)
-    for outcomes in (late, begun):
-        with pytest.raises(RuntimeError, match="the segmenter is closed"):
-            list(outcomes)
-
-
-def test_a_forked_process_is_told_to_open_its_own(segmenter: Segmenter) -> None:
-    here, there = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            segmenter.segment(FILM)
-        except RuntimeError as error:
-            os.write(there, str(error).encode())
-            segmenter.close()
-            os.write(there, b"; closed")
-        finally:
-            os._exit(0)
-    os.close(there)
-    try:
-        assert select.select([here], [], [], 10)[0], "the child hangs"
-        time.sleep(0.2)
-        told = os.read(here, 200).decode()
-    finally:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        os.close(here)
-    assert told.endswith("open one in each process; closed")
-    assert segmenter.segment(FILM).instances
-
-
-def test_a_forgotten_segmenter_ends_its_thread() -> None:
-    segmenter = Segmenter(FakeEngine(), cores=1)
-    segmenter.segment(FILM)
-    thread = segmenter._thread
-    del segmenter
-    gc.collect()
-    thread.join(10)
-    assert not thread.is_alive()
-
-
 def test_what_cannot_be_opened_is_said_at_once() -> None:
     with pytest.raises(ModelError, match="no-such-model"):
         Segmenter("no-such-model")
-
-
-def test_the_sandbox_decodes_elsewhere_and_a_stopped_one_answers() -> None:
-    with Segmenter(FakeEngine(), Sandbox(workers=1), cores=1) as segmenter:
-        assert isinstance(next(segmenter.map([FILM])), Result)
-        with pytest.raises(MalformedError):
-            segmenter.segment(b"junk")
-
-
-async def _waiting_on_a_lost_pool(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = Told()
-    async with AsyncSegmenter(FakeEngine(), Sandbox(workers=1), events=told) as segmenter:
-
-        async def broken(_: DecoderPool) -> None:
-            raise ProcessEndedError(1)
-
-        monkeypatch.setattr(DecoderPool, "_open", broken)
-        monkeypatch.setattr("solo.sandbox.pool._PAUSE_SECONDS", 0)
-        pool = segmenter._decoder
-        assert isinstance(pool, DecoderPool)
-        for process in pool._processes:
-            process.kill()
-        asked = [asyncio.create_task(segmenter.segment(FILM)) for _ in range(3)]
-        async with asyncio.timeout(20):
-            outcomes = await asyncio.gather(*asked, return_exceptions=True)
-        assert all(isinstance(outcome, UnavailableError) for outcome in outcomes)
-        assert told.fatal == "decoders cannot be started: ProcessEndedError"
-
-
-def test_a_sandbox_that_cannot_go_on_leaves_nobody_waiting(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    asyncio.run(_waiting_on_a_lost_pool(monkeypatch))
-
-
-async def _deadline() -> None:
-    gate = Gate()
-    async with AsyncSegmenter(FakeEngine(gate), cores=1) as segmenter:
-        loop = asyncio.get_running_loop()
-        first = asyncio.create_task(segmenter.segment(FILM))
-        await gate.reached()
-        with pytest.raises(DeadlineError):
-            await segmenter.segment(FILM, deadline=loop.time() + 0.05)
-        waiting = asyncio.create_task(segmenter.segment(FILM))
-        await asyncio.sleep(0.05)
-        gate.opened.set()
-        assert isinstance(await first, Result)
-        assert isinstance(await waiting, Result)
-        segmenter.abandon()
-
-
-def test_a_deadline_is_kept_and_frees_its_place() -> None:
-    asyncio.run(_deadline())
-
-
-async def _stopped() -> None:
-    gate = Gate()
-    segmenter = AsyncSegmenter(FakeEngine(gate), cores=1)
-    await segmenter.start()
-    asked = asyncio.create_task(segmenter.segment(FILM))
-    await gate.reached()
-    await segmenter.stop()
-    gate.opened.set()
-    with pytest.raises(DrainingError):
-        await asked
-
-
-def test_stopping_answers_those_who_wait() -> None:
-    asyncio.run(_stopped())
-
-
-async def _stopped_while_decoding(sandbox: Sandbox | None) -> None:
-    segmenter = AsyncSegmenter(FakeEngine(), sandbox, cores=1)
-    await segmenter.start()
-    asked = [asyncio.create_task(segmenter.segment(EXAMPLES / "chest.dcm")) for _ in range(12)]
-    left = asyncio.create_task(segmenter.segment(FILM))
-    await asyncio.sleep(0.01)
-    left.cancel()
-    await segmenter.stop()
-    async with asyncio.timeout(10):
-        outcomes = await asyncio.gather(*asked, return_exceptions=True)
-    assert all(isinstance(outcome, Result | DrainingError) for outcome in outcomes)
-    assert isinstance(outcomes[-1], DrainingError)
-    with pytest.raises(asyncio.CancelledError):
-        await left
-    for source in (FILM, EXAMPLES / "chest.dcm", np.zeros((4, 4), np.uint8)):
-        with pytest.raises(DrainingError):
-            await segmenter.segment(source)
-
-
-@pytest.mark.parametrize("sandbox", [None, Sandbox(workers=1)])
-def test_stopping_cancels_nobody_who_did_not_ask_for_it(sandbox: Sandbox | None) -> None:
-    asyncio.run(_stopped_while_decoding(sandbox))
-
-
-async def _events() -> Told:
-    told = Told()
-    async with AsyncSegmenter(FakeEngine(), events=told) as segmenter:
-        await asyncio.gather(*(segmenter.segment(FILM) for _ in range(4)))
-    return told
-
-
-def test_events_tell_of_batches_and_results() -> None:
-    told = asyncio.run(_events())
-    assert sum(told.batches) == 4
-    assert [result.model.name for result in told.results] == ["tiny"] * 4
 
 
 def test_importing_the_library_loads_no_door() -> None:
@@ -442,25 +228,3 @@ def test_one_source_is_not_many(segmenter: Segmenter) -> None:
     for source in ("film.png", FILM):
         with pytest.raises(TypeError, match="segment takes one"):
             next(segmenter.map(source))  # type: ignore[arg-type]
-
-
-def test_a_segmenter_serves_the_event_loop_that_started_it_alone() -> None:
-    segmenter = AsyncSegmenter(FakeEngine(), cores=1)
-
-    async def unstarted() -> None:
-        with pytest.raises(RuntimeError, match="the event loop that started it"):
-            await segmenter.segment(FILM)
-
-    async def elsewhere() -> None:
-        await unstarted()
-        with pytest.raises(RuntimeError, match="was started before"):
-            await segmenter.start()
-
-    async def here() -> None:
-        await segmenter.start()
-        assert isinstance(await segmenter.segment(FILM), Result)
-        await asyncio.to_thread(asyncio.run, elsewhere())
-        await segmenter.stop()
-
-    asyncio.run(unstarted())
-    asyncio.run(here())
