@@ -15,6 +15,7 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
+_ANNOTATIONS = "annotations"  # the folder beside those of the films
 # Where exports have their JSON, nearest first: CVAT and mmdetection in `annotations/`, Roboflow
 # beside the images of each split, an archive perhaps in a folder of its own.
 _ANNOTATION_FILES = (
@@ -47,7 +48,7 @@ def find_annotation_file(data: Path) -> tuple[Path, Path]:
         if len(found) > 1:
             raise ValueError(
                 f"{data} holds {len(found)} JSON files, {_listed(found)}: "
-                "name the one of the annotations in place of the folder"
+                "give the path of one in place of the folder's"
             )
         if found:
             return data / found[0], _film_folder(data)
@@ -63,19 +64,19 @@ class FilmFiles:
 
     Args:
         folder: that has the films.
-        annotation_file: its name may end with that of its films' folder, as that of
-            `annotations/instances_train2017.json` does with `train2017`.
+        annotation_file: in `annotations/` its name may end with that of its films' folder, as
+            `instances_train2017.json` does, whose films are in `train2017/`.
     """
 
     def __init__(self, folder: Path, annotation_file: Path) -> None:
-        split = annotation_file.stem.rpartition("_")[2]
+        places = ["", "images", "data"]
+        if annotation_file.absolute().parent.name == _ANNOTATIONS:
+            split = annotation_file.stem.rpartition("_")[2]
+            places += [split, f"images/{split}"]
+        bases = dict.fromkeys((annotation_file.parent, folder))
+        self._places = [base / place for base in bases for place in places]
         self._folder = folder
         self._origin = annotation_file.parent
-        self._places = [
-            base / place
-            for base in (annotation_file.parent, folder)
-            for place in ("", "images", "data", split, f"images/{split}")
-        ]
         self._names: dict[Path, str] = {}
         self._by_last_part: defaultdict[str, list[tuple[Path, list[str]]]] | None = None
 
@@ -134,7 +135,7 @@ class FilmFiles:
 
 def _film_folder(folder: Path) -> Path:
     whole = folder.absolute()
-    return whole.parent if whole.name == "annotations" else folder
+    return whole.parent if whole.name == _ANNOTATIONS else folder
 
 
 def _parts(name: str) -> list[str]:
