@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,18 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
+from model.data.coco_entries import (
+    frame_of,
+    image_faults,
+    patient_of,
+    read_categories,
+    repeated,
+    with_ids,
+)
 from model.data.coco_files import FilmFiles, find_annotation_file
 from model.data.coco_values import (
     as_flag,
     image_size,
-    is_patient,
-    is_spacing,
-    is_text,
     whole_number,
 )
 from model.data.outlines import Polygons, polygon_area, read_outline
@@ -153,8 +158,8 @@ def examine_coco(path: Path) -> tuple[CocoDataset, list[str]]:
     """
     document, files = _read_document(path)
     faults: list[str] = []
-    names = _read_categories(document, faults)
-    images = _with_ids("image", document["images"], faults)
+    names = read_categories(document, faults)
+    images = with_ids("image", document["images"], faults)
     sizes = {key: image_size(entry.get("height"), entry.get("width")) for key, entry in images}
     labels = {key: label for label, key in enumerate(names)}
     objects = _read_annotations(document["annotations"], labels, sizes, faults)
@@ -188,58 +193,6 @@ def _read_document(path: Path) -> tuple[dict[str, Any], FilmFiles]:
     return document, FilmFiles(folder, file)
 
 
-def _with_ids(kind: str, entries: list[Any], faults: list[str]) -> list[tuple[int, dict[str, Any]]]:
-    """The entries that have an id, each with it."""
-    found = []
-    for index, entry in enumerate(entries):
-        key = whole_number(entry.get("id")) if isinstance(entry, dict) else None
-        if key is None:
-            faults.append(f"{kind} number {index} has no integer 'id'")
-        else:
-            found.append((key, entry))
-    faults += _repeated(f"{kind} id", (str(key) for key, _ in found))
-    return found
-
-
-def _repeated(what: str, values: Iterable[str]) -> Iterator[str]:
-    for value, count in Counter(values).items():
-        if count > 1:
-            yield f"{what} {value} is used {count} times"
-
-
-def _read_categories(document: dict[str, Any], faults: list[str]) -> dict[int, str]:
-    """Names by category id, in the order of the file; ids need not be contiguous.
-
-    A category without annotations that is the supercategory of another is no class but a node of
-    the tree, as the root that Roboflow writes, often with the name of a class.
-    """
-    entries = _with_ids("category", document["categories"], faults)
-    roots = _roots(entries, document)
-    entries = [(key, entry) for key, entry in entries if key not in roots]
-    unnamed = [key for key, entry in entries if not is_text(entry.get("name"))]
-    faults += [f"category {key} has no 'name'" for key in unnamed]
-    names = {key: entry["name"] for key, entry in entries if key not in unnamed}
-    faults += _repeated("category name", (f"'{name}'" for name in names.values()))
-    if not document["categories"]:
-        faults.append("the data set has no categories")
-    return names
-
-
-def _roots(entries: list[tuple[int, dict[str, Any]]], document: dict[str, Any]) -> set[int]:
-    annotated = {
-        whole_number(entry.get("category_id"))
-        for entry in document["annotations"]
-        if isinstance(entry, dict)
-    }
-    roots = {
-        key
-        for key, entry in entries
-        if key not in annotated and is_text(name := entry.get("name"))
-        if any(other.get("supercategory") == name for number, other in entries if number != key)
-    }
-    return roots if len(roots) < len(entries) else set()
-
-
 def _read_annotations(
     entries: list[Any],
     labels: dict[int, int],
@@ -265,7 +218,7 @@ def _read_annotations(
                 by_image[image_id] += _read_annotation(entry, labels, sizes[image_id])
             except ValueError as error:
                 faults.append(f"{name} of image {image_id}: {error}")
-    faults += _repeated("annotation id", ids)
+    faults += repeated("annotation id", ids)
     return by_image
 
 
@@ -300,7 +253,7 @@ def _read_images(
             path = _film(entry, files)
         except ValueError as error:
             own.append(f": {error}")
-        own += _image_faults(entry)
+        own += image_faults(entry)
         faults += [f"image {key}{fault}" for fault in own]
         if own or path is None or size is None:
             continue
@@ -310,10 +263,10 @@ def _read_images(
             path=path,
             height=size[0],
             width=size[1],
-            patient=_patient(key, entry),
+            patient=patient_of(key, entry),
             annotations=tuple(objects[key]),
             spacing_mm=None if spacing_mm is None else (spacing_mm[0], spacing_mm[1]),
-            frame=_frame(entry),
+            frame=frame_of(entry),
         )
 
 
@@ -323,32 +276,3 @@ def _film(entry: dict[str, Any], files: FilmFiles) -> Path:
         raise ValueError("it has no 'file_name'")
     # The documents of `python -m solo` lead to the films where they were, in whatever folder.
     return files.find(name, anywhere="frames" in entry)
-
-
-def _image_faults(entry: dict[str, Any]) -> Iterator[str]:
-    for name in ("patientid", "patient_id"):
-        if not is_patient(entry.get(name)):
-            yield f": '{name}' must be a text or a whole number"
-    spacing_mm = entry.get("pixel_spacing_mm")
-    if spacing_mm is not None and not is_spacing(spacing_mm):
-        yield ": 'pixel_spacing_mm' must be two lengths above 0"
-
-
-def _frame(entry: dict[str, Any]) -> int:
-    """The frame that an entry shows, in the words of `python -m solo`, or 0.
-
-    Other tools number the images of a video by `frame`, each a file of its own: only beside the
-    number of `frames` of the file does it choose one.
-    """
-    frame, frames = entry.get("frame"), entry.get("frames")
-    if isinstance(frame, int) and isinstance(frames, int) and 0 <= frame < frames:
-        return int(frame)
-    return 0
-
-
-def _patient(key: int, entry: dict[str, Any]) -> str:
-    """The patient's name, or one that no other image has."""
-    for name in ("patientid", "patient_id"):
-        if entry.get(name) not in (None, ""):
-            return str(entry[name])
-    return f"the one of image {key}"
