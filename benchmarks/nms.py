@@ -23,6 +23,7 @@ from torch import Tensor
 
 from benchmarks.average_precision import Film, mask_ap
 from benchmarks.made_masks import Scene, made_scene
+from benchmarks.mask_nms import hard_nms, soft_nms
 from benchmarks.processor_time import seconds
 from model.data.coco import load_coco
 from model.data.radiograph import read_radiograph
@@ -30,8 +31,7 @@ from model.evaluation.images import true_masks
 from model.network import mask_overlap
 from model.network.checkpoint import load_network
 from model.network.config import ModelConfig
-from model.network.mask_nms import fast_nms, hard_nms, soft_nms
-from model.network.matrix_nms import decay, matrix_nms, overlap_with_better
+from model.network.matrix_nms import decay, fast_nms, matrix_nms, overlap_with_better
 from model.network.postprocess import Candidates, find_candidates, keep_best
 from solo.contract.instances import Instances
 from solo.contract.letterbox import Letterbox

@@ -139,7 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--preset", choices=sorted(PRESETS), required=True)
-    add("--data", type=Path, required=True, help="a COCO data set: one JSON, and the images")
+    add("--data", type=Path, required=True, help="a COCO data set: its folder, or its JSON file")
     add(
         "--out",
         type=Path,

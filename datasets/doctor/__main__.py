@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--data", type=Path, required=True, help="a COCO data set: one JSON, and the images")
+    add("--data", type=Path, required=True, help="a COCO data set: its folder, or its JSON file")
     add("--preset", choices=sorted(PRESETS), required=True)
     add("--other", type=Path, help="the data set to test on: what do they share?")
     add("--page", type=Path, help="write a PNG of the films in most trouble")

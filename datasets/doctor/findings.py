@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.data.coco import CocoDataset, ImageRecord
+from model.data.orientation import TURNED_BY_VIEWERS, orientation
 
 _NAMED = 8  # ids in a sentence; the rest is counted
 
@@ -36,7 +37,13 @@ class Finding:
 
 def examine(data: CocoDataset) -> list[Finding]:
     """Examines categories, outlines, negatives and patients of one data set."""
-    return [*_categories(data), *_outlines(data), *_patients(data), *_twins(data, data)]
+    return [
+        *_categories(data),
+        *_outlines(data),
+        *_turned(data),
+        *_patients(data),
+        *_twins(data, data),
+    ]
 
 
 def compare(data: CocoDataset, other: CocoDataset) -> list[Finding]:
@@ -88,7 +95,16 @@ def _outlines(data: CocoDataset) -> Iterator[Finding]:
     crowds = [record for record in data.images if any(a.is_crowd for a in record.annotations)]
     if crowds:
         yield Finding(
-            "Crowd regions are not trained on: what is in them counts as background.", _ids(crowds)
+            "Crowd regions are not trained on: what is in them counts as background. CVAT writes "
+            "brush masks as such ('iscrowd' is 1).",
+            _ids(crowds),
+        )
+    relative = [record for record in data.images if any(a.is_relative for a in record.annotations)]
+    if relative:
+        yield Finding(
+            "Outlines lie between 0 and 1, as YOLO's parts of the width and height do; COCO's are "
+            "in pixels.",
+            _ids(relative),
         )
     empty = [record for record in data.images if not record.annotations]
     if empty:
@@ -106,6 +122,15 @@ def _reaches_out(record: ImageRecord) -> bool:
         for annotation in record.annotations
         for ring in annotation.polygons
     )
+
+
+def _turned(data: CocoDataset) -> Iterator[Finding]:
+    turned = [record for record in data.images if orientation(record.path.read_bytes()) != 1]
+    if turned:
+        first = turned[0].path.name
+        yield Finding(
+            f"{len(turned)} films, {first} first, have {TURNED_BY_VIEWERS}.", _ids(turned)
+        )
 
 
 def _patients(data: CocoDataset) -> Iterator[Finding]:

@@ -1,11 +1,13 @@
 """COCO reader and validation: a sentence for each thing that is wrong with a data set.
 
-A data set is a folder with one `*.json` of annotations and the images, beside it or in `images/`.
+A data set is a folder with one annotation file and the images, in the layouts that annotation tools
+export: see `model.data.coco_files`.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,20 +18,44 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
+from model.data.coco_entries import (
+    frame_of,
+    image_faults,
+    patient_of,
+    read_categories,
+    repeated,
+    with_ids,
+)
+from model.data.coco_files import FilmFiles, find_annotation_file
 from model.data.coco_values import (
-    find_image,
-    is_flag,
-    is_id,
-    is_patient,
-    is_size,
-    is_spacing,
-    is_text,
+    as_flag,
+    image_size,
+    whole_number,
 )
 from model.data.outlines import Polygons, polygon_area, read_outline
 
+_LISTED = 20  # faults of a kind: one slip of an export is a fault of every image
+
 
 class DatasetError(ValueError):
-    """The data set cannot be used; the message lists every fault that was found."""
+    """The data set cannot be used; the message has a sentence for each fault.
+
+    Of many faults that differ in names and numbers alone the first ones are listed.
+    """
+
+    def __init__(self, *faults: str) -> None:
+        super().__init__("\n".join(_abridged(faults)))
+
+
+def _abridged(faults: Sequence[str]) -> Iterator[str]:
+    kinds = [re.sub(r"'.*'|\d+", "", fault) for fault in faults]
+    total, seen = Counter(kinds), Counter[str]()
+    for fault, kind in zip(faults, kinds, strict=True):
+        seen[kind] += 1
+        if seen[kind] <= _LISTED:
+            yield fault
+        elif seen[kind] == _LISTED + 1:
+            yield f"... and {total[kind] - _LISTED:,} more faults like the last one"
 
 
 @dataclass(frozen=True, eq=False)  # compared by identity: arrays have no single truth
@@ -50,6 +76,11 @@ class Annotation:
     rle: dict[str, Any] | None
     area: float
     is_crowd: bool
+
+    @property
+    def is_relative(self) -> bool:
+        """Whether its polygons seem to be in parts of the image's size, 0 to 1, as in YOLO."""
+        return bool(self.polygons) and all(ring.max() <= 1 for ring in self.polygons)
 
 
 @dataclass(frozen=True)
@@ -99,190 +130,149 @@ class CocoDataset:
         return CocoDataset(self.class_names, self.category_ids, images)
 
 
-def load_coco(folder: Path) -> CocoDataset:
+def load_coco(path: Path) -> CocoDataset:
     """Reads and checks a data set; images without objects stay, as negatives.
 
     No image is decoded: see `model.training.verify`.
 
+    Args:
+        path: the folder of the data set, or one of several annotation files of a folder.
+
     Raises:
         DatasetError: with one sentence a fault, naming the image or annotation by its id.
     """
-    data, faults = examine_coco(folder)
+    data, faults = examine_coco(path)
     if faults:
-        raise DatasetError("\n".join(faults))
+        raise DatasetError(*faults)
     return data
 
 
-def examine_coco(folder: Path) -> tuple[CocoDataset, list[str]]:
+def examine_coco(path: Path) -> tuple[CocoDataset, list[str]]:
     """Reads what can be read of a data set, with a sentence for each fault of the rest.
+
+    Args:
+        path: as `load_coco` takes it.
 
     Raises:
         DatasetError: if there is no annotation file that could be read in part.
     """
-    path = _annotation_file(folder)
-    try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError) as error:  # other text, a number or a nest without end
-        raise DatasetError(f"{path.name} is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise DatasetError(f"{path.name} holds no JSON object")
-    faults = [
-        f"{path.name} has no list '{key}'"
-        for key in ("categories", "images", "annotations")
-        if not isinstance(document.get(key), list)
-    ]
-    if faults:
-        raise DatasetError("\n".join(faults))
-    names = _read_categories(document["categories"], faults)
+    document, files = _read_document(path)
+    faults: list[str] = []
+    names = read_categories(document, faults)
+    images = with_ids("image", document["images"], faults)
+    sizes = {key: image_size(entry.get("height"), entry.get("width")) for key, entry in images}
     labels = {key: label for label, key in enumerate(names)}
-    by_image = _read_annotations(document, labels, faults)
-    images = tuple(_read_images(document["images"], folder, by_image, faults))
+    objects = _read_annotations(document["annotations"], labels, sizes, faults)
+    records = tuple(_read_images(images, sizes, files, objects, faults))
     if not document["images"]:
         faults.append("the data set has no images")
-    return CocoDataset(tuple(names.values()), tuple(names), images), faults
-
-
-def _annotation_file(folder: Path) -> Path:
-    if not folder.is_dir():
-        raise DatasetError(f"{folder} is not a folder")
-    found = sorted(folder.glob("*.json"))
-    if len(found) != 1:
-        raise DatasetError(
-            f"{folder} must hold one JSON file of annotations, it holds {len(found)}"
+    drawn = [item for found in objects.values() for item in found if item.polygons]
+    if drawn and all(item.is_relative for item in drawn):
+        faults.append(
+            "all polygons lie between 0 and 1: these are parts of the image's width and height, "
+            "as YOLO has them, but COCO's are in pixels"
         )
-    return found[0]
+    return CocoDataset(tuple(names.values()), tuple(names), records), faults
 
 
-def _read_categories(entries: list[Any], faults: list[str]) -> dict[int, str]:
-    """Names by category id, in the order of the file; ids need not be contiguous."""
-    ids, names = [], []
-    for index, entry in enumerate(entries):
-        if not isinstance(entry, dict) or not is_id(entry.get("id")):
-            faults.append(f"category number {index} has no integer 'id'")
-        elif not is_text(entry.get("name")):
-            faults.append(f"category {entry['id']} has no 'name'")
-        else:
-            ids.append(entry["id"])
-            names.append(entry["name"])
-    faults.extend(
-        f"category id {key} is used {n} times" for key, n in Counter(ids).items() if n > 1
-    )
-    if len(set(ids)) == len(ids):
-        faults.extend(
-            f"category name '{name}' is used {n} times"
-            for name, n in Counter(names).items()
-            if n > 1
-        )
-    if not entries:
-        faults.append("the data set has no categories")
-    return dict(zip(ids, names, strict=True))
+def _read_document(path: Path) -> tuple[dict[str, Any], FilmFiles]:
+    try:
+        file, folder = find_annotation_file(path)
+    except ValueError as error:
+        raise DatasetError(str(error)) from None
+    try:
+        document = json.loads(file.read_bytes())  # in UTF-8, -16 or -32
+    except (ValueError, RecursionError) as error:  # other text, a number or a nest without end
+        raise DatasetError(f"{file.name} is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise DatasetError(f"{file.name} holds no JSON object")
+    lists = ("categories", "images", "annotations")
+    missing = [key for key in lists if not isinstance(document.get(key), list)]
+    if missing:
+        raise DatasetError(*(f"{file.name} has no list '{key}'" for key in missing))
+    return document, FilmFiles(folder, file)
 
 
 def _read_annotations(
-    document: dict[str, Any], labels: dict[int, int], faults: list[str]
+    entries: list[Any],
+    labels: dict[int, int],
+    sizes: dict[int, tuple[int, int] | None],
+    faults: list[str],
 ) -> dict[int, list[Annotation]]:
-    sizes = {
-        entry["id"]: (entry.get("height"), entry.get("width"))
-        for entry in document["images"]
-        if isinstance(entry, dict) and is_id(entry.get("id"))
-    }
+    """The objects of each image."""
     by_image: dict[int, list[Annotation]] = {key: [] for key in sizes}
-    seen: Counter[int] = Counter()
-    for index, entry in enumerate(document["annotations"]):
+    ids = []
+    for index, entry in enumerate(entries):
         if not isinstance(entry, dict):
             faults.append(f"annotation number {index} is not an object")
             continue
-        name = f"annotation {entry.get('id', f'number {index}')}"
-        if is_id(entry.get("id")):
-            seen[entry["id"]] += 1
-        image_id = entry.get("image_id")
-        if not is_id(image_id) or image_id not in sizes:
-            faults.append(f"{name} is of image {image_id!r}, which is not there")
-            continue
-        try:
-            annotation = _read_annotation(entry, labels, sizes[image_id])
-        except ValueError as error:
-            faults.append(f"{name} of image {image_id}: {error}")
+        key, image_id = whole_number(entry.get("id")), whole_number(entry.get("image_id"))
+        ids += [] if key is None else [str(key)]
+        name = f"annotation {f'number {index}' if key is None else key}"
+        if image_id is None:
+            faults.append(f"{name} has no integer 'image_id'")
+        elif image_id not in sizes:
+            faults.append(f"{name} is of image {image_id}, which is not there")
         else:
-            by_image[image_id] += [annotation] if annotation else []
-    faults.extend(f"annotation id {key} is used {n} times" for key, n in seen.items() if n > 1)
+            try:
+                by_image[image_id] += _read_annotation(entry, labels, sizes[image_id])
+            except ValueError as error:
+                faults.append(f"{name} of image {image_id}: {error}")
+    faults += repeated("annotation id", ids)
     return by_image
 
 
 def _read_annotation(
-    entry: dict[str, Any], labels: dict[int, int], size: tuple[Any, Any]
-) -> Annotation | None:
-    """One object, or None on an image without a valid size, whose own fault is told."""
-    category_id, is_crowd = entry.get("category_id"), entry.get("iscrowd")
-    if not is_id(category_id) or category_id not in labels:
-        raise ValueError(f"it is of category {category_id!r}, which is not there")
-    if not is_flag(is_crowd):
-        raise ValueError(f"its 'iscrowd' must be 0 or 1, not {is_crowd!r}")
-    if not is_size(size):
-        return None
+    entry: dict[str, Any], labels: dict[int, int], size: tuple[int, int] | None
+) -> list[Annotation]:
+    """One object, or none on an image without a valid size, whose own fault is told."""
+    category_id, is_crowd = whole_number(entry.get("category_id")), as_flag(entry.get("iscrowd"))
+    if category_id is None or category_id not in labels:
+        raise ValueError(f"it is of category {entry.get('category_id')!r}, which is not there")
+    if is_crowd is None:
+        raise ValueError(f"its 'iscrowd' must be 0 or 1, not {entry['iscrowd']!r}")
+    if size is None:
+        return []
     polygons, rle = read_outline(entry.get("segmentation"), size)
     area = float(coco_mask.area(rle)) if rle else sum(map(polygon_area, polygons))
-    return Annotation(labels[category_id], polygons, rle, area, bool(is_crowd))
+    return [Annotation(labels[category_id], polygons, rle, area, is_crowd)]
 
 
 def _read_images(
-    entries: list[Any], folder: Path, by_image: dict[int, list[Annotation]], faults: list[str]
+    entries: list[tuple[int, dict[str, Any]]],
+    sizes: dict[int, tuple[int, int] | None],
+    files: FilmFiles,
+    objects: dict[int, list[Annotation]],
+    faults: list[str],
 ) -> Iterator[ImageRecord]:
-    seen: Counter[int] = Counter()
-    for index, entry in enumerate(entries):
-        if not isinstance(entry, dict) or not is_id(entry.get("id")):
-            faults.append(f"image number {index} has no integer 'id'")
-            continue
-        key = entry["id"]
-        seen[key] += 1
-        if seen[key] == 2:
-            faults.append(f"image id {key} is used more than once")
-        path = find_image(folder, entry.get("file_name"))
-        own = list(_image_faults(entry, path))
-        faults.extend(f"image {key}{fault}" for fault in own)
-        if own or path is None:
+    for key, entry in entries:
+        size, path, own = sizes[key], None, []
+        if size is None:
+            own.append(" has no valid 'height' and 'width'")
+        try:
+            path = _film(entry, files)
+        except ValueError as error:
+            own.append(f": {error}")
+        own += image_faults(entry)
+        faults += [f"image {key}{fault}" for fault in own]
+        if own or path is None or size is None:
             continue
         spacing_mm = entry.get("pixel_spacing_mm")
         yield ImageRecord(
             image_id=key,
             path=path,
-            height=entry["height"],
-            width=entry["width"],
-            patient=_patient(entry),
-            annotations=tuple(by_image.get(key, ())),
+            height=size[0],
+            width=size[1],
+            patient=patient_of(key, entry),
+            annotations=tuple(objects[key]),
             spacing_mm=None if spacing_mm is None else (spacing_mm[0], spacing_mm[1]),
-            frame=_frame(entry),
+            frame=frame_of(entry),
         )
 
 
-def _image_faults(entry: dict[str, Any], path: Path | None) -> Iterator[str]:
-    if not is_size((entry.get("height"), entry.get("width"))):
-        yield " has no valid 'height' and 'width'"
-    if path is None:
-        yield f": there is no file '{entry.get('file_name')}'"
-    for name in ("patientid", "patient_id"):
-        if not is_patient(entry.get(name)):
-            yield f": '{name}' must be a text or a whole number"
-    spacing_mm = entry.get("pixel_spacing_mm")
-    if spacing_mm is not None and not is_spacing(spacing_mm):
-        yield ": 'pixel_spacing_mm' must be two lengths above 0"
-
-
-def _frame(entry: dict[str, Any]) -> int:
-    """The frame that an entry shows, in the words of `python -m solo`, or 0.
-
-    Other tools number the images of a video by `frame`, each a file of its own: only beside the
-    number of `frames` of the file does it choose one.
-    """
-    frame, frames = entry.get("frame"), entry.get("frames")
-    if isinstance(frame, int) and isinstance(frames, int) and 0 <= frame < frames:
-        return int(frame)
-    return 0
-
-
-def _patient(entry: dict[str, Any]) -> str:
-    """The patient's name, or one that no other image has."""
-    for name in ("patientid", "patient_id"):
-        if entry.get(name) not in (None, ""):
-            return str(entry[name])
-    return f"the one of image {entry['id']}"
+def _film(entry: dict[str, Any], files: FilmFiles) -> Path:
+    name = entry.get("file_name")
+    if not isinstance(name, str):
+        raise ValueError("it has no 'file_name'")
+    # The documents of `python -m solo` lead to the films where they were, in whatever folder.
+    return files.find(name, anywhere="frames" in entry)

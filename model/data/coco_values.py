@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
+import re
 from typing import TypeGuard
 
 MOST_PIXELS = 1 << 30  # of an image; OpenCV reads no larger one
-_LARGEST_ID = 2**63 - 1  # pycocotools keeps ids in 64 bits
+_LARGEST = 2**63 - 1  # pycocotools keeps ids in 64 bits
+_LARGEST_FLOAT = 2**53  # above it a float may stand for another number
 
 
-def is_id(value: object) -> TypeGuard[int]:
-    """Whether a value is a whole number that can name something; true and false cannot."""
-    return type(value) is int and abs(value) <= _LARGEST_ID
+def whole_number(value: object) -> int | None:
+    """A whole number, also written as the text or the fraction that tools make of it, or None.
+
+    True and false are none.
+    """
+    if isinstance(value, str):
+        value = int(value) if re.fullmatch("-?[0-9]{1,19}", value) else None
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _LARGEST_FLOAT:
+        value = int(value)
+    return value if type(value) is int and abs(value) <= _LARGEST else None
 
 
-def is_size(size: tuple[object, object]) -> bool:
-    """Whether two values can be the height and width of an image, in pixels."""
-    height, width = size
-    if type(height) is not int or type(width) is not int:
-        return False
-    return height > 0 and width > 0 and height * width <= MOST_PIXELS
+def image_size(height: object, width: object) -> tuple[int, int] | None:
+    """(height, width) in pixels, or None where two values cannot be those of an image."""
+    size = whole_number(height), whole_number(width)
+    if size[0] is None or size[1] is None or min(size[0], size[1]) < 1:
+        return None
+    return (size[0], size[1]) if size[0] * size[1] <= MOST_PIXELS else None
+
+
+def as_flag(value: object) -> bool | None:
+    """0 or 1, false or true as a flag, which is off where nothing is said; None for all else."""
+    number = int(value) if isinstance(value, bool) else 0 if value is None else whole_number(value)
+    return bool(number) if number in (0, 1) else None
 
 
 def is_spacing(value: object) -> bool:
@@ -32,12 +46,7 @@ def is_spacing(value: object) -> bool:
     )
 
 
-def is_flag(value: object) -> bool:
-    """Whether a value is 0 or 1, false or true, or not there."""
-    return value is None or (type(value) in (bool, int) and value in (0, 1))
-
-
-def is_text(value: object) -> bool:
+def is_text(value: object) -> TypeGuard[str]:
     """Whether a value is a text of one character or more that can be written to a file."""
     try:
         return isinstance(value, str) and bool(value.encode())
@@ -48,16 +57,3 @@ def is_text(value: object) -> bool:
 def is_patient(value: object) -> bool:
     """Whether a value can name a patient, or says that there is no name."""
     return value in (None, "") or type(value) is int or is_text(value)
-
-
-def find_image(folder: Path, file_name: object) -> Path | None:
-    """The file of this name in a data set's folder or its `images/`, None where there is none."""
-    if not isinstance(file_name, str) or not file_name:
-        return None
-    for path in (folder / file_name, folder / "images" / file_name):
-        try:
-            if path.is_file():
-                return path
-        except OSError:  # a name too long for any file
-            return None
-    return None

@@ -6,7 +6,7 @@ memory.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,8 @@ def read_outline(segmentation: object, size: Size) -> tuple[Polygons, dict[str, 
     """The polygons of an annotation's `segmentation`, or its compressed RLE.
 
     Args:
-        segmentation: a list of flat x, y lists, or `{"size", "counts"}` in either form.
+        segmentation: a list of flat x, y lists, or `{"size", "counts"}` in either form. A single
+            flat list is a polygon too, and a polygon may be a list of x, y pairs.
         size: (height, width) of the image.
 
     Raises:
@@ -28,9 +29,10 @@ def read_outline(segmentation: object, size: Size) -> tuple[Polygons, dict[str, 
     """
     if isinstance(segmentation, dict):
         return (), _read_rle(segmentation, size)
-    if not isinstance(segmentation, list) or not segmentation:
-        raise ValueError("it has no 'segmentation'")
-    return tuple(_read_polygon(ring, size) for ring in segmentation), None
+    if not isinstance(segmentation, list) or all(ring == [] for ring in segmentation):
+        raise ValueError("it has no 'segmentation': instance segmentation needs an outline")
+    rings = [segmentation] if _is_flat(segmentation) or _is_pairs(segmentation) else segmentation
+    return tuple(_read_polygon(ring, size) for ring in rings), None
 
 
 def polygon_area(points: npt.NDArray[np.float64]) -> float:
@@ -39,8 +41,20 @@ def polygon_area(points: npt.NDArray[np.float64]) -> float:
     return float(abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2)
 
 
+def _is_flat(ring: object) -> TypeGuard[list[float]]:
+    return isinstance(ring, list) and all(type(value) in (int, float) for value in ring)
+
+
+def _is_pairs(ring: object) -> TypeGuard[list[list[Any]]]:
+    return isinstance(ring, list) and all(
+        isinstance(pair, list) and len(pair) == 2 for pair in ring
+    )
+
+
 def _read_polygon(ring: object, size: Size) -> npt.NDArray[np.float64]:
-    if not isinstance(ring, list) or any(type(value) not in (int, float) for value in ring):
+    if _is_pairs(ring):
+        ring = [value for pair in ring for value in pair]
+    if not _is_flat(ring):
         raise ValueError("a polygon holds something other than numbers")
     if len(ring) < 6 or len(ring) % 2:
         raise ValueError(f"a polygon needs three or more x, y pairs, it has {len(ring)} numbers")

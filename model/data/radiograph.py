@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from model.data.coco import DatasetError, ImageRecord
 from model.data.coco_values import MOST_PIXELS
+from model.data.orientation import TURNED_BY_VIEWERS, orientation
 from solo.contract.greyscale import Grey
 from solo.decoding.decode import decode
 from solo.decoding.quiet import quieten_decoders
@@ -25,17 +26,19 @@ def read_radiograph(record: ImageRecord) -> Grey:
         DatasetError: if it cannot be decoded, or is not of the size that its annotations are for.
         OSError: if the file cannot be read from the disk.
     """
-    image = _decode(record)
+    content = record.path.read_bytes()
+    image = _decode(content, record)
     if image.shape != (record.height, record.width):
+        turned = image.shape == (record.width, record.height) and orientation(content) != 1
         raise DatasetError(
             f"image {record.image_id} is {image.shape[0]} x {image.shape[1]} pixels, "
             f"its annotations are for {record.height} x {record.width}"
+            + (f": {record.path.name} has {TURNED_BY_VIEWERS}" if turned else "")
         )
     return image
 
 
-def _decode(record: ImageRecord) -> Grey:
-    content = record.path.read_bytes()
+def _decode(content: bytes, record: ImageRecord) -> Grey:
     fault = f"image {record.image_id} cannot be decoded: {record.path.name}"
     quieten_decoders()  # here, for every process that reads films comes by, whoever started it
     try:

@@ -1,4 +1,4 @@
-"""Points NMS and Matrix NMS (SOLOv2, section 3.3), batched over images and traceable."""
+"""Points NMS, Matrix NMS (SOLOv2, section 3.3) and fast NMS, batched over images and traceable."""
 
 from __future__ import annotations
 
@@ -83,6 +83,20 @@ def matrix_nms(
 ) -> Tensor:
     """Matrix NMS: `decay` of `overlap_with_better`, which see."""
     return decay(overlap_with_better(masks, labels, scores), scores, kernel, sigma)
+
+
+def fast_nms(iou: Tensor, scores: Tensor, threshold: float = 0.5) -> Tensor:
+    """Drops every mask that overlaps a better one, kept or not (YOLACT, arXiv 1904.02689, 3.4).
+
+    Args:
+        iou: float32 [N, K, K], from `overlap_with_better`.
+        scores: float32 [N, K].
+        threshold: the IoU above which a mask is dropped.
+
+    Returns:
+        float32 [N, K].
+    """
+    return torch.where((iou > threshold).any(1), 0.0, scores)
 
 
 def _better(scores: Tensor) -> Tensor:

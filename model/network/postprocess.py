@@ -13,8 +13,7 @@ from torch import Tensor
 
 from model.network.config import ModelConfig
 from model.network.heads import HeadOutputs
-from model.network.mask_nms import fast_nms
-from model.network.matrix_nms import decay, overlap_with_better, points_nms
+from model.network.matrix_nms import decay, fast_nms, overlap_with_better, points_nms
 
 _MASK_PIXEL = 16  # canvas pixels, 4 x 4
 

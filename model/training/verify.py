@@ -35,7 +35,7 @@ def load_readable(folder: Path, group: ProcessGroup | None = None) -> CocoDatase
         )
         faults += group.gather([fault for fault in found if fault])
     if faults:
-        raise DatasetError("\n".join(faults))
+        raise DatasetError(*faults)
     return data
 
 

@@ -198,6 +198,21 @@ def test_categories_crowds_negatives_and_outlines_are_told(tmp_path: Path) -> No
     assert "1 images name no patient" in text
 
 
+def test_outlines_in_parts_of_the_size_are_told(tmp_path: Path) -> None:
+    data = load(tmp_path, {"segmentation": ring(8, 8, 12)}, {"segmentation": ring(0.2, 0.2, 0.5)})
+    text = sentences(examine(data))
+    assert "Outlines lie between 0 and 1, as YOLO's parts of the width and height do" in text
+
+
+def test_films_that_viewers_turn_are_told(tmp_path: Path) -> None:
+    data = load(tmp_path)
+    assert "EXIF" not in sentences(examine(data))
+    data.images[0].path.write_bytes(b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x03\0\0\0")
+    text = sentences(examine(data))
+    assert "1 films, film.png first, have an EXIF orientation" in text
+    assert "Images 7." in text
+
+
 def test_films_of_one_patient_cannot_be_split(tmp_path: Path) -> None:
     text = sentences(examine(load(tmp_path)))
     assert "of one patient" not in text  # nor can a single film

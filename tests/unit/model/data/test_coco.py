@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from pycocotools import mask as coco_mask
 
 from model.data.coco import load_coco
@@ -17,7 +19,6 @@ from tests.support.coco_folder import (
     document,
     image,
     rectangle_mask,
-    write,
     write_unread,
 )
 
@@ -34,6 +35,9 @@ def test_every_form_of_outline_is_read(tmp_path: Path) -> None:
     outlines = [
         [[20, 10, 60, 10, 60, 50, 20, 50]],
         [[20, 10, 60, 10, 60, 50], [0.5, 0.5, 2.5, 0.5, 2.5, 4]],
+        [20, 10, 60, 10, 60, 50, 20, 50],
+        [[20, 10], [60, 10], [60, 50], [20, 50]],
+        [[[20, 10], [60, 10], [60, 50], [20, 50]], [0.5, 0.5, 2.5, 0.5, 2.5, 4]],
         compressed(mask),
         run_lengths(mask),
     ]
@@ -41,10 +45,14 @@ def test_every_form_of_outline_is_read(tmp_path: Path) -> None:
         annotations=[annotation(id=i, segmentation=outline) for i, outline in enumerate(outlines)]
     )
     (record,) = load_coco(write_unread(tmp_path, content)).images
-    assert [a.area for a in record.annotations] == [1600, 800 + 3.5, 1600, 1600]
-    assert [len(a.polygons) for a in record.annotations] == [1, 2, 0, 0]
-    assert record.annotations[0].polygons[0].tolist() == [[20, 10], [60, 10], [60, 50], [20, 50]]
-    for annotated in record.annotations[2:]:
+    assert [a.area for a in record.annotations] == [
+        1600, 803.5, 1600, 1600, 1603.5, 1600, 1600,
+    ]  # fmt: skip
+    assert [len(a.polygons) for a in record.annotations] == [1, 2, 1, 1, 2, 0, 0]
+    for index in (0, 2, 3, 4):
+        points = record.annotations[index].polygons[0].tolist()
+        assert points == [[20, 10], [60, 10], [60, 50], [20, 50]]
+    for annotated in record.annotations[5:]:
         np.testing.assert_array_equal(coco_mask.decode(annotated.rle), mask)
 
 
@@ -85,12 +93,6 @@ def test_patients_are_read_under_either_name_or_each_film_is_its_own(tmp_path: P
     assert len(set(patients)) == 4
 
 
-def test_films_may_lie_in_a_folder_of_their_own(tmp_path: Path) -> None:
-    film = np.zeros(SIZE, np.uint8)
-    write(tmp_path, document(), {"images/film.png": film})
-    assert load_coco(tmp_path).images[0].path == tmp_path / "images" / "film.png"
-
-
 def test_films_without_a_known_patient_are_not_one_patient(tmp_path: Path) -> None:
     named: list[Document] = [
         {"patientid": None},
@@ -103,8 +105,52 @@ def test_films_without_a_known_patient_are_not_one_patient(tmp_path: Path) -> No
     assert len({record.patient for record in data.images}) == len(named)
 
 
-def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_every_encoding_of_json_is_read(encoding: str, tmp_path: Path) -> None:
     folder = write_unread(tmp_path, document())
     path = folder / "annotations.json"
-    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    path.write_bytes(path.read_text().encode(encoding))
     assert len(load_coco(folder).images) == 1
+
+
+@pytest.mark.parametrize("form", [str, float])
+def test_whole_numbers_may_be_texts_or_fractions(
+    form: Callable[[int], Any], tmp_path: Path
+) -> None:
+    content = document(
+        categories=[{"id": form(90), "name": "wire"}, {"id": form(4), "name": "lung"}],
+        images=[image(id=form(7), height=form(80), width=form(100))],
+        annotations=[
+            annotation(id=form(1), image_id=form(7), category_id=form(4), iscrowd=form(0)),
+            annotation(id=form(2), image_id=7, category_id=90, iscrowd=form(1)),
+        ],
+    )
+    data = load_coco(write_unread(tmp_path, content))
+    assert data.category_ids == (90, 4)
+    (record,) = data.images
+    assert (record.image_id, record.height, record.width) == (7, 80, 100)
+    assert [(a.label, a.is_crowd) for a in record.annotations] == [(1, False), (0, True)]
+
+
+@pytest.mark.parametrize("root", ["lung", "lungs-Xk2"])
+def test_a_supercategory_that_nothing_is_annotated_with_is_no_class(
+    root: str, tmp_path: Path
+) -> None:
+    tree = [
+        {"id": 0, "name": root, "supercategory": "none"},
+        {"id": 1, "name": "lung", "supercategory": root},
+        {"id": 2, "name": "wire", "supercategory": root},
+    ]
+    content = document(categories=tree, annotations=[annotation(category_id=1)])
+    data = load_coco(write_unread(tmp_path, content))
+    assert (data.class_names, data.category_ids) == (("lung", "wire"), (1, 2))
+    assert data.images[0].annotations[0].label == 0
+
+
+def test_a_supercategory_with_annotations_is_a_class(tmp_path: Path) -> None:
+    tree = [
+        {"id": 1, "name": "lung", "supercategory": "lung"},  # as COCO's person is of itself
+        {"id": 2, "name": "nodule", "supercategory": "lung"},
+    ]
+    content = document(categories=tree, annotations=[annotation(category_id=1)])
+    assert load_coco(write_unread(tmp_path, content)).class_names == ("lung", "nodule")

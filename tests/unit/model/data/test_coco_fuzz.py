@@ -21,6 +21,7 @@ WHOLE = document(
     annotations=[
         annotation(iscrowd=0),
         annotation(id=71, segmentation={"size": list(SIZE), "counts": [10, 5, 7985]}),
+        annotation(id="73", segmentation=[[1, 2], [30, 2], [3, 40]]),
         annotation(id=72, segmentation=compressed(rectangle_mask(1, 2, 3, 4))),
     ],
 )

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from model.network.mask_nms import fast_nms, hard_nms, soft_nms
-from model.network.matrix_nms import overlap_with_better
+from benchmarks.mask_nms import hard_nms, soft_nms
+from model.network.matrix_nms import fast_nms, overlap_with_better
 
 few = settings(derandomize=True, deadline=None, database=None, max_examples=40)
 

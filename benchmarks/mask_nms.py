@@ -1,9 +1,8 @@
-"""Hard, soft and fast NMS of masks, which Matrix NMS is compared with (SOLOv2, table 7).
+"""Hard and soft NMS of masks, which Matrix NMS is compared with (SOLOv2, table 7).
 
 Each takes the IoU of masks with better ones of their class, from
 `model.network.matrix_nms.overlap_with_better`, and answers with scores in the order of the input;
-0 is suppressed. Hard and soft NMS go from the best mask to the worst, which no graph of fixed
-shapes does well; they are for training and evaluation.
+0 is suppressed. They go from the best mask to the worst, which no graph of fixed shapes does well.
 """
 
 from __future__ import annotations
@@ -56,17 +55,3 @@ def soft_nms(iou: Tensor, scores: Tensor, sigma: float = 0.5) -> Tensor:
         lowered = scores * factors[films, best]
         scores = torch.where(left & taken[:, None], lowered, scores)
     return scores
-
-
-def fast_nms(iou: Tensor, scores: Tensor, threshold: float = 0.5) -> Tensor:
-    """Drops every mask that overlaps a better one, kept or not (YOLACT, arXiv 1904.02689, 3.4).
-
-    Args:
-        iou: float32 [N, K, K].
-        scores: float32 [N, K].
-        threshold: the IoU above which a mask is dropped.
-
-    Returns:
-        float32 [N, K].
-    """
-    return torch.where((iou > threshold).any(1), 0.0, scores)

@@ -1,0 +1,182 @@
+"""Layouts and file names of annotation tools' exports: which file is which film."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from model.data.coco import DatasetError, load_coco
+from tests.support.coco_folder import document, image
+
+APPLE_DOUBLE = b"\0\5\x16\7"
+
+
+def put(folder: Path, *names: str) -> Path:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(APPLE_DOUBLE if path.name.startswith("._") else b"not a picture")
+    return folder
+
+
+def export(folder: Path, where: str, *names: str) -> Path:
+    """An annotation file that names these films."""
+    images = [image(id=7 + index, file_name=name) for index, name in enumerate(names)]
+    put(folder, where).joinpath(where).write_text(json.dumps(document(images=images)))
+    return folder
+
+
+def found(data: Path, folder: Path) -> list[str]:
+    """The films of a data set, relative to a folder."""
+    images = load_coco(data).images
+    return [str(record.path.resolve().relative_to(folder.resolve())) for record in images]
+
+
+@pytest.mark.parametrize(
+    ("annotations", "film"),
+    [
+        ("annotations.json", "film.png"),
+        ("annotations.json", "images/film.png"),
+        ("labels.json", "data/film.png"),  # FiftyOne
+        ("annotations/instances_default.json", "images/default/film.png"),  # CVAT, Datumaro
+        ("annotations/instances_train2017.json", "train2017/film.png"),  # COCO, mmdetection
+        ("annotations/train.json", "train/film.png"),
+        ("train/_annotations.coco.json", "train/film.png"),  # Roboflow
+        ("export/result.json", "export/images/film.png"),  # Label Studio, in an archive's folder
+        ("export/annotations/instances_default.json", "export/images/default/film.png"),
+        ("result.json", "some/where/film.png"),
+    ],
+)
+def test_layouts(annotations: str, film: str, tmp_path: Path) -> None:
+    export(put(tmp_path, film), annotations, "film.png")
+    assert found(tmp_path, tmp_path) == [film]
+    assert found(tmp_path / annotations, tmp_path) == [film]
+
+
+def test_the_folder_of_the_annotations_is_the_data_set_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export(put(tmp_path, "images/default/film.png"), "annotations/a_default.json", "film.png")
+    assert found(tmp_path / "annotations", tmp_path) == ["images/default/film.png"]
+    monkeypatch.chdir(tmp_path / "annotations")
+    assert found(Path(), tmp_path) == ["images/default/film.png"]
+
+
+def test_of_several_annotation_files_one_has_to_be_chosen(tmp_path: Path) -> None:
+    for split in ("train", "valid"):
+        put(tmp_path, f"{split}/film.png")
+        export(tmp_path, f"{split}/_annotations.coco.json", "film.png")
+        export(tmp_path / "cvat", f"annotations/instances_{split}.json", "film.png")
+        put(tmp_path / "cvat", f"images/{split}/film.png")
+    with pytest.raises(DatasetError) as caught:
+        load_coco(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path} holds 2 JSON files, train/_annotations.coco.json, valid/_annotations.coco.json"
+        ": give the path of one in place of the folder's"
+    )
+    assert found(tmp_path / "valid", tmp_path) == ["valid/film.png"]
+    with pytest.raises(DatasetError, match=r"instances_train\.json, annotations/instances_valid"):
+        load_coco(tmp_path / "cvat")
+    chosen = tmp_path / "cvat" / "annotations" / "instances_valid.json"
+    assert found(chosen, tmp_path) == ["cvat/images/valid/film.png"]
+
+
+def test_the_nearest_annotation_file_counts(tmp_path: Path) -> None:
+    put(tmp_path, "film.png", "images/film.json", "images/other.json")
+    assert found(export(tmp_path, "annotations.json", "film.png"), tmp_path) == ["film.png"]
+
+
+def test_what_is_no_data_set(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="is neither a folder nor a file"):
+        load_coco(tmp_path / "nowhere")
+    with pytest.raises(DatasetError, match="holds no JSON file of annotations"):
+        load_coco(tmp_path)
+    for index in range(9):
+        (tmp_path / f"{index}.json").write_text("{}")
+    with pytest.raises(DatasetError, match=r"holds 9 JSON files, 0\.json, .*4\.json and 4 more:"):
+        load_coco(tmp_path)
+
+
+def test_files_of_macos_and_of_storage_servers_are_passed_over(tmp_path: Path) -> None:
+    put(tmp_path, "._result.json", ".DS_Store", ".cache/a.json", "__MACOSX/._result.json")
+    put(tmp_path, "films/a.png", "films/._a.png", "__MACOSX/films/a.png", "@eaDir/a.png/a.png")
+    assert found(export(tmp_path, "result.json", "C:\\films\\a.png"), tmp_path) == ["films/a.png"]
+    put(tmp_path / "zip", "__MACOSX/._a.json", "__MACOSX/x/._a.json", "x/a.png", "x/._a.json")
+    assert found(export(tmp_path / "zip", "x/a.json", "a.png"), tmp_path) == ["zip/x/a.png"]
+
+
+@pytest.mark.parametrize(
+    ("name", "film"),
+    [
+        ("./a.png", "images/a.png"),
+        ("/images/a.png", "images/a.png"),
+        ("images\\a.png", "images/a.png"),
+        (".\\images\\a.png", "images/a.png"),
+        ("C:\\Users\\me\\films\\a.png", "images/a.png"),
+        ("\\\\server\\share\\a.png", "a.png"),
+        ("/home/somebody/films/a.png", "images/a.png"),
+        ("../../label-studio/data/media/upload/4/a.png", "images/a.png"),
+        ("/data/upload/4/a.png", "images/a.png"),
+        ("/data/upload/../a.png", "images/a.png"),
+        ("/data/local-files/?d=films%2Fa%20b.png", "images/a b.png"),
+        ("https://host/bucket/a.png?signature=1/2", "images/a.png"),
+        ("images/a%20b.png", "images/a b.png"),
+        ("50%25.png", "50%25.png"),  # as it stands
+        ("images/a.png", "images\\a.png"),  # an archive of Windows unpacked elsewhere
+        ("A.PNG", "images/a.png"),
+        ("patient/1/a.png", "deep/patient/1/a.png"),
+        (unicodedata.normalize("NFC", "Körper.png"), unicodedata.normalize("NFD", "x/Körper.png")),
+    ],
+)
+def test_names_of_another_machine(name: str, film: str, tmp_path: Path) -> None:
+    assert found(export(put(tmp_path, film), "result.json", name), tmp_path) == [film]
+
+
+def test_the_longest_end_of_a_path_is_meant(tmp_path: Path) -> None:
+    films = ["films/1/a.png", "films/2/a.png", "films/2/A.png", "a.png", "old/films/2/b.png"]
+    put(tmp_path, *films)
+    names = ["/x/films/1/a.png", "/x/films/2/a.png", "/x/films/2/A.png", "a.png", "2\\b.png"]
+    assert found(export(tmp_path, "result.json", *names), tmp_path) == films
+
+
+def faults(data: Path) -> list[str]:
+    with pytest.raises(DatasetError) as caught:
+        load_coco(data)
+    return str(caught.value).splitlines()
+
+
+def test_a_name_that_may_be_two_files_is_refused(tmp_path: Path) -> None:
+    put(tmp_path, "one/a.png", "two/a.png")
+    assert faults(export(tmp_path, "result.json", "/x/a.png")) == [
+        "image 7: '/x/a.png' may be any of 2 files, one/a.png, two/a.png"
+    ]
+
+
+@pytest.mark.parametrize("names", [("p1/a.png", "p2/a.png"), ("p2/a.png", "p1/a.png")])
+def test_two_names_never_mean_one_file(names: tuple[str, str], tmp_path: Path) -> None:
+    put(tmp_path, "p1/a.png")
+    assert faults(export(tmp_path, "result.json", *names)) == [
+        f"image 8: '{names[1]}' and '{names[0]}' would both be the file p1/a.png"
+    ]
+
+
+def test_no_name_leads_out_of_the_folder(tmp_path: Path) -> None:
+    outside = put(tmp_path, "a.png", "b.png") / "b.png"
+    folder = put(tmp_path / "set", "images/a.png")
+    assert found(export(folder, "result.json", "../a.png"), folder) == ["images/a.png"]
+    for name in ("../b.png", str(outside)):
+        assert faults(export(folder, "result.json", name)) == [
+            f"image 7: '{name}' lies outside of {folder}, where its films have to be"
+        ]
+
+
+def test_links_to_folders_are_followed_and_end(tmp_path: Path) -> None:
+    put(tmp_path / "store", "a.png")
+    folder = export(tmp_path / "set", "result.json", "/elsewhere/a.png")
+    (folder / "films").symlink_to(tmp_path / "store")
+    (folder / "again").symlink_to(tmp_path / "store")
+    (folder / "loop").symlink_to(folder)
+    assert found(folder, tmp_path) == ["store/a.png"]
