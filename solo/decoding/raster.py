@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from solo.contract.greyscale import Grey, as_grey, luminance, stretch
+from solo.decoding.codecs.jpeg import decode_jpeg as decode_codestream
 from solo.decoding.codecs.jpeg_header import BASELINE, EXTENDED, PROGRESSIVE, read_jpeg_header
-from solo.decoding.codecs.jpeg_whole import decode_whole
 from solo.decoding.codecs.memory import check_memory
 from solo.decoding.png_chunks import pixel_chunks, png_size
 from solo.decoding.radiograph import FileKind, GreyRecipe, Limits, Radiograph, RadiographInfo
@@ -54,7 +54,7 @@ def decode_jpeg(data: bytes, limits: Limits, frame: int) -> Radiograph:
             f"{header.process} with {header.precision} bits is not supported: only baseline, "
             "extended and progressive JPEG with 8 bits are"
         )
-    pixels = decode_whole(data, header, lambda whole: _decode(whole, "jpeg"))
+    pixels = as_grey(decode_codestream(data, header, as_stored=False))
     return _radiograph(pixels, (header.height, header.width), "jpeg")
 
 
