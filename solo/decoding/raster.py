@@ -1,4 +1,4 @@
-"""PNG and JPEG decoding with OpenCV.
+"""PNG and JPEG decoding, with OpenCV and libjpeg-turbo.
 
 What a header promises is checked first, since a few hundred bytes may ask for
 gigabytes. Orientation tags are ignored: masks must fit the array that the caller has.
@@ -14,7 +14,7 @@ from solo.contract.greyscale import Grey, as_grey, luminance, stretch
 from solo.decoding.codecs.jpeg import decode_jpeg as decode_codestream
 from solo.decoding.codecs.jpeg_header import BASELINE, EXTENDED, PROGRESSIVE, read_jpeg_header
 from solo.decoding.codecs.memory import check_memory
-from solo.decoding.png_chunks import pixel_chunks, png_size
+from solo.decoding.png_chunks import pixel_chunks
 from solo.decoding.radiograph import FileKind, GreyRecipe, Limits, Radiograph, RadiographInfo
 from solo.errors import (
     InvalidParameterError,
@@ -34,10 +34,16 @@ def decode_png(data: bytes, limits: Limits, frame: int) -> Radiograph:
         SoloError: one of those that `solo.decoding.decode` names.
     """
     refuse_other_frames(frame)
-    height, width = png_size(data)
+    chunks, height, width = pixel_chunks(data)
     limits.check(height, width)
-    pixels = _decode(pixel_chunks(data), "png")
-    return _radiograph(pixels, (height, width), "png")
+    try:
+        pixels = cv2.imdecode(np.frombuffer(chunks, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        check_memory(error)
+        pixels = None
+    if pixels is None or pixels.shape[:2] != (height, width):
+        raise MalformedError("the PNG cannot be decoded: its data are damaged")
+    return grey_radiograph(luminance(as_grey(pixels)), "png")
 
 
 def decode_jpeg(data: bytes, limits: Limits, frame: int) -> Radiograph:
@@ -54,8 +60,8 @@ def decode_jpeg(data: bytes, limits: Limits, frame: int) -> Radiograph:
             f"{header.process} with {header.precision} bits is not supported: only baseline, "
             "extended and progressive JPEG with 8 bits are"
         )
-    pixels = as_grey(decode_codestream(data, header, as_stored=False))
-    return _radiograph(pixels, (header.height, header.width), "jpeg")
+    pixels = decode_codestream(data, header, as_stored=False)
+    return grey_radiograph(luminance(as_grey(pixels)), "jpeg")
 
 
 def refuse_other_frames(frame: int) -> None:
@@ -66,25 +72,6 @@ def refuse_other_frames(frame: int) -> None:
     """
     if frame != 0:
         raise InvalidParameterError(f"frame is {frame}, but the file has one frame, number 0")
-
-
-def _decode(data: bytes, kind: FileKind) -> Grey:
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        check_memory(error)
-        pixels = None
-    if pixels is None:
-        raise MalformedError(f"the {kind.upper()} cannot be decoded: its data are damaged")
-    return as_grey(pixels)
-
-
-def _radiograph(decoded: Grey, size: tuple[int, int], kind: FileKind) -> Radiograph:
-    if decoded.shape[:2] != size:
-        raise MalformedError(
-            f"the {kind.upper()} holds {decoded.shape[:2]} pixels, but its header says {size}"
-        )
-    return grey_radiograph(luminance(decoded), kind)
 
 
 def grey_radiograph(pixels: Grey, kind: FileKind) -> Radiograph:

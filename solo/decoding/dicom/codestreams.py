@@ -125,14 +125,16 @@ def _jpeg(data: bytes, syntax: UID, layout: PixelLayout) -> tuple[Codestream, _D
     )
     if coding is Coding.JPEG_LS:
         return codestream, lambda: imagecodecs.jpegls_decode(data)
-    luminance_first = header.luminance_first
+    luminance_first = header.luminance_first  # what the JPEG tells is what its encoder did
     if luminance_first is None:
         luminance_first = layout.photometric != "RGB"
 
     def decoder() -> Samples:
         samples = decode_jpeg(data, header, as_stored=True)
-        if samples.ndim == 2 or luminance_first:
-            return samples if samples.ndim == 2 else samples[:, :, 0]
+        if samples.ndim == 2:
+            return samples
+        if luminance_first:
+            return samples[:, :, 0]
         return np.asarray(cv2.cvtColor(as_grey(samples), cv2.COLOR_RGB2GRAY))
 
     return codestream, decoder
