@@ -19,6 +19,7 @@ from solo.decoding.codecs.jpeg_header import (
     EXTENDED,
     JPEG_END,
     LOSSLESS,
+    PROGRESSIVE,
     START_OF_FRAME,
     START_OF_SCAN,
     JpegHeader,
@@ -55,7 +56,8 @@ def decode_jpeg(data: bytes, header: JpegHeader, *, as_stored: bool) -> Samples:
         UnsupportedEncodingError: for sampling factors that libjpeg-turbo's own interface refuses.
         MemoryError: if there is not enough of it.
     """
-    if data.count(_SCAN) > _MAX_SCANS:
+    several = header.components > 1 or header.marker == PROGRESSIVE  # else libjpeg takes one only
+    if several and data.count(_SCAN) > _MAX_SCANS:
         raise MalformedError(f"the JPEG has more than {_MAX_SCANS} scans")
     colours = "RGB" if as_stored else "BGR"
     if header.precision > 8:

@@ -71,8 +71,7 @@ def check_bits(data: bytes, precision: int, samples: npt.NDArray[np.generic]) ->
     height, width = samples.shape
     rows = interval // width or height
     tops = range(0, height, rows)
-    for top, (begin, end) in zip(tops, _segments(data, start, len(tops)), strict=True):
-        coded = end - begin - data.count(b"\xff\0", begin, end)  # zeros are stuffed (B.1.1.5)
+    for top, (begin, end, coded) in zip(tops, _segments(data, start, len(tops)), strict=True):
         left = 8 * coded - _segment_bits(samples[top : top + rows], coding)
         if left < 0:
             raise TruncatedError("the JPEG's data end before its image does: part is missing")
@@ -82,16 +81,19 @@ def check_bits(data: bytes, precision: int, samples: npt.NDArray[np.generic]) ->
             raise MalformedError("the JPEG has more data than its image takes: they are damaged")
 
 
-def _segments(data: bytes, start: int, count: int) -> list[tuple[int, int]]:
-    """Begin and end of each entropy-coded segment; restart markers lie between them."""
+def _segments(data: bytes, start: int, count: int) -> list[tuple[int, int, int]]:
+    """Begin, end and bytes of code of each entropy-coded segment; restarts lie between them."""
     octets = np.frombuffer(data, np.uint8)
     prefixes = start + np.flatnonzero(octets[start:-1] == 0xFF)
-    markers = prefixes[~np.isin(octets[prefixes + 1], (0, 0xFF))][:count]
+    after = octets[prefixes + 1]
+    ends = prefixes[(after != 0) & (after != 0xFF)][:count]
     restarts = _FIRST_RESTART + np.arange(count - 1) % _RESTARTS
-    if not np.array_equal(octets[markers[:-1] + 1], restarts):
+    if not np.array_equal(octets[ends[:-1] + 1], restarts):
         raise MalformedError("the JPEG's restart markers are not in order: data are missing")
-    ends = markers.tolist()
-    return list(zip([start, *(end + 2 for end in ends)], ends, strict=False))
+    begins = np.append(start, ends[:-1] + 2)
+    zeros = prefixes[after == 0]  # stuffed after 0xFF (B.1.1.5)
+    coded = ends - begins - np.searchsorted(zeros, ends) + np.searchsorted(zeros, begins)
+    return list(zip(begins.tolist(), ends.tolist(), coded.tolist(), strict=True))
 
 
 def _code_lengths(contents: bytes) -> dict[int, dict[int, int]]:
