@@ -14,7 +14,7 @@ from solo.contract.greyscale import Grey, as_grey, luminance, stretch
 from solo.decoding.codecs.jpeg import decode_jpeg as decode_codestream
 from solo.decoding.codecs.jpeg_header import BASELINE, EXTENDED, PROGRESSIVE, read_jpeg_header
 from solo.decoding.codecs.memory import check_memory
-from solo.decoding.png_chunks import pixel_chunks
+from solo.decoding.png_chunks import pixel_chunks, png_size
 from solo.decoding.radiograph import FileKind, GreyRecipe, Limits, Radiograph, RadiographInfo
 from solo.errors import (
     InvalidParameterError,
@@ -34,8 +34,9 @@ def decode_png(data: bytes, limits: Limits, frame: int) -> Radiograph:
         SoloError: one of those that `solo.decoding.decode` names.
     """
     refuse_other_frames(frame)
-    chunks, height, width = pixel_chunks(data)
+    height, width = png_size(data)
     limits.check(height, width)
+    chunks = pixel_chunks(data)
     try:
         pixels = cv2.imdecode(np.frombuffer(chunks, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:

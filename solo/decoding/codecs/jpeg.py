@@ -53,7 +53,7 @@ def decode_jpeg(data: bytes, header: JpegHeader, *, as_stored: bool) -> Samples:
     Raises:
         TruncatedError: if data are missing before the end of the image.
         MalformedError: if they are damaged.
-        UnsupportedEncodingError: for sampling factors that libjpeg-turbo's own interface refuses.
+        UnsupportedEncodingError: for sampling factors that libjpeg-turbo's interface has not.
         MemoryError: if there is not enough of it.
     """
     several = header.components > 1 or header.marker == PROGRESSIVE  # else libjpeg takes one only
@@ -118,7 +118,7 @@ def _decode_strictly(data: bytes, colours: str, *, smallest: bool = False) -> Sa
             break
     if "subsampling" in reason:
         raise UnsupportedEncodingError(
-            "the JPEG's components have sampling factors that are not supported"
+            "the JPEG's components, or their sampling factors, are not supported"
         )
     if "remature end" in reason:
         raise TruncatedError(

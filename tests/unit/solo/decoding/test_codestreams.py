@@ -23,6 +23,7 @@ from pydicom.uid import (
 )
 
 from app.statuses import status_of
+from solo.decoding.codecs import jpeg
 from solo.decoding.decode import decode
 from solo.decoding.dicom import codestreams as codecs
 from solo.decoding.dicom.transfer_syntaxes import (
@@ -53,7 +54,8 @@ CODESTREAMS = [
 @pytest.fixture
 def no_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is refused here is refused before a decoder is asked."""
-    monkeypatch.setattr(codecs, "imagecodecs", None)
+    for module, library in ((codecs, "imagecodecs"), (jpeg, "imagecodecs"), (jpeg, "simplejpeg")):
+        monkeypatch.setattr(module, library, None)
 
 
 def whole(syntax: UID) -> bytes:
