@@ -1,6 +1,7 @@
 """PNG chunks (ISO/IEC 15948, 5.3), checked before decoding.
 
-OpenCV allocates what a chunk announces: four bytes can ask it for four gigabytes.
+OpenCV allocates what a chunk announces, four gigabytes for four bytes, and libpng prints its
+warnings of texts and profiles.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def png_size(data: bytes) -> tuple[int, int]:
     """
     if len(data) < _IHDR_END:
         raise TruncatedError(f"the PNG ends within its header, after {len(data)} bytes")
-    if data[8:16] != b"\x00\x00\x00\x0dIHDR":
+    if data[8:16] != b"\0\0\0\x0dIHDR":
         raise MalformedError("the PNG does not start with its header")
     width, height = struct.unpack_from(">II", data, 16)
     return height, width
@@ -37,24 +38,22 @@ def png_size(data: bytes) -> tuple[int, int]:
 def pixel_chunks(data: bytes) -> bytes:
     """The PNG with its critical chunks only: IHDR, PLTE, IDAT and IEND.
 
-    Texts, colour profiles, orientation and further frames are left out, alpha too: a decoder need
-    not read them, and cannot log what is in them.
+    Texts, colour profiles, orientation and further frames are left out, alpha too.
 
     Raises:
-        TruncatedError: if the file ends before its end chunk.
+        TruncatedError: if the file ends before its end chunk does.
         MalformedError: for a file of too many chunks.
     """
-    view, kept, offset = memoryview(data), [PNG_SIGNATURE], len(PNG_SIGNATURE)
+    kept, offset = [PNG_SIGNATURE], len(PNG_SIGNATURE)
     for _ in range(_MAX_CHUNKS):
         if offset + _HEADER_BYTES > len(data):
             raise TruncatedError("the PNG has no end: part of the file is missing")
         length, kind = struct.unpack_from(">I4s", data, offset)
-        end = offset + _HEADER_BYTES + length + _CHECKSUM_BYTES
-        if end > len(data):
+        start, offset = offset, offset + _HEADER_BYTES + length + _CHECKSUM_BYTES
+        if offset > len(data):
             raise TruncatedError("the PNG ends within a chunk: part of the file is missing")
         if kind in _PIXEL_CHUNKS:
-            kept.append(bytes(view[offset:end]))
+            kept.append(data[start:offset])
         if kind == b"IEND":
             return b"".join(kept)
-        offset = end
     raise MalformedError(f"the PNG has more than {_MAX_CHUNKS:,} chunks")

@@ -1,4 +1,4 @@
-"""PNG and JPEG decoding with OpenCV.
+"""PNG and JPEG decoding, with OpenCV and libjpeg-turbo.
 
 What a header promises is checked first, since a few hundred bytes may ask for
 gigabytes. Orientation tags are ignored: masks must fit the array that the caller has.
@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from solo.contract.greyscale import Grey, as_grey, luminance, stretch
+from solo.decoding.codecs.jpeg import decode_jpeg as decode_codestream
 from solo.decoding.codecs.jpeg_header import BASELINE, EXTENDED, PROGRESSIVE, read_jpeg_header
-from solo.decoding.codecs.jpeg_whole import decode_whole
 from solo.decoding.codecs.memory import check_memory
 from solo.decoding.png_chunks import pixel_chunks, png_size
 from solo.decoding.radiograph import FileKind, GreyRecipe, Limits, Radiograph, RadiographInfo
@@ -36,8 +36,15 @@ def decode_png(data: bytes, limits: Limits, frame: int) -> Radiograph:
     refuse_other_frames(frame)
     height, width = png_size(data)
     limits.check(height, width)
-    pixels = _decode(pixel_chunks(data), "png")
-    return _radiograph(pixels, (height, width), "png")
+    chunks = pixel_chunks(data)
+    try:
+        pixels = cv2.imdecode(np.frombuffer(chunks, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        check_memory(error)
+        pixels = None
+    if pixels is None or pixels.shape[:2] != (height, width):
+        raise MalformedError("the PNG cannot be decoded: its data are damaged")
+    return grey_radiograph(luminance(as_grey(pixels)), "png")
 
 
 def decode_jpeg(data: bytes, limits: Limits, frame: int) -> Radiograph:
@@ -54,8 +61,8 @@ def decode_jpeg(data: bytes, limits: Limits, frame: int) -> Radiograph:
             f"{header.process} with {header.precision} bits is not supported: only baseline, "
             "extended and progressive JPEG with 8 bits are"
         )
-    pixels = decode_whole(data, header, lambda whole: _decode(whole, "jpeg"))
-    return _radiograph(pixels, (header.height, header.width), "jpeg")
+    pixels = decode_codestream(data, header, as_stored=False)
+    return grey_radiograph(luminance(as_grey(pixels)), "jpeg")
 
 
 def refuse_other_frames(frame: int) -> None:
@@ -66,25 +73,6 @@ def refuse_other_frames(frame: int) -> None:
     """
     if frame != 0:
         raise InvalidParameterError(f"frame is {frame}, but the file has one frame, number 0")
-
-
-def _decode(data: bytes, kind: FileKind) -> Grey:
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        check_memory(error)
-        pixels = None
-    if pixels is None:
-        raise MalformedError(f"the {kind.upper()} cannot be decoded: its data are damaged")
-    return as_grey(pixels)
-
-
-def _radiograph(decoded: Grey, size: tuple[int, int], kind: FileKind) -> Radiograph:
-    if decoded.shape[:2] != size:
-        raise MalformedError(
-            f"the {kind.upper()} holds {decoded.shape[:2]} pixels, but its header says {size}"
-        )
-    return grey_radiograph(luminance(decoded), kind)
 
 
 def grey_radiograph(pixels: Grey, kind: FileKind) -> Radiograph:

@@ -38,7 +38,8 @@ _LENGTHS: Final = "2,000,000 items of known length"
 _ZEROS: Final = "zeros after the pixels"
 _ALPHABETS: Final = "a million alphabets"
 _CENTRES: Final = "a million window centres"
-HARMLESS: Final = frozenset({_LENGTHS, _ZEROS, _ALPHABETS, _CENTRES})
+_COMMENTS: Final = "JPEG file of 2,000,000 comments behind its scan"
+HARMLESS: Final = frozenset({_LENGTHS, _ZEROS, _ALPHABETS, _CENTRES, _COMMENTS})
 
 
 def bombs(megabytes: int = 3000) -> dict[str, bytes]:
@@ -157,9 +158,7 @@ def _rasters(megabytes: int) -> dict[str, bytes]:
         + grey[33:-12],
         "JPEG file of 65500 x 65500": _patched(jpeg(_GREY), b"\xff\xc0", 5, b"\xff\xdc\xff\xdc"),
         "JPEG file of 100,000 comments": b"\xff\xd8" + b"\xff\xfe\0\2" * 100_000 + jpeg(_GREY)[2:],
-        "JPEG file of 2,000,000 comments behind its scan": jpeg(_GREY)[:-2]
-        + b"\xff\xfe\0\2" * 2_000_000
-        + b"\xff\xd9",
+        _COMMENTS: jpeg(_GREY)[:-2] + b"\xff\xfe\0\2" * 2_000_000 + b"\xff\xd9",
         "TIFF of 60000 x 60000": bytes(tiff),
     }
 

@@ -1,7 +1,7 @@
 """Main header and tile-parts of a JPEG 2000 (ITU-T T.800, Annex A) or HTJ2K codestream (T.814).
 
-Decoders may return what there is of a shortened codestream, so the tile-parts are followed to its
-end: each says how long it is.
+OpenJPEG refuses damage within a tile-part, but takes a codestream for whole that lacks some of
+them: they are counted.
 """
 
 from __future__ import annotations
@@ -9,22 +9,21 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from solo.errors import MalformedError, TruncatedError
 
 _START: Final = b"\xff\x4f\xff\x51"  # start of codestream, then the image and tile size
-_END_OF_CODESTREAM: Final = 0xFFD9
-_END: Final = _END_OF_CODESTREAM.to_bytes(2, "big")
+_END: Final = b"\xff\xd9"
 _BOXED: Final = b"\0\0\0\x0cjP  \r\n\x87\n"
 _MAX_BOX_BYTES: Final = 65_536
 
 _SIZE: Final = 0xFF51
 _CODING_STYLE: Final = 0xFF52
 _CAPABILITIES: Final = 0xFF50
-_TILE_PART: Final = 0xFF90
+_TILE_PART: Final = b"\xff\x90"
 _TILE_PART_LENGTHS: Final = 0xFF55
-_COMMENT: Final = 0xFF64
+_COMMENT: Final = b"\xff\x64"
 _MAX_SEGMENTS: Final = 10_000
 _LEAST_TILE_PART: Final = 14  # bytes of its header
 _MAX_TILES: Final = 4096  # decoders keep some kilobytes of each before the first is decoded
@@ -53,14 +52,6 @@ class Jpeg2000Header:
     reversible: bool
     high_throughput: bool
     codestream: bytes
-
-
-class _TilePart(NamedTuple):
-    """A tile-part's header: its tile, its number in it from 0, and the tile's parts or 0."""
-
-    tile: int
-    number: int
-    total: int
 
 
 def read_jpeg2000_header(data: bytes) -> Jpeg2000Header:
@@ -96,7 +87,7 @@ def _read(data: bytes) -> Jpeg2000Header:
         signed=depth > 0x7F,
         reversible=transformation == 1,
         high_throughput=_CAPABILITIES in segments,
-        codestream=data[: _follow(data, offset, tiles, announced)] + _END,
+        codestream=data[: _end_of_tile_parts(data, offset, tiles, announced)] + _END,
     )
 
 
@@ -109,7 +100,7 @@ def _main_header(data: bytes) -> tuple[dict[int, bytes], int, int]:
     offset, announced = 2, 0
     for _ in range(_MAX_SEGMENTS):
         marker, length = struct.unpack_from(">HH", data, offset)
-        if marker == _TILE_PART:
+        if data[offset : offset + 2] == _TILE_PART:
             return segments, offset, announced
         if marker < 0xFF00:
             break
@@ -145,50 +136,32 @@ def _image(segment: bytes) -> tuple[int, int, int, int, int]:
     return height, width, components, depths[0][0], tiles
 
 
-def _follow(data: bytes, offset: int, tiles: int, announced: int) -> int:
+def _end_of_tile_parts(data: bytes, offset: int, tiles: int, announced: int) -> int:
     """End of the last tile-part, if none is missing (A.4.2).
 
     A tile's last tile-part mostly says how many it has, and each which one it is.
     """
-    parts, end = _tile_parts(data, offset)
-    found = Counter(part.tile for part in parts)
+    found, least = Counter[int](), dict[int, int]()
+    for _ in range(_MAX_SEGMENTS):
+        marker = data[offset : offset + 2]
+        if marker != _TILE_PART:
+            break
+        tile, length, number, total = struct.unpack_from(">HIBB", data, offset + 4)
+        found[tile] += 1
+        least[tile] = max(least.get(tile, 0), total, number + 1)
+        # The last one may leave its length open.
+        offset = offset + max(length, _LEAST_TILE_PART) if length else data.rfind(_END, offset)
+    # A comment does not belong here, but some writers pad with it.
+    if marker not in (_END, _COMMENT) or data.rfind(_END) < offset:
+        raise TruncatedError("the JPEG 2000 codestream has no end: part of it is missing")
     if any(tile >= tiles for tile in found):
         raise MalformedError(
             "a tile-part of the JPEG 2000 codestream is of a tile beyond its image"
         )
     if (
         len(found) < tiles
-        or len(parts) < announced
-        or any(found[part.tile] < max(part.total, part.number + 1) for part in parts)
+        or found.total() < announced
+        or any(found[tile] < count for tile, count in least.items())
     ):
         raise TruncatedError("the JPEG 2000 codestream lacks a tile-part: part of it is missing")
-    return end
-
-
-def _tile_parts(data: bytes, offset: int) -> tuple[list[_TilePart], int]:
-    """The tile-parts in order, and where the last one ends."""
-    parts: list[_TilePart] = []
-    while len(parts) < _MAX_SEGMENTS:
-        marker = int.from_bytes(data[offset : offset + 2], "big")
-        if marker == _END_OF_CODESTREAM:
-            return parts, offset
-        if marker == _COMMENT:  # does not belong here, but some writers pad with it
-            _open_end(data, offset)
-            return parts, offset
-        if marker != _TILE_PART:
-            break
-        tile, length, number, count = struct.unpack_from(">HIBB", data, offset + 4)
-        parts.append(_TilePart(tile, number, count))
-        if length == 0:  # the last one may leave its length open
-            return parts, _open_end(data, offset)
-        if length < _LEAST_TILE_PART:
-            raise MalformedError("a tile-part of the JPEG 2000 codestream is too short")
-        offset += length
-    raise TruncatedError("the JPEG 2000 codestream has no end: part of it is missing")
-
-
-def _open_end(data: bytes, offset: int) -> int:
-    end = data.rfind(_END)
-    if end < offset:
-        raise TruncatedError("the JPEG 2000 codestream has no end: part of it is missing")
-    return end
+    return offset

@@ -16,12 +16,13 @@ EXTENDED: Final = 0xC1
 PROGRESSIVE: Final = 0xC2
 LOSSLESS: Final = 0xC3
 JPEG_LS: Final = 0xF7
-_START_OF_FRAME: Final = {JPEG_LS, *range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # these are tables
-_START_OF_SCAN: Final = 0xDA
+START_OF_FRAME: Final = {JPEG_LS, *range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # these are tables
+START_OF_SCAN: Final = 0xDA
 _STANDALONE: Final = {0x01, *range(0xD0, 0xD8)}  # markers without a length: TEM and restarts
-_COLOUR_MARKERS: Final = {0xE0: b"JFIF\0", 0xEE: b"Adobe"}
+_JFIF: Final = (0xE0, b"JFIF\0")
+_ADOBE: Final = (0xEE, b"Adobe")  # the byte at 11 says what the components are
 _LS_PARAMETERS: Final = 0xF8
-_LS_OVERSIZE: Final = 4  # the extension that replaces the frame header's size
+_LS_OVERSIZE: Final = b"\4"  # the extension that replaces the frame header's size
 
 _MAX_SEGMENTS: Final = 10_000
 
@@ -37,8 +38,9 @@ class JpegHeader:
         width: samples of a line.
         components: of the frame.
         near: largest error of JPEG-LS; without meaning in the other processes.
-        tells_colour: whether a JFIF or Adobe marker says what the components are.
-        sampling: (identifier, horizontal, vertical) of each component: its sampling factors.
+        luminance_first: whether colours are luminance and chrominance, not red, green and blue;
+            None where the file does not say.
+        adobe: transform that an Adobe marker names, or None.
     """
 
     marker: int
@@ -47,8 +49,8 @@ class JpegHeader:
     width: int
     components: int
     near: int
-    tells_colour: bool
-    sampling: tuple[tuple[int, int, int], ...]
+    luminance_first: bool | None
+    adobe: int | None
 
     @property
     def process(self) -> str:
@@ -56,64 +58,69 @@ class JpegHeader:
         return "JPEG-LS" if self.marker == JPEG_LS else f"JPEG SOF{self.marker - 0xC0}"
 
 
-def read_jpeg_header(data: bytes) -> JpegHeader:
-    """Reads the marker segments up to the first scan, and looks for the end of the image.
-
-    libjpeg fills what is missing with invented pixels and reports success.
+def marker_segments(data: bytes) -> list[tuple[int, bytes, int]]:
+    """Marker segments up to the header of the first scan: (marker, contents, where it ends).
 
     Raises:
-        MalformedError: if there is not exactly one frame header before the scan.
-        TruncatedError: if the data end before the scan, or the image has no end.
+        MalformedError: if something else stands between them, or there are too many.
+        TruncatedError: if the data end before the scan.
     """
-    offset, frame, tells_colour = 2, None, False
-    for _ in range(_MAX_SEGMENTS):
+    segments, offset = list[tuple[int, bytes, int]](), 2
+    while not segments or segments[-1][0] != START_OF_SCAN:
         if offset + 4 > len(data):
-            break
+            raise TruncatedError(f"the JPEG ends within its header, after {len(data):,} bytes")
         if data[offset] != 0xFF:
             raise MalformedError("the JPEG's header is damaged: a marker is missing")
+        if len(segments) == _MAX_SEGMENTS:
+            raise MalformedError(f"the JPEG has more than {_MAX_SEGMENTS:,} segments")
         marker = data[offset + 1]
         if marker == 0xFF or marker in _STANDALONE:  # 0xFF may fill the space before a marker
             offset += 1 if marker == 0xFF else 2
             continue
         end = offset + 2 + int.from_bytes(data[offset + 2 : offset + 4], "big")
-        segment = data[offset + 4 : end]
-        if marker == _START_OF_SCAN:
-            return _header(data, frame, segment, tells_colour, offset)
-        if marker in _START_OF_FRAME:
-            if frame is not None:
-                raise MalformedError("the JPEG has more than one frame header")
-            frame = marker, segment
-        if marker == _LS_PARAMETERS and segment[:1] == bytes([_LS_OVERSIZE]):
-            raise MalformedError("the JPEG-LS frame changes its own size")
-        tells_colour |= segment.startswith(_COLOUR_MARKERS.get(marker, b"\0no such segment"))
+        segments.append((marker, data[offset + 4 : end], end))
         offset = end
-    else:
-        raise MalformedError(f"the JPEG has more than {_MAX_SEGMENTS:,} segments before its scan")
-    raise TruncatedError(f"the JPEG ends within its header, after {len(data):,} bytes")
+    return segments
 
 
-def _header(
-    data: bytes,
-    frame: tuple[int, bytes] | None,
-    scan: bytes,
-    tells_colour: bool,
-    scan_offset: int,
-) -> JpegHeader:
-    if frame is None:
-        raise MalformedError("the JPEG has no frame header before its scan")
-    marker, segment = frame
-    if len(segment) < 6:
-        raise TruncatedError("the JPEG ends within its frame header")
-    precision, height, width, components = struct.unpack_from(">BHHB", segment)
-    if data.rfind(JPEG_END) < scan_offset:
+def read_jpeg_header(data: bytes) -> JpegHeader:
+    """Reads the marker segments up to the first scan, and looks for the end of the image.
+
+    Raises:
+        MalformedError: if there is not exactly one frame header before the scan.
+        TruncatedError: if the data end before the scan, or the image has no end.
+    """
+    segments = marker_segments(data)
+    frames = [(kind, contents) for kind, contents, _ in segments if kind in START_OF_FRAME]
+    if len(frames) != 1:
+        raise MalformedError(f"the JPEG has {len(frames)} frame headers before its scan, not one")
+    _, scan, end = segments[-1]
+    if data.rfind(JPEG_END) < end:
         raise TruncatedError("the JPEG has no end: part of the file is missing")
-    near = scan[-3] if marker == JPEG_LS and len(scan) >= 3 else 0  # before ILV and the transform
-    sampling = tuple(
-        (name, factors >> 4, factors & 0x0F)
-        for name, factors, _ in struct.iter_unpack("3B", segment[6 : 6 + 3 * components])
-    )
-    if not len(sampling) == components > 0 or not all(
-        1 <= factor <= 4 for _, *factors in sampling for factor in factors
+    starts = {(kind, contents[:1]) for kind, contents, _ in segments}
+    if (_LS_PARAMETERS, _LS_OVERSIZE) in starts:
+        raise MalformedError("the JPEG-LS frame changes its own size")
+    marker, frame = frames[0]
+    if len(frame) < 6:
+        raise TruncatedError("the JPEG ends within its frame header")
+    precision, height, width, components = struct.unpack_from(">BHHB", frame)
+    parts = list(struct.iter_unpack("3B", frame[6 : 6 + 3 * components]))
+    if not len(parts) == components > 0 or not all(
+        1 <= factor <= 4 for _, factors, _ in parts for factor in divmod(factors, 16)
     ):
         raise MalformedError("the JPEG has a damaged frame header")
-    return JpegHeader(marker, precision, height, width, components, near, tells_colour, sampling)
+    near = scan[-3] if marker == JPEG_LS and len(scan) >= 3 else 0  # before ILV and the transform
+    named = [contents for kind, contents, _ in segments if (kind, contents[:5]) == _ADOBE]
+    adobe = named[-1][11] if named and len(named[-1]) > 11 else None
+    jfif = any((kind, contents[:5]) == _JFIF for kind, contents, _ in segments)
+    first = True if jfif else _luminance_first(adobe, parts)
+    return JpegHeader(marker, precision, height, width, components, near, first, adobe)
+
+
+def _luminance_first(adobe: int | None, parts: list[tuple[int, ...]]) -> bool | None:
+    """What the components are, by Adobe's marker, their names, or that some are subsampled."""
+    if adobe in (0, 1):
+        return adobe == 1
+    if bytes(name for name, _, _ in parts) == b"RGB":
+        return False
+    return True if len({factors for _, factors, _ in parts}) > 1 else None

@@ -1,66 +1,129 @@
-"""Bit count of a lossless JPEG's samples, to find truncated data (ITU-T T.81, Annex H).
+"""Bit count of a lossless JPEG's samples, to find missing data (ITU-T T.81, Annex H).
 
-libjpeg goes on with zero bits where a segment has none left, and reports success. Its samples then
-take more bits than there are: differences from the prediction, each with the code of its category
-and as many bits as that has.
+libjpeg goes on with zero bits where a segment has none left, and passes over some that are too
+many. The samples then take more bits than there are, or fewer: differences from the prediction,
+each with the code of its category and as many bits as that has.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from solo.decoding.codecs.jpeg_scans import Offsets, Scan
+from solo.decoding.codecs.jpeg_header import marker_segments
+from solo.errors import MalformedError, TruncatedError
 
 Words = npt.NDArray[np.uint16]
 
+_HUFFMAN_TABLES: Final = 0xC4
+_RESTART_INTERVAL: Final = 0xDD
+_FIRST_RESTART: Final = 0xD0
+_RESTARTS: Final = 8
 _NO_CODE: Final = 255  # more than any code takes
 _ROWS: Final = 64  # at a time, so that they stay in the cache
 
 
-def bits_needed(samples: npt.NDArray[np.generic], precision: int, scan: Scan) -> Offsets:
-    """Bits of each entropy-coded segment that decodes to the samples of one component.
+class _Coding(NamedTuple):
+    """What the bits of a sample depend on.
+
+    Attributes:
+        predictor: selection value (Table H.1).
+        shift: low bits that are not coded.
+        middle: from which the first sample is predicted.
+        costs: uint8 [65536], bits of each difference modulo 2^16.
+    """
+
+    predictor: int
+    shift: int
+    middle: int
+    costs: npt.NDArray[np.uint8]
+
+
+def check_bits(data: bytes, precision: int, samples: npt.NDArray[np.generic]) -> None:
+    """Checks that each entropy-coded segment has the bits that its samples take.
+
+    Where more than a byte is left over, some of it was to be samples, unless a writer filled up
+    with one bit.
 
     Args:
-        samples: uint8 or uint16 [H, W], decoded.
+        data: a lossless JPEG of one component.
         precision: bits of a sample.
-        scan: the only one.
+        samples: uint8 or uint16 [H, W], decoded from it.
 
-    Returns:
-        int64, one for each segment of whole rows.
+    Raises:
+        TruncatedError: if a segment has too few.
+        MalformedError: if it has too many, or restart markers are missing.
     """
+    tables: dict[int, dict[int, int]] = {}
+    interval, segments = 0, marker_segments(data)
+    for marker, contents, _ in segments:
+        if marker == _HUFFMAN_TABLES:
+            tables |= _code_lengths(contents)
+        elif marker == _RESTART_INTERVAL:
+            interval = int.from_bytes(contents[:2], "big")
+    _, scan, start = segments[-1]
+    shift = scan[5] & 0x0F
+    costs = _costs(tables.get(scan[2] >> 4, {}))
+    coding = _Coding(scan[3], shift, 1 << (precision - shift - 1), costs)
     height, width = samples.shape
-    rows = scan.interval // width
-    costs = _costs(scan.code_lengths)
-    needed = [
-        _segment_bits(samples[top : top + rows], precision, scan, costs)
-        for top in range(0, height, rows)
-    ]
-    return np.array(needed, np.int64)
+    rows = interval // width or height
+    tops = range(0, height, rows)
+    for top, (begin, end, coded) in zip(tops, _segments(data, start, len(tops)), strict=True):
+        left = 8 * coded - _segment_bits(samples[top : top + rows], coding)
+        if left < 0:
+            raise TruncatedError("the JPEG's data end before its image does: part is missing")
+        count = left // 8
+        rest = data[max(begin, end - 2 * count) : end].replace(b"\xff\0", b"\xff")[-count:]
+        if count and rest.strip(b"\0") and rest.strip(b"\xff"):
+            raise MalformedError("the JPEG has more data than its image takes: they are damaged")
 
 
-def _segment_bits(
-    samples: npt.NDArray[np.generic], precision: int, scan: Scan, costs: npt.NDArray[np.uint8]
-) -> int:
+def _segments(data: bytes, start: int, count: int) -> list[tuple[int, int, int]]:
+    """Begin, end and bytes of code of each entropy-coded segment; restarts lie between them."""
+    octets = np.frombuffer(data, np.uint8)
+    prefixes = start + np.flatnonzero(octets[start:-1] == 0xFF)
+    after = octets[prefixes + 1]
+    ends = prefixes[(after != 0) & (after != 0xFF)][:count]
+    restarts = _FIRST_RESTART + np.arange(count - 1) % _RESTARTS
+    if not np.array_equal(octets[ends[:-1] + 1], restarts):
+        raise MalformedError("the JPEG's restart markers are not in order: data are missing")
+    begins = np.append(start, ends[:-1] + 2)
+    zeros = prefixes[after == 0]  # stuffed after 0xFF (B.1.1.5)
+    coded = ends - begins - np.searchsorted(zeros, ends) + np.searchsorted(zeros, begins)
+    return list(zip(begins.tolist(), ends.tolist(), coded.tolist(), strict=True))
+
+
+def _code_lengths(contents: bytes) -> dict[int, dict[int, int]]:
+    """Huffman tables (B.2.4.2): bits of each category's code, by the table's number."""
+    tables = {}
+    while len(contents) >= 17:
+        counts, symbols = contents[1:17], contents[17:]
+        lengths = [length for length, count in enumerate(counts, 1) for _ in range(count)]
+        tables[contents[0]] = dict(zip(symbols, lengths, strict=False))
+        contents = symbols[len(lengths) :]
+    return tables
+
+
+def _segment_bits(samples: npt.NDArray[np.generic], coding: _Coding) -> int:
     """Prediction starts anew with each segment (H.1.2.1)."""
     bits = 0
     for top in range(0, len(samples), _ROWS):
         above = max(top - 1, 0)
         block = samples[above : top + _ROWS].astype(np.uint16, copy=False)
-        if scan.shift:
-            block = block >> np.uint16(scan.shift)
+        if coding.shift:
+            block = block >> np.uint16(coding.shift)
         differences = np.empty_like(block)
         differences[1:, 0] = block[1:, 0] - block[:-1, 0]
-        np.subtract(block[1:, 1:], _predicted(block, scan.predictor), out=differences[1:, 1:])
+        np.subtract(block[1:, 1:], _predicted(block, coding.predictor), out=differences[1:, 1:])
         if top == 0:  # the first row is predicted along itself, from the middle of the range
-            differences[0, 0] = (int(block[0, 0]) - (1 << (precision - scan.shift - 1))) & 0xFFFF
+            differences[0, 0] = (int(block[0, 0]) - coding.middle) & 0xFFFF
             differences[0, 1:] = block[0, 1:] - block[0, :-1]
         else:
             differences = differences[1:]
-        bits += int(cv2.sumElems(cv2.LUT(differences, costs))[0])
+        bits += int(cv2.sumElems(cv2.LUT(differences, coding.costs))[0])
     return bits
 
 
@@ -81,12 +144,13 @@ def _predicted(block: Words, predictor: int) -> Words:
     return (wide & 0xFFFF).astype(np.uint16)
 
 
-def _costs(code_lengths: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+def _costs(code_lengths: dict[int, int]) -> npt.NDArray[np.uint8]:
     """Bits of each difference modulo 2^16: uint8 [65536]."""
+    costs = np.full(17, _NO_CODE, np.uint8)
+    for category, length in code_lengths.items():
+        # The largest category has one member, and no bits beside its code (H.1.2.2).
+        if category <= 16:
+            costs[category] = length + category % 16
     magnitudes = np.abs(np.arange(65536).astype(np.uint16).view(np.int16).astype(np.int32))
     categories = np.frexp(magnitudes)[1]  # the number of bits
-    lengths = np.array([*code_lengths, *[0] * 17][:17])
-    # The largest category has one member, and no bits beside its code (H.1.2.2).
-    costs = np.where(lengths, lengths + np.arange(17) * (np.arange(17) < 16), _NO_CODE)
-    table: npt.NDArray[np.uint8] = costs[categories].astype(np.uint8)
-    return table
+    return costs[categories]

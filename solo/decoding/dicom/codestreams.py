@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.uid import UID
 
+from solo.contract.greyscale import as_grey
+from solo.decoding.codecs.jpeg import decode_jpeg
 from solo.decoding.codecs.jpeg2000_header import read_jpeg2000_header
 from solo.decoding.codecs.jpeg_header import (
     BASELINE,
@@ -24,7 +26,6 @@ from solo.decoding.codecs.jpeg_header import (
     LOSSLESS,
     read_jpeg_header,
 )
-from solo.decoding.codecs.jpeg_whole import decode_whole
 from solo.decoding.codecs.jpegxl_header import read_jpegxl_header
 from solo.decoding.codecs.memory import check_memory
 from solo.decoding.dicom.frame_header import Codestream
@@ -124,17 +125,19 @@ def _jpeg(data: bytes, syntax: UID, layout: PixelLayout) -> tuple[Codestream, _D
     )
     if coding is Coding.JPEG_LS:
         return codestream, lambda: imagecodecs.jpegls_decode(data)
-    outside: str | None = None
-    inside: str | None = None
-    if layout.samples > 1:
-        outside = "RGB" if layout.photometric == "RGB" else "YCBCR"
-        # libjpeg takes three components for YCbCr unless a marker says otherwise; so does DICOM.
-        inside = None if header.tells_colour and outside == "RGB" else outside
-    return codestream, lambda: decode_whole(
-        data,
-        header,
-        lambda whole: imagecodecs.jpeg8_decode(whole, colorspace=inside, outcolorspace=outside),
-    )
+    luminance_first = header.luminance_first  # what the JPEG tells is what its encoder did
+    if luminance_first is None:
+        luminance_first = layout.photometric != "RGB"
+
+    def decoder() -> Samples:
+        samples = decode_jpeg(data, header, as_stored=True)
+        if samples.ndim == 2:
+            return samples
+        if luminance_first:
+            return samples[:, :, 0]
+        return np.asarray(cv2.cvtColor(as_grey(samples), cv2.COLOR_RGB2GRAY))
+
+    return codestream, decoder
 
 
 def _jpeg2000(data: bytes, _syntax: UID, _layout: PixelLayout) -> tuple[Codestream, _Decoder]:

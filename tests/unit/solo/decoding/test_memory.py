@@ -4,6 +4,9 @@ import cv2
 import pytest
 
 from solo.decoding.codecs.memory import check_memory
+from solo.decoding.decode import decode
+from solo.decoding.radiograph import Limits
+from tests.support import films
 
 
 def test_a_lack_of_memory_is_told_from_damage() -> None:
@@ -14,3 +17,12 @@ def test_a_lack_of_memory_is_told_from_damage() -> None:
             check_memory(error)
     for error in (damaged, RuntimeError("premature end of codestream")):
         check_memory(error)
+
+
+def test_a_jpeg_that_lacked_memory_is_not_called_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    def decode_jpeg(*_: object, **_options: object) -> None:
+        raise ValueError("Insufficient memory (case 4)")  # libjpeg's words
+
+    monkeypatch.setattr("simplejpeg.decode_jpeg", decode_jpeg)
+    with pytest.raises(MemoryError):
+        decode(films.jpeg(films.flat(77)), Limits(max_pixels=100_000))

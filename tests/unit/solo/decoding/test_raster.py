@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import zlib
+
 import cv2
 import numpy as np
 import pytest
@@ -125,6 +127,18 @@ def test_what_makes_no_pixels_is_not_read() -> None:
     found = decode(data[:start] + extra + data[start:], LIMITS)
     assert np.array_equal(found.pixels, GREY)
     assert b"Planted" not in pixel_chunks(data[:start] + extra + data[start:])
+
+
+def test_nothing_of_a_png_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    data = png(GREY)
+    start = data.index(b"IDAT") - 4
+    profile = b"\0\0\x01\x90" + bytes(128) + np.random.default_rng(0).bytes(268)
+    named = png_chunk(b"iCCP", b"Planted\0\0" + zlib.compress(profile))
+    file = data[:start] + named + data[start:]
+    cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert "profile 'Planted'" in capfd.readouterr().err  # what libpng says of the file as it is
+    assert np.array_equal(decode(file, LIMITS).pixels, GREY)
+    assert capfd.readouterr().err == ""
 
 
 def test_promises_of_too_many_pixels_are_refused_before_decoding() -> None:
