@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from time import time_ns
 from typing import TYPE_CHECKING
 
-from app.http.upload import UploadedFile
+from app.http.media_types import UploadedFile
 from solo.async_segmenter import AsyncSegmenter
 from solo.batching.priority_queue import Lane
 from solo.errors import ModelFailedError, SoloError

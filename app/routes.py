@@ -16,11 +16,13 @@ from starlette.responses import JSONResponse, Response
 from app.attempts import Attempt, Order, attempt, of_one_model
 from app.frames import FrameRange, segment_frames
 from app.http.disconnect import cancel_on_disconnect
+from app.http.form import MULTIPART
+from app.http.media_types import FILE_TYPES, UploadedFile
 from app.http.negotiation import PNG, check_one_picture, negotiate_format
 from app.http.parameters import PARAMETERS, read_deadline_seconds, read_headers, read_query
 from app.http.problems import PROBLEM_TYPE
 from app.http.request_state import RequestState, state_of
-from app.http.upload import FILE_TYPES, MULTIPART, Upload, UploadedFile, read_upload
+from app.http.upload import Upload, read_upload
 from app.responses import respond
 from app.schemas import Health, ModelDescription, ProblemDetails, ResponseFormat, SegmentAnswer
 from app.service import Service, service_of
@@ -63,10 +65,11 @@ async def segment(request: Request) -> Response:
     """Finds and outlines every object in one or many radiographs.
 
     Send a DICOM, PNG, JPEG or TIFF file as the body, or several as `multipart/form-data`; form
-    fields that are not files are passed over. What a file is, its bytes decide. Where there are
-    several images, in a form or by `frame`, a bad one gets an `error` in its place and the others
-    are answered; if none can be, the status is that of the first error. `format` has other forms
-    of the answer, pictures among them; a picture of the film shows whatever is burned into it.
+    fields that are not files are passed over, whatever their media type. What a file is, its bytes
+    decide, under any media type and any name. Where there are several images, in a form or by
+    `frame`, a bad one gets an `error` in its place and the others are answered; if none can be, the
+    status is that of the first error. `format` has other forms of the answer, pictures among them;
+    a picture of the film shows whatever is burned into it.
     """
     # As FastAPI's dependencies these would be called in another thread each.
     service, state = service_of(request), state_of(request)
