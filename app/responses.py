@@ -7,7 +7,7 @@ from typing import Final
 from starlette.responses import Response
 
 from app.attempts import Attempt
-from app.http.negotiation import PICTURES, PNG
+from app.http.parameters import PICTURES, PNG
 from app.http.problems import problem_details, problem_response
 from app.http.request_state import RequestState
 from app.http.upload import Upload
@@ -54,12 +54,11 @@ def respond(
     if errors and (alone or form in PICTURES):
         raise errors[0]
     if len(errors) == len(attempts):
-        state.error = errors[0].kind
         failures = [_failure(attempt, attempt.result, state.request_id) for attempt in attempts
                     if isinstance(attempt.result, SoloError)]  # fmt: skip
         details = problem_details(errors[0], state.request_id).model_dump()
         body = FailedRequest(**details, images=failures)
-        return problem_response(errors[0], state.request_id, body)
+        return problem_response(errors[0], state, body)
     results = [attempt.result for attempt in attempts if isinstance(attempt.result, Result)]
     if form in PICTURES:
         return Response(picture(results[0], form, state.request_id), media_type=PNG)

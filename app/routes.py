@@ -1,4 +1,4 @@
-"""Routes of the service."""
+"""Routes of the service: FastAPI describes them, Starlette alone serves them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable
 from functools import partial
 from time import perf_counter
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter
 from prometheus_client.exposition import choose_encoder
@@ -16,17 +16,20 @@ from starlette.responses import JSONResponse, Response
 from app.attempts import Attempt, Order, attempt, of_one_model
 from app.frames import FrameRange, segment_frames
 from app.http.disconnect import cancel_on_disconnect
-from app.http.form import MULTIPART
-from app.http.media_types import FILE_TYPES, UploadedFile
-from app.http.negotiation import PNG, check_one_picture, negotiate_format
-from app.http.parameters import PARAMETERS, read_deadline_seconds, read_headers, read_query
-from app.http.problems import PROBLEM_TYPE
-from app.http.request_state import RequestState, state_of
+from app.http.media_types import UploadedFile
+from app.http.parameters import (
+    check_one_picture,
+    negotiate_format,
+    read_deadline_seconds,
+    read_headers,
+    read_query,
+)
+from app.http.request_state import state_of
 from app.http.upload import Upload, read_upload
+from app.openapi import SEGMENT_ANSWERS, SEGMENT_OPERATION
 from app.responses import respond
-from app.schemas import Health, ModelDescription, ProblemDetails, ResponseFormat, SegmentAnswer
+from app.schemas import Health, ModelDescription, SegmentAnswer
 from app.service import Service, service_of
-from app.statuses import TITLES
 from solo.errors import SoloError
 from solo.options import Options
 
@@ -34,33 +37,13 @@ router = APIRouter()
 
 SEGMENT: Final = "/segment"
 
-_BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
-_FORM: Final = {
-    "schema": {
-        "type": "object",
-        "required": ["files"],
-        "properties": {"files": {"type": "array", "minItems": 1, "items": _BINARY["schema"]}},
-    }
-}
-_OPERATION: Final[dict[str, Any]] = {
-    "parameters": PARAMETERS,
-    "requestBody": {
-        "required": True,
-        "description": "One file as it is, or one or many files as a form under any field name.",
-        "content": {**dict.fromkeys(FILE_TYPES, _BINARY), MULTIPART: _FORM},
-    },
-}
-_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    status: {
-        "description": title,
-        "content": {PROBLEM_TYPE: {"schema": ProblemDetails.model_json_schema()}},
-    }
-    for status, title in TITLES.items()
-}
-_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {PNG: _BINARY}}, **_PROBLEMS}
 
-
-@router.post(SEGMENT, response_model=SegmentAnswer, responses=_ANSWERS, openapi_extra=_OPERATION)
+@router.post(
+    SEGMENT,
+    response_model=SegmentAnswer,
+    responses=SEGMENT_ANSWERS,
+    openapi_extra=SEGMENT_OPERATION,
+)
 async def segment(request: Request) -> Response:
     """Finds and outlines every object in one or many radiographs.
 
@@ -71,7 +54,6 @@ async def segment(request: Request) -> Response:
     status is that of the first error. `format` has other forms of the answer, pictures among them;
     a picture of the film shows whatever is burned into it.
     """
-    # As FastAPI's dependencies these would be called in another thread each.
     service, state = service_of(request), state_of(request)
     query, headers = read_query(request), read_headers(request)
     form = negotiate_format(query.format, headers.get("accept", "*/*"))
@@ -89,14 +71,14 @@ async def segment(request: Request) -> Response:
         order = Order(options, query.lane, wants_pixels, service.segmenter.model, deadline)
         attempts = await cancel_on_disconnect(request, _segment_all(service, upload, order, frames))
         state.images.extend(map(_facts, attempts))
-        work = partial(_respond, service, attempts, upload, state, form)
+        work = partial(respond, attempts, upload, state, form)
         if form == "rle":  # written in less time than a turn in the pool takes
             return work()
         return await asyncio.get_running_loop().run_in_executor(service.pool, work)
 
 
 @router.get("/healthz/live", response_model=Health)
-async def live() -> Response:
+async def live(_: Request) -> Response:
     """Whether the process runs."""
     return JSONResponse({"status": "alive"})
 
@@ -149,20 +131,6 @@ async def _segment_all(
         *(file_frames(index, file) for index, file in enumerate(upload.files))
     )
     return of_one_model([one for some in attempts for one in some])
-
-
-def _respond(
-    service: Service,
-    attempts: list[Attempt],
-    upload: Upload,
-    state: RequestState,
-    form: ResponseFormat,
-) -> Response:
-    response = respond(attempts, upload, state, form)
-    for one in attempts:
-        if isinstance(one.result, SoloError):
-            service.metrics.count_rejected(one.result.kind)
-    return response
 
 
 def _facts(one: Attempt) -> dict[str, object]:

@@ -29,7 +29,6 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.http.request_state import RECORD, RequestState
-from app.metrics import OTHER_ROUTE
 from app.middleware.api_keys import OPEN_PATHS
 from solo.result import Result
 
@@ -141,22 +140,19 @@ class TracingMiddleware:
     Args:
         app: the application within.
         tracing: makes the spans.
-        routes: the paths that are told apart.
     """
 
-    def __init__(self, app: ASGIApp, tracing: Tracing, routes: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, tracing: Tracing) -> None:
         self._app = app
         self._tracing = tracing
-        self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one request."""
         if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
             await self._app(scope, receive, send)
             return
-        route = scope["path"] if scope["path"] in self._routes else OTHER_ROUTE
         record: RequestState = scope["state"][RECORD]
-        with self._tracing.request(scope["method"], route, Headers(scope=scope), record):
+        with self._tracing.request(scope["method"], record.route, Headers(scope=scope), record):
             await self._app(scope, receive, send)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import anyio.to_thread
 import numpy as np
 import pytest
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from app.main import create_app
 from app.settings import Settings
@@ -51,7 +51,7 @@ def anyio_backend() -> str:
 
 
 @asynccontextmanager
-async def started() -> AsyncIterator[FastAPI]:
+async def started() -> AsyncIterator[Starlette]:
     app = create_app(Settings(model=Path("unused")), FakeEngine(), Undecoded())
     async with app.router.lifespan_context(app):
         while not app.state.service.lifecycle.ready:
@@ -59,7 +59,7 @@ async def started() -> AsyncIterator[FastAPI]:
         yield app
 
 
-async def ask(app: FastAPI, path: str = "/segment", method: str = "POST") -> int:
+async def ask(app: Starlette, path: str = "/segment", method: str = "POST") -> int:
     """Calls the application as a server does, without a client's own work."""
     body = iter([{"type": "http.request", "body": IMAGE, "more_body": False}])
     statuses = []
