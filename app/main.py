@@ -17,7 +17,6 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from app.allocator import keep_memory
 from app.http.problems import on_error, on_http_error
 from app.http.security_headers import PAGE_FILES, interface_page, security_headers
 from app.keys import Keys, KeysError
@@ -135,7 +134,6 @@ def main() -> int:
     try:
         settings = Settings.from_environment()
         configure_logging()
-        keep_memory()
         app = create_app(settings)
     except (SettingsError, KeysError, ModelError) as error:
         print(f"solo-xray: {error}", file=sys.stderr)  # noqa: T201
