@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
 from functools import partial
 from time import perf_counter
 from typing import Final
@@ -13,10 +12,9 @@ from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from app.attempts import Attempt, Order, attempt, of_one_model
-from app.frames import FrameRange, segment_frames
+from app.attempts import attempt_all
+from app.frames import FrameRange
 from app.http.disconnect import cancel_on_disconnect
-from app.http.media_types import UploadedFile
 from app.http.parameters import (
     check_one_picture,
     negotiate_format,
@@ -25,12 +23,11 @@ from app.http.parameters import (
     read_query,
 )
 from app.http.request_state import state_of
-from app.http.upload import Upload, read_upload
+from app.http.upload import read_upload
 from app.openapi import SEGMENT_ANSWERS, SEGMENT_OPERATION
 from app.responses import respond
 from app.schemas import Health, ModelDescription, SegmentAnswer
-from app.service import Service, service_of
-from solo.errors import SoloError
+from app.service import service_of
 from solo.options import Options
 
 router = APIRouter()
@@ -65,16 +62,23 @@ async def segment(request: Request) -> Response:
         service.metrics.observe_stage("receive", perf_counter() - started)
         frames = FrameRange.parse(query.frame)
         check_one_picture(form, len(upload.files), one_frame=frames.is_one)
-        deadline = asyncio.get_running_loop().time() + seconds
-        options = Options(query.score_threshold, query.max_instances, query.max_overlap)
-        wants_pixels = form == "overlay"
-        order = Order(options, query.lane, wants_pixels, service.segmenter.model, deadline)
-        attempts = await cancel_on_disconnect(request, _segment_all(service, upload, order, frames))
-        state.images.extend(map(_facts, attempts))
-        work = partial(respond, attempts, upload, state, form)
+        segment_frame = partial(
+            service.segmenter.segment,
+            options=Options(query.score_threshold, query.max_instances, query.max_overlap),
+            deadline=asyncio.get_running_loop().time() + seconds,
+            lane=query.lane,
+            model=service.segmenter.model,  # the one of now, for all images
+            wants_pixels=form == "overlay",
+        )
+        work = attempt_all(
+            upload.files, frames, segment_frame, service.tracing, service.segmenter.max_batch
+        )
+        attempts = await cancel_on_disconnect(request, work)
+        state.images.extend(attempt.facts for attempt in attempts)
+        answer = partial(respond, attempts, state, form, in_parts=upload.in_parts)
         if form == "rle":  # written in less time than a turn in the pool takes
-            return work()
-        return await asyncio.get_running_loop().run_in_executor(service.pool, work)
+            return answer()
+        return await asyncio.get_running_loop().run_in_executor(service.pool, answer)
 
 
 @router.get("/healthz/live", response_model=Health)
@@ -114,37 +118,3 @@ async def metrics(request: Request) -> Response:
 PATHS: Final = frozenset(
     {SEGMENT, "/healthz/live", "/healthz/ready", "/model", "/metrics", "/docs", "/openapi.json"}
 )
-
-
-async def _segment_all(
-    service: Service, upload: Upload, order: Order, frames: FrameRange
-) -> list[Attempt]:
-    segmenter = service.segmenter
-
-    def file_frames(index: int, file: UploadedFile) -> Awaitable[list[Attempt]]:
-        one = partial(attempt, segmenter, service.tracing, index, file, order)
-        return segment_frames(one, frames, segmenter.max_batch)
-
-    if len(upload.files) == 1:  # spares a task
-        return of_one_model(await file_frames(0, upload.files[0]))
-    attempts = await asyncio.gather(
-        *(file_frames(index, file) for index, file in enumerate(upload.files))
-    )
-    return of_one_model([one for some in attempts for one in some])
-
-
-def _facts(one: Attempt) -> dict[str, object]:
-    """What the log may know of an image."""
-    if isinstance(one.result, SoloError):
-        return {"error": one.result.kind}
-    info = one.result.radiograph
-    return {
-        "kind": info.kind,
-        "encoding": info.encoding,
-        "height": info.height,
-        "width": info.width,
-        "frame": info.frame,
-        "grey": info.grey,
-        "instances": len(one.result.instances),
-        **{name: round(value, 6) for name, value in vars(one.result.timings).items()},
-    }

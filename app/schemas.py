@@ -17,7 +17,7 @@ ResponseFormat = Literal["rle", "uncompressed-rle", "polygons", "overlay", "labe
 class Schema(BaseModel):
     """A body or a part of one."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, from_attributes=True)
 
 
 class SegmentQuery(BaseModel):
