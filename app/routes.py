@@ -59,7 +59,7 @@ async def segment(request: Request) -> Response:
         service.segmenter.admission.check(query.lane, seconds)
         started = perf_counter()
         upload = await read_upload(request, headers, body)
-        service.metrics.observe_stage("receive", perf_counter() - started)
+        service.metrics.stages["receive"].observe(perf_counter() - started)
         frames = FrameRange.parse(query.frame)
         check_one_picture(form, len(upload.files), one_frame=frames.is_one)
         segment_frame = partial(

@@ -63,8 +63,11 @@ class Service:
             SettingsError: if traces are asked for without the libraries for them.
         """
         registry, manifest = CollectorRegistry(), engine.manifest
-        metrics = Metrics(registry, manifest, engine.batch_sizes, routes, settings.queue_limit)
-        lifecycle = Lifecycle(metrics)
+        metrics = ServiceEvents(
+            registry, manifest, engine.batch_sizes, routes, settings.queue_limit
+        )
+        metrics.lifecycle = lifecycle = Lifecycle()
+        metrics.ready.set_function(lambda: lifecycle.ready)
         body_limits = BodyLimits(
             settings.max_body_bytes, settings.max_bodies_bytes, settings.client_seconds
         )
@@ -75,11 +78,11 @@ class Service:
             settings.cores,
             queue_limit=settings.queue_limit,
             max_pixels=settings.max_pixels,
-            events=ServiceEvents(metrics, lifecycle),
+            events=metrics,
             decoder=decoder,
             reopen=open_engine,
         )
-        metrics.announce(segmenter.model.identity)
+        metrics.on_model(segmenter.model.identity)
         metrics.queue_depth.set_function(lambda: segmenter.admission.taken)
         pool = ThreadPoolExecutor(settings.cores, thread_name_prefix="render")
         tracing = _tracing(settings.traces_endpoint, manifest.version)

@@ -17,7 +17,7 @@ from app.http.problems import problem_response
 from app.http.request_state import RECORD, RequestState
 from app.logging import write
 from app.metrics import OTHER_ROUTE, Metrics
-from app.statuses import KINDS, status_of
+from app.statuses import status_of
 from solo.errors import DrainingError, SoloError
 
 # How long a refusal waits for the rest of a request that nobody will read.
@@ -86,11 +86,11 @@ class AccessLogMiddleware:
         record.status = record.status or status_of(ClientGoneError)
         self._metrics.requests.labels(record.route, str(record.status)).inc()
         if record.images:
-            self._metrics.observe_stage("total", seconds)
+            self._metrics.stages["total"].observe(seconds)
         errors = [image["error"] for image in record.images if "error" in image]
         for kind in errors or [record.error]:
-            if kind in KINDS:  # and not one of HTTP's own
-                self._metrics.count_rejected(str(kind))
+            if kind in self._metrics.rejected:  # and not one of HTTP's own
+                self._metrics.rejected[str(kind)].inc()
         write(
             _logger,
             "request",
