@@ -15,13 +15,10 @@ from app.schemas import (
     ImageAnswer,
     ImageFailure,
     Instance,
-    ModelIdentity,
     Polygons,
     ResponseFormat,
     SegmentAnswer,
     Segmentation,
-    Spacing,
-    Timings,
     UncompressedSegmentation,
 )
 from solo import result as library
@@ -60,8 +57,7 @@ def respond(
         details = problem_details(errors[0], state.request_id).model_dump()
         failures = [image for image in images if isinstance(image, ImageFailure)]
         return problem_response(errors[0], state, FailedRequest(**details, images=failures))
-    model = ModelIdentity.model_validate(results[0].model)
-    answer = SegmentAnswer(request_id=state.request_id, model=model, images=images)
+    answer = SegmentAnswer(request_id=state.request_id, model=results[0].model, images=images)
     return Response(answer.model_dump_json(), media_type=_JSON)
 
 
@@ -82,7 +78,7 @@ def _image(attempt: Attempt, form: ResponseFormat, request_id: str) -> ImageAnsw
         width=info.width,
         frame=info.frame,
         grey=info.grey,
-        pixel_spacing=info.pixel_spacing and Spacing.model_validate(info.pixel_spacing),
+        pixel_spacing=info.pixel_spacing,
         instances=[
             Instance(
                 label=instance.label,
@@ -94,7 +90,7 @@ def _image(attempt: Attempt, form: ResponseFormat, request_id: str) -> ImageAnsw
             )
             for instance in result.instances
         ],
-        timings=Timings.model_validate(result.timings),
+        timings=result.timings,
     )
 
 
