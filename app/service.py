@@ -15,7 +15,6 @@ from prometheus_client import CollectorRegistry
 from pydantic import HttpUrl
 from starlette.requests import Request
 
-from app.events import ServiceEvents
 from app.http.body_limits import BodyLimits
 from app.lifecycle import Lifecycle
 from app.metrics import Metrics
@@ -27,6 +26,20 @@ from solo.sandbox.decoders import Sandbox
 
 if TYPE_CHECKING:
     from app.tracing import Tracing
+
+
+class _Events(Metrics):
+    """Metrics that also tell the life cycle what suspends or ends the service."""
+
+    lifecycle: Lifecycle
+
+    def on_health(self, answers: bool) -> None:
+        """See `Events`."""
+        self.lifecycle.model_answers = answers
+
+    def on_failure(self, reason: str) -> None:
+        """See `Events`."""
+        self.lifecycle.fail(reason)
 
 
 @dataclass(frozen=True)
@@ -63,9 +76,7 @@ class Service:
             SettingsError: if traces are asked for without the libraries for them.
         """
         registry, manifest = CollectorRegistry(), engine.manifest
-        metrics = ServiceEvents(
-            registry, manifest, engine.batch_sizes, routes, settings.queue_limit
-        )
+        metrics = _Events(registry, manifest, engine.batch_sizes, routes, settings.queue_limit)
         metrics.lifecycle = lifecycle = Lifecycle()
         metrics.ready.set_function(lambda: lifecycle.ready)
         body_limits = BodyLimits(
