@@ -74,7 +74,7 @@ async def attempt_all(
         at_once: most frames of a file that are in work together.
     """
     works = [
-        _attempt_file(index, file, frames, segment, tracing, at_once)
+        _attempt_file(partial(_attempt, index, file, segment, tracing), frames, at_once)
         for index, file in enumerate(files)
     ]
     found = [await works[0]] if len(works) == 1 else await asyncio.gather(*works)  # spares a task
@@ -82,19 +82,13 @@ async def attempt_all(
 
 
 async def _attempt_file(
-    index: int,
-    file: UploadedFile,
-    frames: FrameRange,
-    segment: Segment,
-    tracing: Tracing | None,
-    at_once: int,
+    attempt: Callable[[int], Awaitable[Attempt]], frames: FrameRange, at_once: int
 ) -> list[Attempt]:
     """The frames of one file; its own error comes once.
 
     The first frame tells how many there are. The others follow in groups, so that a long run does
     not take the whole queue.
     """
-    attempt = partial(_attempt, index, file, segment, tracing)
     first = await attempt(frames.first)
     if frames.is_one or not isinstance(first.result, Result):
         return [first]
