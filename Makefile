@@ -29,8 +29,9 @@ PERMISSIVE := MIT;BSD;Apache;PSF;0BSD;Zlib;CC0
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
+# What one upload took is kept for the next, as in docker/app.Dockerfile.
 serve: $(SERVE)/.ready  ## start the service on SOLO_HOST:SOLO_PORT (127.0.0.1:8000)
-	$(SERVE)/bin/python -m app.main
+	MALLOC_TRIM_THRESHOLD_=67108864 MALLOC_MMAP_THRESHOLD_=33554432 $(SERVE)/bin/python -m app.main
 
 test: $(DEV)/.ready  ## all tests; ARGS="-k name" picks some
 	$(DEV)/bin/python -m pytest $(ARGS)

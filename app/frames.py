@@ -1,18 +1,11 @@
-"""Frame ranges: one (`2`), a range (`0-4`), or `all`.
-
-Each frame takes its own place in the queue and has its own answer or error.
-"""
+"""Frame ranges: one (`2`), a range (`0-4`), or `all`."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from app.attempts import Attempt
 from solo.errors import InvalidParameterError
-from solo.result import Result
 
 MAX_FRAMES: Final = 128
 
@@ -55,30 +48,3 @@ class FrameRange:
                 f"{len(chosen)} frames are asked for; at most {MAX_FRAMES} are answered at once"
             )
         return chosen
-
-
-async def segment_frames(
-    segment: Callable[[int], Awaitable[Attempt]], frames: FrameRange, at_once: int
-) -> list[Attempt]:
-    """Segments the frames that are asked for, in order; a file's own error comes once.
-
-    The first frame tells how many there are. The others follow in groups, so that a long run does
-    not take the whole queue.
-
-    Args:
-        segment: segments one frame of the file.
-        frames: which.
-        at_once: most frames in a group.
-    """
-    first = await segment(frames.first)
-    if frames.is_one or not isinstance(first.result, Result):
-        return [first]
-    try:
-        chosen = frames.within(first.result.radiograph.frames)
-    except InvalidParameterError as error:
-        return [Attempt(first.index, first.frame, first.file, error)]
-    attempts = [first]
-    for start in range(chosen.start + 1, chosen.stop, at_once):
-        group = range(start, min(start + at_once, chosen.stop))
-        attempts += await asyncio.gather(*map(segment, group))
-    return attempts

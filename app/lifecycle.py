@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 
-from app.metrics import Metrics
 from solo.errors import DrainingError, StartingError
 
 
@@ -22,19 +21,15 @@ class Phase(Enum):
 class Lifecycle:
     """The service's state, touched by the event loop only.
 
-    Args:
-        metrics: told of every change of readiness.
-
     Attributes:
         model_answers: whether the last batch succeeded.
         requests_in_flight: requests for a segmentation that are not answered yet.
         fatal: why the process has to end, or None.
     """
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self) -> None:
         self._phase = Phase.STARTING
         self.model_answers = True
-        self._metrics = metrics
         self.requests_in_flight = 0
         self.fatal: str | None = None
 
@@ -52,23 +47,15 @@ class Lifecycle:
         """Begins to serve: the model is warm. A service that is stopping stays so."""
         if self._phase is Phase.STARTING:
             self._phase = Phase.SERVING
-        self._publish()
 
     def leave(self) -> None:
         """Begins the lame-duck phase: not ready any more, but requests are still taken."""
         if self._phase is not Phase.DRAINING:
             self._phase = Phase.LEAVING if self._phase is Phase.SERVING else Phase.DRAINING
-        self._publish()
 
     def drain(self) -> None:
         """Begins the graceful shutdown: no more new work."""
         self._phase = Phase.DRAINING
-        self._publish()
-
-    def note_model(self, answers: bool) -> None:
-        """Notes whether the last batch succeeded."""
-        self.model_answers = answers
-        self._publish()
 
     def fail(self, reason: str) -> None:
         """Ends the process at the server's next tick: it cannot go on."""
@@ -94,6 +81,3 @@ class Lifecycle:
             yield
         finally:
             self.requests_in_flight -= 1
-
-    def _publish(self) -> None:
-        self._metrics.ready.set(self.ready)

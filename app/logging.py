@@ -13,6 +13,7 @@ import sys
 import traceback
 import warnings
 from datetime import UTC, datetime
+from logging.handlers import MemoryHandler
 from typing import Final, TextIO
 
 FIELDS_ATTRIBUTE: Final = "fields"
@@ -45,7 +46,7 @@ def write(logger: logging.Logger, event: str, **fields: object) -> None:
     logger.info(event, extra={FIELDS_ATTRIBUTE: fields})
 
 
-class BufferedHandler(logging.Handler):
+class BufferedHandler(MemoryHandler):
     """A buffered handler: writes the lines of a moment together, a little later.
 
     The requests of a batch are answered one after the other, and each would wait for the lines of
@@ -57,33 +58,26 @@ class BufferedHandler(logging.Handler):
     """
 
     def __init__(self, stream: TextIO) -> None:
-        super().__init__()
+        super().__init__(_MOST_BUFFERED, logging.WARNING)
         self._stream = stream
-        self._records: list[logging.LogRecord] = []
         self._timer: asyncio.TimerHandle | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keeps a record until the moment is over."""
-        self._records.append(record)
-        if record.levelno >= logging.WARNING or len(self._records) >= _MOST_BUFFERED:
-            self.flush()
-            return
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self.flush()
-            return
-        if self._timer is None:
-            self._timer = loop.call_later(FLUSH_SECONDS, self.flush)
+        super().emit(record)
+        if self.buffer and self._timer is None:
+            try:
+                self._timer = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
+            except RuntimeError:
+                self.flush()
 
     def flush(self) -> None:
         """Writes what was kept; `logging.shutdown` does so at the end of the process."""
         self.acquire()
         try:
-            records, self._records, self._timer = self._records, [], None
-            if records:
-                self._stream.write("".join(map(self._line, records)))
-                self._stream.flush()
+            records, self.buffer, self._timer = self.buffer, [], None
+            self._stream.write("".join(map(self._line, records)))
+            self._stream.flush()
         except (OSError, ValueError):  # nobody reads any more: that is no reason to stop
             pass
         finally:

@@ -5,41 +5,40 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
+from typing import Any
 
-from fastapi import FastAPI
-from starlette.responses import HTMLResponse
+from fastapi.routing import APIRoute
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from app.allocator import keep_memory
-from app.http.exception_handlers import add_handlers
+from app.http.problems import on_error, on_http_error
 from app.http.security_headers import PAGE_FILES, interface_page, security_headers
 from app.keys import Keys, KeysError
 from app.logging import configure_logging
 from app.middleware.access_log import AccessLogMiddleware
 from app.middleware.api_keys import ApiKeyMiddleware
 from app.middleware.rate_limit import RateLimiter
-from app.middleware.shortcut import ShortcutMiddleware
-from app.openapi import SILENT, DescribedAPI
-from app.routes import PATHS, SEGMENT, router, segment
+from app.openapi import TITLE, describe
+from app.routes import PATHS, router
 from app.server import run_server
 from app.service import Service
 from app.settings import Settings, SettingsError
-from solo.contract.manifest import RESEARCH_USE_ONLY
+from solo.errors import SoloError
 from solo.inference.engine import Engine, ModelError
 from solo.inference.precision import open_engine
 from solo.inference.providers import GpuOptions
 from solo.sandbox.decoder import RadiographDecoder
 
-_TITLE = "SOLO X-ray"
-_DESCRIPTION = f"""Finds and outlines every object in a radiograph.
-
-**{RESEARCH_USE_ONLY}**
-"""
-
 
 def create_app(
     settings: Settings, engine: Engine | None = None, decoder: RadiographDecoder | None = None
-) -> FastAPI:
+) -> Starlette:
     """Makes the application; its model is warmed up when it starts.
 
     Args:
@@ -68,7 +67,7 @@ def create_app(
     return application(service)
 
 
-def application(service: Service) -> FastAPI:
+def application(service: Service) -> Starlette:
     """Makes the application around a service.
 
     Raises:
@@ -78,43 +77,50 @@ def application(service: Service) -> FastAPI:
     keys = Keys.read(settings.keys_file) if settings.keys_file else None
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with service.running():
             yield
 
-    app = DescribedAPI(
-        title=_TITLE,
-        version=service.engine.manifest.version,
-        description=_DESCRIPTION,
-        lifespan=lifespan,
-        docs_url=None,
-        redoc_url=None,
-        telemetry=SILENT,
-        redirect_slashes=False,
-    )
-    page = interface_page(_TITLE)
-    app.mount(PAGE_FILES, StaticFiles(packages=[("fastapi_offline", "static")]))
+    @cache
+    def description() -> dict[str, Any]:
+        return describe(router.routes, service.engine.manifest.version, closed=keys is not None)
 
-    @app.get("/docs", include_in_schema=False)
-    async def docs() -> HTMLResponse:
+    page = interface_page(TITLE)
+
+    async def docs(_: Request) -> Response:
         return HTMLResponse(page)
 
-    app.state.service = service
-    app.state.security_headers = security_headers(page)
-    app.include_router(router)
-    add_handlers(app)
-    app.add_middleware(ShortcutMiddleware, path=SEGMENT, endpoint=segment, metrics=service.metrics)
-    if keys is not None:
-        app.closed = True
-        rate = settings.key_rate
-        rates = RateLimiter(rate, settings.key_burst) if rate is not None else None
-        app.add_middleware(ApiKeyMiddleware, keys=keys, metrics=service.metrics, rates=rates)
+    async def openapi(_: Request) -> Response:
+        return JSONResponse(description())
+
+    # Outermost first: the access log surrounds the API keys too.
+    middleware = [Middleware(AccessLogMiddleware, metrics=service.metrics, routes=PATHS)]
     if service.tracing is not None:
         from app.tracing import TracingMiddleware
 
-        app.add_middleware(TracingMiddleware, tracing=service.tracing, routes=PATHS)
-    # Added last, so that it surrounds the API keys too.
-    app.add_middleware(AccessLogMiddleware, metrics=service.metrics, routes=PATHS)
+        middleware.append(Middleware(TracingMiddleware, tracing=service.tracing))
+    if keys is not None:
+        rate = settings.key_rate
+        rates = RateLimiter(rate, settings.key_burst) if rate is not None else None
+        middleware.append(Middleware(ApiKeyMiddleware, keys=keys, rates=rates))
+    app = Starlette(
+        routes=[
+            *(
+                Route(one.path, one.endpoint, methods=one.methods)
+                for one in router.routes
+                if isinstance(one, APIRoute)
+            ),
+            Route("/docs", docs),
+            Route("/openapi.json", openapi),
+            Mount(PAGE_FILES, StaticFiles(packages=[("fastapi_offline", "static")])),
+        ],
+        middleware=middleware,
+        exception_handlers={SoloError: on_error, HTTPException: on_http_error},
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    app.state.service = service
+    app.state.security_headers = security_headers(page)
     return app
 
 
@@ -128,7 +134,6 @@ def main() -> int:
     try:
         settings = Settings.from_environment()
         configure_logging()
-        keep_memory()
         app = create_app(settings)
     except (SettingsError, KeysError, ModelError) as error:
         print(f"solo-xray: {error}", file=sys.stderr)  # noqa: T201

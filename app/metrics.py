@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from app.statuses import CODES, KINDS
 from solo.contract.manifest import Manifest
-from solo.events import Release, Reload
+from solo.events import Events, Release, Reload
 from solo.result import ModelIdentity, Result
 
 Stage = Literal["receive", "decode", "queue", "inference", "postprocess", "total"]
@@ -18,7 +18,7 @@ OTHER_ROUTE = "other"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
-class Metrics:
+class Metrics(Events):
     """The service's metrics in a registry of their own.
 
     Args:
@@ -37,6 +37,13 @@ class Metrics:
         routes: Iterable[str],
         queue_limit: int,
     ) -> None:
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(name, text, registry=registry)
+
+        def counter(name: str, text: str, label: str, values: Iterable[str]) -> dict[str, Counter]:
+            family = Counter(name, text, [label], registry=registry)
+            return {value: family.labels(value) for value in values}
+
         self.registry = registry
         self.requests = Counter(
             "solo_requests_total", "Answered requests", ["route", "code"], registry=registry
@@ -51,93 +58,77 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        self._stages = {stage: stages.labels(stage) for stage in get_args(Stage)}
-        self.batch_size = Histogram(
+        self.stages = {stage: stages.labels(stage) for stage in get_args(Stage)}
+        self._batch_size = Histogram(
             "solo_batch_size",
             "Images in a run of the model, padding not counted",
             buckets=tuple(batch_sizes),
             registry=registry,
         )
-        self._releases = Counter(
+        self._releases = counter(
             "solo_batch_released_total",
             "Batches by why they left: full, the model was idle, or the batch window was over",
-            ["reason"],
-            registry=registry,
+            "reason",
+            get_args(Release),
         )
-        for reason in get_args(Release):
-            self._releases.labels(reason)
-        self.queue_depth = Gauge(
-            "solo_queue_depth",
-            "Images waiting for the model, those being decoded included",
-            registry=registry,
+        self.queue_depth = gauge(
+            "solo_queue_depth", "Images waiting for the model, those being decoded included"
         )
-        Gauge("solo_queue_limit", "Most images that may wait", registry=registry).set(queue_limit)
-        self.body_bytes = Gauge(
-            "solo_body_bytes", "Bytes of requests' bodies in memory", registry=registry
-        )
-        self._rejected = Counter(
+        gauge("solo_queue_limit", "Most images that may wait").set(queue_limit)
+        self.body_bytes = gauge("solo_body_bytes", "Bytes of requests' bodies in memory")
+        self.rejected = counter(
             "solo_rejected_total",
             "Images and requests without an answer, by the kind of problem",
-            ["reason"],
-            registry=registry,
+            "reason",
+            KINDS,
         )
-        for kind in KINDS:
-            self._rejected.labels(kind)
-        self._instances = Counter(
-            "solo_instances_total", "Instances in answers", ["label"], registry=registry
+        self._instances = counter(
+            "solo_instances_total", "Instances in answers", "label", manifest.class_names
         )
-        for name in manifest.class_names:
-            self._instances.labels(name)
-        self.ready = Gauge("solo_ready", "1 while /healthz/ready says so", registry=registry)
+        self.ready = gauge("solo_ready", "1 while /healthz/ready says so")
         self._model_info = Gauge(
             "solo_model_info",
             "The model that answers",
             ["name", "version", "sha256", "provider"],
             registry=registry,
         )
-        self.sessions_reopened = Counter(
+        self._sessions_reopened = Counter(
             "solo_sessions_reopened_total",
             "New sessions on the device after the self-test had failed",
             registry=registry,
         )
-        self._reloads = Counter(
+        self._reloads = counter(
             "solo_model_replacements_total",
             "Attempts to replace the model, by what came of them",
-            ["outcome"],
-            registry=registry,
+            "outcome",
+            get_args(Reload),
         )
-        for outcome in get_args(Reload):
-            self._reloads.labels(outcome)
 
-    def announce(self, model: ModelIdentity) -> None:
+    def on_result(self, result: Result) -> None:
+        """Counts the time of an image's stages, and its instances by class."""
+        timings = result.timings
+        self.stages["decode"].observe(timings.decode_seconds)
+        self.stages["queue"].observe(timings.queue_seconds)
+        self.stages["inference"].observe(timings.inference_seconds)
+        self.stages["postprocess"].observe(timings.postprocess_seconds)
+        for instance in result.instances:
+            self._instances[instance.label].inc()
+
+    def on_batch(self, size: int, release: Release) -> None:
+        """Counts a batch."""
+        self._batch_size.observe(size)
+        self._releases[release].inc()
+
+    def on_model(self, model: ModelIdentity) -> None:
         """Says which model answers from now on."""
         self._model_info.clear()
         labels = (model.name, model.version, model.sha256, model.provider)
         self._model_info.labels(*labels).set(1)
 
-    def count_reload(self, outcome: Reload) -> None:
+    def on_session_reopened(self) -> None:
+        """Counts a new session."""
+        self._sessions_reopened.inc()
+
+    def on_reload(self, outcome: Reload) -> None:
         """Counts a hot reload."""
-        self._reloads.labels(outcome).inc()
-
-    def observe_result(self, result: Result) -> None:
-        """Counts the time of an image's stages, and its instances by class."""
-        timings = result.timings
-        self.observe_stage("decode", timings.decode_seconds)
-        self.observe_stage("queue", timings.queue_seconds)
-        self.observe_stage("inference", timings.inference_seconds)
-        self.observe_stage("postprocess", timings.postprocess_seconds)
-        for instance in result.instances:
-            self._instances.labels(instance.label).inc()
-
-    def observe_stage(self, stage: Stage, seconds: float) -> None:
-        """Counts the time of one stage."""
-        self._stages[stage].observe(seconds)
-
-    def observe_batch(self, size: int, reason: Release) -> None:
-        """Counts a batch."""
-        self.batch_size.observe(size)
-        self._releases.labels(reason).inc()
-
-    def count_rejected(self, kind: str) -> None:
-        """Counts an image or request without an answer."""
-        self._rejected.labels(kind).inc()
+        self._reloads[outcome].inc()

@@ -1,74 +1,56 @@
-"""Routes of the service."""
+"""Routes of the service: FastAPI describes them, Starlette alone serves them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
 from functools import partial
 from time import perf_counter
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter
 from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from app.attempts import Attempt, Order, attempt, of_one_model
-from app.frames import FrameRange, segment_frames
+from app.attempts import attempt_all
+from app.frames import FrameRange
 from app.http.disconnect import cancel_on_disconnect
-from app.http.negotiation import PNG, check_one_picture, negotiate_format
-from app.http.parameters import PARAMETERS, read_deadline_seconds, read_headers, read_query
-from app.http.problems import PROBLEM_TYPE
-from app.http.request_state import RequestState, state_of
-from app.http.upload import FILE_TYPES, MULTIPART, Upload, UploadedFile, read_upload
+from app.http.parameters import (
+    check_one_picture,
+    negotiate_format,
+    read_deadline_seconds,
+    read_headers,
+    read_query,
+)
+from app.http.request_state import state_of
+from app.http.upload import read_upload
+from app.openapi import SEGMENT_ANSWERS, SEGMENT_OPERATION
 from app.responses import respond
-from app.schemas import Health, ModelDescription, ProblemDetails, ResponseFormat, SegmentAnswer
-from app.service import Service, service_of
-from app.statuses import TITLES
-from solo.errors import SoloError
+from app.schemas import Health, ModelDescription, SegmentAnswer
+from app.service import service_of
 from solo.options import Options
 
 router = APIRouter()
 
 SEGMENT: Final = "/segment"
 
-_BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
-_FORM: Final = {
-    "schema": {
-        "type": "object",
-        "required": ["files"],
-        "properties": {"files": {"type": "array", "minItems": 1, "items": _BINARY["schema"]}},
-    }
-}
-_OPERATION: Final[dict[str, Any]] = {
-    "parameters": PARAMETERS,
-    "requestBody": {
-        "required": True,
-        "description": "One file as it is, or one or many files as a form under any field name.",
-        "content": {**dict.fromkeys(FILE_TYPES, _BINARY), MULTIPART: _FORM},
-    },
-}
-_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    status: {
-        "description": title,
-        "content": {PROBLEM_TYPE: {"schema": ProblemDetails.model_json_schema()}},
-    }
-    for status, title in TITLES.items()
-}
-_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {PNG: _BINARY}}, **_PROBLEMS}
 
-
-@router.post(SEGMENT, response_model=SegmentAnswer, responses=_ANSWERS, openapi_extra=_OPERATION)
+@router.post(
+    SEGMENT,
+    response_model=SegmentAnswer,
+    responses=SEGMENT_ANSWERS,
+    openapi_extra=SEGMENT_OPERATION,
+)
 async def segment(request: Request) -> Response:
     """Finds and outlines every object in one or many radiographs.
 
     Send a DICOM, PNG, JPEG or TIFF file as the body, or several as `multipart/form-data`; form
-    fields that are not files are passed over. What a file is, its bytes decide. Where there are
-    several images, in a form or by `frame`, a bad one gets an `error` in its place and the others
-    are answered; if none can be, the status is that of the first error. `format` has other forms
-    of the answer, pictures among them; a picture of the film shows whatever is burned into it.
+    fields that are not files are passed over, whatever their media type. What a file is, its bytes
+    decide, under any media type and any name. Where there are several images, in a form or by
+    `frame`, a bad one gets an `error` in its place and the others are answered; if none can be, the
+    status is that of the first error. `format` has other forms of the answer, pictures among them;
+    a picture of the film shows whatever is burned into it.
     """
-    # As FastAPI's dependencies these would be called in another thread each.
     service, state = service_of(request), state_of(request)
     query, headers = read_query(request), read_headers(request)
     form = negotiate_format(query.format, headers.get("accept", "*/*"))
@@ -77,23 +59,30 @@ async def segment(request: Request) -> Response:
         service.segmenter.admission.check(query.lane, seconds)
         started = perf_counter()
         upload = await read_upload(request, headers, body)
-        service.metrics.observe_stage("receive", perf_counter() - started)
+        service.metrics.stages["receive"].observe(perf_counter() - started)
         frames = FrameRange.parse(query.frame)
         check_one_picture(form, len(upload.files), one_frame=frames.is_one)
-        deadline = asyncio.get_running_loop().time() + seconds
-        options = Options(query.score_threshold, query.max_instances, query.max_overlap)
-        wants_pixels = form == "overlay"
-        order = Order(options, query.lane, wants_pixels, service.segmenter.model, deadline)
-        attempts = await cancel_on_disconnect(request, _segment_all(service, upload, order, frames))
-        state.images.extend(map(_facts, attempts))
-        work = partial(_respond, service, attempts, upload, state, form)
+        segment_frame = partial(
+            service.segmenter.segment,
+            options=Options(query.score_threshold, query.max_instances, query.max_overlap),
+            deadline=asyncio.get_running_loop().time() + seconds,
+            lane=query.lane,
+            model=service.segmenter.model,  # the one of now, for all images
+            wants_pixels=form == "overlay",
+        )
+        work = attempt_all(
+            upload.files, frames, segment_frame, service.tracing, service.segmenter.max_batch
+        )
+        attempts = await cancel_on_disconnect(request, work)
+        state.images.extend(attempt.facts for attempt in attempts)
+        answer = partial(respond, attempts, state, form, in_parts=upload.in_parts)
         if form == "rle":  # written in less time than a turn in the pool takes
-            return work()
-        return await asyncio.get_running_loop().run_in_executor(service.pool, work)
+            return answer()
+        return await asyncio.get_running_loop().run_in_executor(service.pool, answer)
 
 
 @router.get("/healthz/live", response_model=Health)
-async def live() -> Response:
+async def live(_: Request) -> Response:
     """Whether the process runs."""
     return JSONResponse({"status": "alive"})
 
@@ -129,51 +118,3 @@ async def metrics(request: Request) -> Response:
 PATHS: Final = frozenset(
     {SEGMENT, "/healthz/live", "/healthz/ready", "/model", "/metrics", "/docs", "/openapi.json"}
 )
-
-
-async def _segment_all(
-    service: Service, upload: Upload, order: Order, frames: FrameRange
-) -> list[Attempt]:
-    segmenter = service.segmenter
-
-    def file_frames(index: int, file: UploadedFile) -> Awaitable[list[Attempt]]:
-        one = partial(attempt, segmenter, service.tracing, index, file, order)
-        return segment_frames(one, frames, segmenter.max_batch)
-
-    if len(upload.files) == 1:  # spares a task
-        return of_one_model(await file_frames(0, upload.files[0]))
-    attempts = await asyncio.gather(
-        *(file_frames(index, file) for index, file in enumerate(upload.files))
-    )
-    return of_one_model([one for some in attempts for one in some])
-
-
-def _respond(
-    service: Service,
-    attempts: list[Attempt],
-    upload: Upload,
-    state: RequestState,
-    form: ResponseFormat,
-) -> Response:
-    response = respond(attempts, upload, state, form)
-    for one in attempts:
-        if isinstance(one.result, SoloError):
-            service.metrics.count_rejected(one.result.kind)
-    return response
-
-
-def _facts(one: Attempt) -> dict[str, object]:
-    """What the log may know of an image."""
-    if isinstance(one.result, SoloError):
-        return {"error": one.result.kind}
-    info = one.result.radiograph
-    return {
-        "kind": info.kind,
-        "encoding": info.encoding,
-        "height": info.height,
-        "width": info.width,
-        "frame": info.frame,
-        "grey": info.grey,
-        "instances": len(one.result.instances),
-        **{name: round(value, 6) for name, value in vars(one.result.timings).items()},
-    }

@@ -1,4 +1,4 @@
-"""Schemas of requests and answers."""
+"""Schemas of requests and answers; the library's own facts stand in them as they are."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from solo.batching.priority_queue import Lane
 from solo.contract.manifest import RESEARCH_USE_ONLY, Manifest
-from solo.decoding.pixel_spacing import SpacingSource
 from solo.decoding.radiograph import GreyRecipe
+from solo.result import ModelIdentity, PixelSpacing, Timings
 
 ResponseFormat = Literal["rle", "uncompressed-rle", "polygons", "overlay", "label-map"]
 
@@ -92,14 +92,6 @@ class ProblemDetails(Schema):
     request_id: str
 
 
-class Spacing(Schema):
-    """Distance between pixel centres, and how far it can be trusted."""
-
-    row_mm: float
-    column_mm: float
-    source: SpacingSource
-
-
 class Segmentation(Schema):
     """A mask in COCO's compressed run-length encoding."""
 
@@ -132,15 +124,6 @@ class Instance(Schema):
     segmentation: Segmentation | UncompressedSegmentation | Polygons
 
 
-class Timings(Schema):
-    """Seconds of one image by stage; waiting for a thread counts nowhere but in the total."""
-
-    decode_seconds: float
-    queue_seconds: float
-    inference_seconds: float
-    postprocess_seconds: float
-
-
 class ImageAnswer(Schema):
     """The instances of one image."""
 
@@ -150,7 +133,7 @@ class ImageAnswer(Schema):
     width: int
     frame: int
     grey: Annotated[GreyRecipe, Field(description="How stored values became grey.")]
-    pixel_spacing: Spacing | None
+    pixel_spacing: PixelSpacing | None
     instances: list[Instance]
     timings: Timings
 
@@ -168,15 +151,6 @@ class FailedRequest(ProblemDetails):
     """The problem of the first of several images, none of which could be answered."""
 
     images: list[ImageFailure]
-
-
-class ModelIdentity(Schema):
-    """The model that answered, and the provider that it ran on."""
-
-    name: str
-    version: str
-    sha256: Annotated[str, Field(description="Of the model file.")]
-    provider: Annotated[str, Field(description="The execution provider that is active.")]
 
 
 class ModelDescription(Manifest):

@@ -8,7 +8,7 @@ from time import monotonic
 from types import FrameType
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from app.http.connection import Connection
 from app.service import Service
@@ -70,7 +70,7 @@ class DrainingServer(uvicorn.Server):
         self.should_exit |= expired or self._service.lifecycle.requests_in_flight == 0
 
 
-def run_server(app: FastAPI, service: Service, settings: Settings) -> str | None:
+def run_server(app: Starlette, service: Service, settings: Settings) -> str | None:
     """Serves until a signal comes.
 
     Returns:

@@ -15,7 +15,6 @@ from prometheus_client import CollectorRegistry
 from pydantic import HttpUrl
 from starlette.requests import Request
 
-from app.events import ServiceEvents
 from app.http.body_limits import BodyLimits
 from app.lifecycle import Lifecycle
 from app.metrics import Metrics
@@ -27,6 +26,20 @@ from solo.sandbox.decoders import Sandbox
 
 if TYPE_CHECKING:
     from app.tracing import Tracing
+
+
+class _Events(Metrics):
+    """Metrics that also tell the life cycle what suspends or ends the service."""
+
+    lifecycle: Lifecycle
+
+    def on_health(self, answers: bool) -> None:
+        """See `Events`."""
+        self.lifecycle.model_answers = answers
+
+    def on_failure(self, reason: str) -> None:
+        """See `Events`."""
+        self.lifecycle.fail(reason)
 
 
 @dataclass(frozen=True)
@@ -63,8 +76,9 @@ class Service:
             SettingsError: if traces are asked for without the libraries for them.
         """
         registry, manifest = CollectorRegistry(), engine.manifest
-        metrics = Metrics(registry, manifest, engine.batch_sizes, routes, settings.queue_limit)
-        lifecycle = Lifecycle(metrics)
+        metrics = _Events(registry, manifest, engine.batch_sizes, routes, settings.queue_limit)
+        metrics.lifecycle = lifecycle = Lifecycle()
+        metrics.ready.set_function(lambda: lifecycle.ready)
         body_limits = BodyLimits(
             settings.max_body_bytes, settings.max_bodies_bytes, settings.client_seconds
         )
@@ -75,11 +89,11 @@ class Service:
             settings.cores,
             queue_limit=settings.queue_limit,
             max_pixels=settings.max_pixels,
-            events=ServiceEvents(metrics, lifecycle),
+            events=metrics,
             decoder=decoder,
             reopen=open_engine,
         )
-        metrics.announce(segmenter.model.identity)
+        metrics.on_model(segmenter.model.identity)
         metrics.queue_depth.set_function(lambda: segmenter.admission.taken)
         pool = ThreadPoolExecutor(settings.cores, thread_name_prefix="render")
         tracing = _tracing(settings.traces_endpoint, manifest.version)

@@ -10,10 +10,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from app.errors import BodiesFullError, BodyTooLargeError, TooSlowError
+from app.errors import BodiesFullError, BodyTooLargeError, ClientGoneError, TooSlowError
 
 # Half a megabit a second: less than any line over which films are worth sending.
 LEAST_BYTES_PER_SECOND: Final = 64 * 1024
@@ -92,13 +91,13 @@ class IncomingBody:
         Raises:
             BodyTooLargeError: beyond the limit of one body.
             BodiesFullError: beyond the limit of all.
-            ClientDisconnect: if the client left.
+            ClientGoneError: if the client left.
         """
         limit, more = self._limits.max_body_bytes, True
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise ClientDisconnect
+                raise ClientGoneError("the client left before its request was complete")
             more = message.get("more_body", False)
             if chunk := message.get("body", b""):
                 if self.received_bytes + len(chunk) > limit:

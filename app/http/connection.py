@@ -138,6 +138,6 @@ class Connection(HttpToolsProtocol):
         ]
         lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
         self.transport.write(STATUS_LINE[status] + lines + b"\r\n" + body)
-        self._metrics.count_rejected(error.kind)
+        self._metrics.rejected[error.kind].inc()
         self._metrics.requests.labels(OTHER_ROUTE, str(status)).inc()
         write(_logger, "refused", request_id=request_id, status=status, error=error.kind)

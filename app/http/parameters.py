@@ -1,21 +1,20 @@
-"""Query parameters and headers of `POST /segment`.
-
-FastAPI could read them, but makes some 450 function calls more for each request with a query model
-and a header model, a third of all. The models are the same, and so is what the description of the
-interface says of them.
-"""
+"""Query, headers and content negotiation of `POST /segment`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from starlette.requests import Request
 
-from app.schemas import SegmentHeaders, SegmentQuery
+from app.schemas import ResponseFormat, SegmentHeaders, SegmentQuery
 from solo.errors import InvalidParameterError
 
+PICTURES: Final[frozenset[ResponseFormat]] = frozenset({"overlay", "label-map"})
+PNG: Final = "image/png"
+
+_JSON: Final = ("application/json", "application/*", "*/*")
 _TIMEOUT_HEADER: Final = "x-request-timeout-seconds"
 
 
@@ -32,7 +31,7 @@ def read_query(request: Request) -> SegmentQuery:
     try:
         return SegmentQuery.model_validate(given)
     except ValidationError as error:
-        raise InvalidParameterError(describe_faults(error.errors())) from None
+        raise InvalidParameterError(_describe_faults(error.errors())) from None
 
 
 def read_headers(request: Request) -> dict[str, str]:
@@ -52,11 +51,44 @@ def read_deadline_seconds(headers: Mapping[str, str], longest: float) -> float:
     try:
         seconds = SegmentHeaders.model_validate({_TIMEOUT_HEADER: asked}).timeout_seconds
     except ValidationError as error:
-        raise InvalidParameterError(describe_faults(error.errors())) from None
+        raise InvalidParameterError(_describe_faults(error.errors())) from None
     return min(longest, seconds or longest)
 
 
-def describe_faults(faults: Sequence[Mapping[str, Any]]) -> str:
+def negotiate_format(wanted: ResponseFormat | None, accept: str) -> ResponseFormat:
+    """The format to answer in.
+
+    Args:
+        wanted: the `format` parameter, which comes first.
+        accept: the Accept header. One that takes PNG and no JSON asks for the overlay; whatever
+            else it says, the answer is JSON (RFC 9110, 12.5.1 leaves that to the server).
+    """
+    if wanted is not None:
+        return wanted
+    types = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
+    takes_picture = PNG in types or "image/*" in types
+    return "overlay" if takes_picture and not types.intersection(_JSON) else "rle"
+
+
+def check_one_picture(form: ResponseFormat, files: int, *, one_frame: bool) -> None:
+    """Refuses a picture of several files or frames, before any is decoded.
+
+    Raises:
+        InvalidParameterError: if there are several.
+    """
+    if form not in PICTURES:
+        return
+    if files != 1:
+        raise InvalidParameterError(
+            f"format {form} is one picture of one file, but the request has {files} files"
+        )
+    if not one_frame:
+        raise InvalidParameterError(
+            f"format {form} is one picture, but several frames are asked for"
+        )
+
+
+def _describe_faults(faults: Sequence[Mapping[str, Any]]) -> str:
     """Names the parameters and their bounds; a value is repeated only if it is a number."""
     sentences = []
     for fault in faults:
@@ -73,22 +105,3 @@ def _number(value: object) -> str:
         return f" is {float(str(value)):g}"
     except ValueError:
         return ""
-
-
-def _documented(model: type[BaseModel], where: str) -> list[dict[str, Any]]:
-    """A model's fields as parameters of an OpenAPI operation, which may be absent but not null."""
-    return [
-        {"name": name, "in": where, "required": False, "schema": _without_null(schema)}
-        for name, schema in model.model_json_schema()["properties"].items()
-    ]
-
-
-def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    values = [part for part in schema.get("anyOf", []) if part != {"type": "null"}]
-    if len(values) != 1:
-        return schema
-    rest = {name: part for name, part in schema.items() if name not in ("anyOf", "default")}
-    return {**values[0], **rest}
-
-
-PARAMETERS: Final = _documented(SegmentQuery, "query") + _documented(SegmentHeaders, "header")

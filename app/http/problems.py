@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Final
 
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
 
 from app.errors import HttpError
+from app.http.request_state import RequestState, state_of
 from app.schemas import ProblemDetails
 from app.statuses import status_of
 from solo.errors import SoloError
@@ -14,39 +18,60 @@ from solo.errors import SoloError
 PROBLEM_TYPE: Final = "application/problem+json"
 
 
-def problem_type(kind: str) -> str:
-    """The stable URN of a kind of problem (RFC 9457 section 3.1.1)."""
-    return f"urn:solo-xray:problem:{kind}"
-
-
 def problem_details(error: SoloError, request_id: str) -> ProblemDetails:
     """The body that describes an error."""
-    return ProblemDetails(
-        type=problem_type(error.kind),
-        title=error.title,
-        status=status_of(error),
-        detail=error.detail,
-        request_id=request_id,
-    )
+    return _details(error.kind, error.title, status_of(error), error.detail, request_id)
 
 
 def problem_response(
-    error: SoloError, request_id: str, details: ProblemDetails | None = None
+    error: SoloError, state: RequestState, details: ProblemDetails | None = None
 ) -> Response:
     """An error as a response, with the headers that the error asks for.
 
     Args:
         error: says status and headers.
-        request_id: for the body.
+        state: of the request; learns of the error.
         details: a body with more in it, or None for the plain one.
     """
-    body = details or problem_details(error, request_id)
+    state.error = error.kind
+    body = details or problem_details(error, state.request_id)
     headers = {}
     if error.retry_after_seconds is not None:
         headers["retry-after"] = str(error.retry_after_seconds)
     if isinstance(error, HttpError):
+        state.hangs_up = error.hangs_up
         if error.challenge is not None:
             headers["www-authenticate"] = error.challenge
         if error.hangs_up:
             headers["connection"] = "close"
-    return Response(body.model_dump_json(), status_of(error), headers, PROBLEM_TYPE)
+    return Response(body.model_dump_json(), body.status, headers, PROBLEM_TYPE)
+
+
+async def on_error(request: Request, error: Exception) -> Response:
+    """The response to an error that a route raised: the handler of `SoloError`."""
+    if not isinstance(error, SoloError):
+        raise error
+    return problem_response(error, state_of(request))
+
+
+async def on_http_error(request: Request, error: Exception) -> Response:
+    """Unknown paths and methods, whose texts are the status's own: a path may be a name."""
+    if not isinstance(error, HTTPException):
+        raise error
+    status, state = HTTPStatus(error.status_code), state_of(request)
+    state.error = status.phrase.lower().replace(" ", "-")
+    detail = status.description or status.phrase
+    body = _details(state.error, status.phrase, status, detail, state.request_id)
+    headers = dict(error.headers or {})
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:  # of a set; Starlette's static files name none
+        allowed = headers.pop("Allow", "GET, HEAD").split(", ")
+        headers["allow"] = ", ".join(sorted(allowed))
+    return Response(body.model_dump_json(), status, headers, PROBLEM_TYPE)
+
+
+def _details(kind: str, title: str, status: int, detail: str, request_id: str) -> ProblemDetails:
+    # RFC 9457 section 3.1.1: a kind of problem has a stable URI.
+    urn = f"urn:solo-xray:problem:{kind}"
+    return ProblemDetails(
+        type=urn, title=title, status=status, detail=detail, request_id=request_id
+    )

@@ -16,6 +16,7 @@ class RequestState:
 
     Attributes:
         request_id: the client's own if it is harmless, else a new one.
+        route: the path if it is one of the service's, else `other`.
         status: of the answer; 0 until there is one.
         error: kind of the problem, or None.
         hangs_up: whether the answer does not wait for the rest of the request.
@@ -25,6 +26,7 @@ class RequestState:
     """
 
     request_id: str
+    route: str
     status: int = 0
     error: str | None = None
     hangs_up: bool = False

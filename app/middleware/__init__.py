@@ -1,1 +1,1 @@
-"""ASGI middleware: access log, API keys, rate limit, and the short way to `/segment`."""
+"""ASGI middleware: access log, API keys and rate limit."""

@@ -47,7 +47,8 @@ class AccessLogMiddleware:
             return
         started = perf_counter()
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        record = RequestState(_request_id(headers))
+        route = scope["path"] if scope["path"] in self._routes else OTHER_ROUTE
+        record = RequestState(_request_id(headers), route)
         scope.setdefault("state", {})[RECORD] = record
         body = _Body(receive, headers)
 
@@ -67,9 +68,7 @@ class AccessLogMiddleware:
 
         async def answer(error: SoloError) -> None:
             if record.status == 0:
-                record.error = error.kind
-                self._metrics.count_rejected(error.kind)
-                await problem_response(error, record.request_id)(scope, receive, observed_send)
+                await problem_response(error, record)(scope, receive, observed_send)
 
         try:
             await self._app(scope, observed_receive, observed_send)
@@ -81,19 +80,22 @@ class AccessLogMiddleware:
             await answer(DrainingError("the service stopped before the request was answered"))
             raise
         finally:
-            self._finish(scope, record, perf_counter() - started)
+            self._finish(record, perf_counter() - started)
 
-    def _finish(self, scope: Scope, record: RequestState, seconds: float) -> None:
+    def _finish(self, record: RequestState, seconds: float) -> None:
         record.status = record.status or status_of(ClientGoneError)
-        route = scope["path"] if scope["path"] in self._routes else OTHER_ROUTE
-        self._metrics.requests.labels(route, str(record.status)).inc()
+        self._metrics.requests.labels(record.route, str(record.status)).inc()
         if record.images:
-            self._metrics.observe_stage("total", seconds)
+            self._metrics.stages["total"].observe(seconds)
+        errors = [image["error"] for image in record.images if "error" in image]
+        for kind in errors or [record.error]:
+            if kind in self._metrics.rejected:  # and not one of HTTP's own
+                self._metrics.rejected[str(kind)].inc()
         write(
             _logger,
             "request",
             request_id=record.request_id,
-            route=route,
+            route=record.route,
             status=record.status,
             error=record.error,
             key=record.key,

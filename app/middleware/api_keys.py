@@ -11,7 +11,6 @@ from app.errors import KeyRateError, UnauthorizedError
 from app.http.problems import problem_response
 from app.http.request_state import RECORD, RequestState
 from app.keys import Keys
-from app.metrics import Metrics
 from app.middleware.rate_limit import RateLimiter
 from solo.errors import SoloError
 
@@ -26,16 +25,12 @@ class ApiKeyMiddleware:
     Args:
         app: the application within.
         keys: those that are accepted.
-        metrics: told of every refusal.
         rates: how often each key may ask, or None.
     """
 
-    def __init__(
-        self, app: ASGIApp, keys: Keys, metrics: Metrics, rates: RateLimiter | None = None
-    ) -> None:
+    def __init__(self, app: ASGIApp, keys: Keys, rates: RateLimiter | None = None) -> None:
         self._app = app
         self._keys = keys
-        self._metrics = metrics
         self._rates = rates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,9 +43,7 @@ class ApiKeyMiddleware:
         if error is None:
             await self._app(scope, receive, send)
             return
-        record.error = error.kind
-        self._metrics.count_rejected(error.kind)
-        await problem_response(error, record.request_id)(scope, receive, send)
+        await problem_response(error, record)(scope, receive, send)
 
     def _refusal(self, authorization: str, record: RequestState) -> SoloError | None:
         scheme, _, key = authorization.partition(" ")

@@ -80,6 +80,34 @@ def test_a_picture_of_a_bad_file_or_of_several_is_a_problem(http: httpx.Client) 
     assert http.post("/segment?format=overlay", files=broken).status_code == 400
 
 
+def test_fields_and_empty_inputs_are_no_films(http: httpx.Client) -> None:
+    """As .NET and Java send fields, and browsers an input that was left empty."""
+    form = {
+        "note": (None, b"hello", "text/plain; charset=utf-8"),
+        "about": (None, b"{}", "application/json"),
+        "film": ("R\xf6ntgen.dcm", DICOM, "application/dicom"),
+    }
+    request = http.build_request("POST", "/segment", files=form)
+    request.read()
+    end = request.content[: request.content.index(b"\r\n")]
+    empty = b'\r\nContent-Disposition: form-data; name="x"; filename=""\r\n\r\n\r\n'
+    kind = {"content-type": request.headers["content-type"]}
+    body = end + empty + request.content
+    (image,) = http.post("/segment", content=body, headers=kind).json()["images"]
+    assert (image["index"], image["height"]) == (0, FILM.shape[0])
+    drawn = http.post("/segment?format=overlay", content=body, headers=kind)
+    assert picture(drawn).shape == (*FILM.shape, 3)
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "image/jpg", "binary/octet-stream", "Film; a"])
+def test_a_media_type_changes_no_answer(http: httpx.Client, kind: str) -> None:
+    plain, called = (
+        http.post("/segment?format=label-map", content=DICOM, headers=headers)
+        for headers in ({}, {"content-type": kind, "content-encoding": "Identity"})
+    )
+    np.testing.assert_array_equal(picture(called), picture(plain))
+
+
 @pytest.mark.parametrize(
     ("query", "text"),
     [("format=pdf", "'polygons'"), ("max_overlap=2", "max_overlap is 2"), ("max_overlap=x", "max")],

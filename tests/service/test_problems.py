@@ -231,7 +231,7 @@ CASES: dict[str, Case] = {
     "body-too-large": film(bytes(5001)),
     "image-too-large": film(png_header_only(40_000, 40_000)),
     "decoder-memory": lambda _: planted(BOMB),
-    "unsupported-media-type": film(FILM, "text/plain"),
+    "unsupported-media-type": film(b"hello", "text/plain"),
     "unsupported-encoding": film(bytes(imagecodecs.ljpeg_encode(flat(200))), "image/jpeg"),
     "not-segmentable": film(
         dicom_file(chest(30, 30), SOPClassUID=CTImageStorage, Modality="CT"), "application/dicom"

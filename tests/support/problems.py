@@ -45,8 +45,9 @@ EXPECTED = {
     "decoder-memory": Problem(413, "The image takes too much memory",
         "decoding the file takes more memory than one file may have"),
     "unsupported-media-type": Problem(415, "The media type is not supported",
-        "media type text/plain is not supported; supported are application/dicom, image/png, "
-        "image/jpeg, image/tiff, application/octet-stream, and multipart/form-data of these"),
+        "the bytes are none of DICOM, PNG, JPEG and TIFF by their signature, and media type "
+        "text/plain is not supported; supported are application/dicom, image/png, image/jpeg, "
+        "image/tiff, application/octet-stream, and multipart/form-data of these"),
     "unsupported-encoding": Problem(415, "The encoding of the pixels is not supported",
         "JPEG SOF3 with 8 bits is not supported: only baseline, extended and progressive JPEG "
         "with 8 bits are"),

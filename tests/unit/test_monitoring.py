@@ -37,7 +37,7 @@ def served() -> dict[str, list[dict[str, str]]]:
     """Every sample name that the service exposes, with the label sets it has from the start."""
     registry = CollectorRegistry()
     metrics = Metrics(registry, FakeEngine().manifest, [1, 2, 4], PATHS, 64)
-    metrics.announce(ModelRunner(FakeEngine()).identity)
+    metrics.on_model(ModelRunner(FakeEngine()).identity)
     samples: dict[str, list[dict[str, str]]] = {}
     for family in registry.collect():
         for sample in family.samples:

@@ -7,10 +7,9 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 import pytest
-from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
-from app.errors import BodiesFullError, BodyTooLargeError
+from app.errors import BodiesFullError, BodyTooLargeError, ClientGoneError
 from app.http.body_limits import LEAST_BYTES_PER_SECOND, BodyLimits, IncomingBody
 from tests.support.virtual_time import run_virtually
 
@@ -80,7 +79,7 @@ def test_a_silent_or_trickling_body_is_cut_off(pieces: list[tuple[float, int]]) 
 
 
 def test_a_client_that_leaves_frees_its_bytes() -> None:
-    with pytest.raises(ClientDisconnect):
+    with pytest.raises(ClientGoneError):
         ended(one(sender([(0, 5)], leaves=True)))
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.http.negotiation import check_one_picture, negotiate_format
+from app.http.parameters import check_one_picture, negotiate_format
 from app.schemas import ResponseFormat
 from solo.errors import InvalidParameterError
 
