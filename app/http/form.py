@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from email.message import Message
 from typing import Final
 
-from multipart import MultipartSegment, ParserError, PushMultipartParser
+from multipart import MultipartSegment, PushMultipartParser
 
 from app.http.media_types import SNIFFED, UploadedFile, has_signature, is_supported
 
@@ -35,21 +35,23 @@ async def read_form(chunks: AsyncIterator[bytes], boundary: bytes) -> list[Uploa
     Raises:
         MultipartError: for a body that is damaged, or has too many parts or too long a header.
     """
-    received: list[bytes] = []
-    form = _Form(boundary)
-    try:
-        async for chunk in chunks:
-            received.append(chunk)
-            form.feed(chunk)
-        return form.close()
-    except ParserError:
+    delimiter = re.compile(rb"--" + re.escape(boundary) + rb"([ \t]*)\r\n")
+    form, begin, first = _Form(boundary), b"", None
+    async for chunk in chunks:
+        begin += chunk
+        first = delimiter.search(begin)
+        if first or len(begin) > _MAX_HEADER_BYTES:
+            break
+    if first and first[1]:
         # Blanks behind a boundary are to be passed over (RFC 2046 section 5.1.1), which the parser
-        # does not; they are rare enough for a second reading.
-        received.extend([chunk async for chunk in chunks])
-        padded = re.compile(rb"(\r\n--" + re.escape(boundary) + rb")[ \t]+(?=\r\n)")
-        form = _Form(boundary)
-        form.feed(padded.sub(rb"\1", b"\r\n" + b"".join(received)))
-        return form.close()
+        # does not. Who writes them does so everywhere, and so seldom that it may take memory.
+        begin = b"\r\n" + b"".join([begin, *[chunk async for chunk in chunks]])
+        plain = b"\r\n--" + boundary + b"\r\n"
+        begin = re.sub(rb"\r\n" + delimiter.pattern, lambda _: plain, begin)
+    form.feed(begin)
+    async for chunk in chunks:
+        form.feed(chunk)
+    return form.close()
 
 
 class _Form:
