@@ -89,6 +89,7 @@ class Batcher:
     async def stop(self) -> None:
         """Resolves what still waits with an error and lets the threads go."""
         self._stopped = True
+        self._window.end()
         self.abandon()
         tasks = [*self._in_flight.values(), *([self._self_test] if self._self_test else [])]
         for task in tasks:
