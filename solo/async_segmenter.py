@@ -134,7 +134,7 @@ class AsyncSegmenter:
             self._cores,
             engine.manifest.canvas_size,
             self._limits,
-            self._batcher.health.fail,
+            self._batcher.failover.fail,
         )
         # An archive leaves a decoder to those who look at a screen, where there are two.
         self._bulk_decoders = asyncio.Semaphore(max(1, self._decoder.width - 1))

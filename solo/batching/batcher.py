@@ -17,7 +17,6 @@ from solo.batching.admission import Admission, Place
 from solo.batching.batch import InFlightBatch, Outcome, QueuedImage, Run
 from solo.batching.batch_window import BatchWindow
 from solo.batching.failover import Failover
-from solo.batching.health import Health
 from solo.batching.priority_queue import PriorityQueue
 from solo.errors import DrainingError, ModelFailedError, SoloError
 from solo.events import Events, Release
@@ -41,7 +40,7 @@ class Batcher:
 
     Attributes:
         admission: gives out the places.
-        health: whether the model answers.
+        failover: what to do about a model that fails.
     """
 
     def __init__(
@@ -58,8 +57,7 @@ class Batcher:
         self._threads = threads or ThreadPoolExecutor(
             model.engine.runs_at_once + 1, thread_name_prefix="model"
         )
-        self.health = Health(events)
-        self._failover = Failover(model, self._threads, self.health, events)
+        self.failover = Failover(model, self._threads, events)
         self.admission = Admission(queue_limit, lambda: self.model.costs)
         self._events = events
         self._clock = clock
@@ -74,7 +72,7 @@ class Batcher:
     @property
     def model(self) -> ModelRunner:
         """The model that new requests are for."""
-        return self._failover.model
+        return self.failover.model
 
     async def start(self) -> None:
         """Warms the model up and begins to serve.
@@ -110,7 +108,7 @@ class Batcher:
         Args:
             model: warm, and of the same canvas and classes.
         """
-        self._failover.adopt(model)
+        self.failover.adopt(model)
 
     def submit(
         self,
@@ -133,7 +131,7 @@ class Batcher:
         Raises:
             DrainingError: if the service has stopped.
         """
-        if self._stopped or self.health.fatal is not None:
+        if self._stopped or self.failover.fatal is not None:
             raise DrainingError("the service stopped before the model answered")
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._queue.append(QueuedImage(canvas, future, place, model, self._clock()), place.lane)
@@ -216,7 +214,7 @@ class Batcher:
         except Exception as error:  # whatever the runtime raises
             await self._bisect(run, error, batch)
             return
-        self._failover.note_good_run()
+        self.failover.note_good_run()
         if result.alone:  # others beside it make it slower, and all of them together faster
             model.costs.note(len(images), result.seconds)
         if images is batch.images:
@@ -230,7 +228,7 @@ class Batcher:
         images = run.images
         if isinstance(error, DeviceMemoryError) and len(images) > 1:
             run.model.costs.shrink(len(images))
-        elif not await self._failover.examine(run.model, run.session, error):
+        elif not await self.failover.examine(run.model, run.session, error):
             self.abandon()
             return
         if len(images) == 1:
@@ -265,14 +263,14 @@ class Batcher:
             self._break(error)
 
     def _break(self, error: BaseException) -> None:
-        self.health.fail(f"the batcher ended with {type(error).__name__}")
+        self.failover.fail(f"the batcher ended with {type(error).__name__}")
         self.abandon()
 
     async def _watch(self) -> None:
         """Runs the self-test when there is nothing else to run."""
-        while self.health.fatal is None:
+        while self.failover.fatal is None:
             await asyncio.sleep(self._self_test_seconds)
-            if not self._in_flight and not self._queue and not await self._failover.check():
+            if not self._in_flight and not self._queue and not await self.failover.check():
                 self.abandon()
 
     def _settle(self, image: QueuedImage, result: Outcome | SoloError) -> None:

@@ -146,9 +146,9 @@ def test_those_who_come_together_are_waited_for_while_they_come(
 def test_a_window_in_vain_makes_windows_rarer_and_a_full_one_makes_them_common() -> None:
     async def gaps() -> list[int]:
         queue, found = Queue(GPU), []
-        for arrivals in [[]] * 8 + [[0.001]] * 2:
+        for comes in [False] * 8 + [True] * 2:
             found.append(1)
-            while not await queue.held(1, 1, arrivals):
+            while not await queue.held(1, 1, [0.001] * comes):
                 found[-1] += 1
         return found
 
