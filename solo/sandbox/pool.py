@@ -10,7 +10,6 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Sequence
-from time import perf_counter
 from typing import Final
 
 from solo.decoding.radiograph import Limits
@@ -163,15 +162,12 @@ class DecoderPool:
     async def _decode(
         self, process: DecoderProcess, pieces: Sequence[bytes], frame: int, wants_pixels: bool
     ) -> DecodedRadiograph:
-        started = perf_counter()
         try:
             async with asyncio.timeout(self._decode_seconds):
                 answer = await process.decode(pieces, frame, wants_pixels)
-            info = answer.report.info
-            if info is None or answer.canvas is None:
-                raise self._error_in(answer.report, process)
-            seconds = perf_counter() - started
-            return DecodedRadiograph(info, answer.canvas, answer.pixels, seconds)
+            if isinstance(answer, Report):
+                raise self._error_in(answer, process)
+            return answer
         except TimeoutError:
             process.kill()
             raise DeadlineError(
