@@ -34,8 +34,13 @@ from solo.inference.providers import NOTHING_BESIDES, GpuOptions, Provider
 from solo.options import Options
 from solo.postprocess import finds_nothing, native_instances
 from solo.result import Instance, Result, Timings
-from solo.sandbox.decoder import DecodedRadiograph, RadiographDecoder, decode_pixels
-from solo.sandbox.decoders import Sandbox, open_decoder
+from solo.sandbox.decoder import (
+    DecodedRadiograph,
+    InProcessDecoder,
+    RadiographDecoder,
+    decode_pixels,
+)
+from solo.sandbox.pool import DecoderPool, Sandbox
 from solo.zoo import model_path
 
 T = TypeVar("T")
@@ -129,13 +134,12 @@ class AsyncSegmenter:
         self.admission = self._batcher.admission
         self._reload = HotReload(reopen or open_model, self._batcher, self._events)
         self._threads = ThreadPoolExecutor(self._cores, thread_name_prefix="solo")
-        self._decoder = decoder or open_decoder(
-            sandbox,
-            self._cores,
-            engine.manifest.canvas_size,
-            self._limits,
-            self._batcher.failover.fail,
-        )
+        canvas_size = engine.manifest.canvas_size
+        if decoder is None and sandbox is not None:
+            workers, seconds = sandbox.workers or self._cores, sandbox.decode_seconds
+            fail = self._batcher.failover.fail
+            decoder = DecoderPool(workers, canvas_size, self._limits, seconds, fail)
+        self._decoder = decoder or InProcessDecoder(self._cores, canvas_size, self._limits)
         # An archive leaves a decoder to those who look at a screen, where there are two.
         self._bulk_decoders = asyncio.Semaphore(max(1, self._decoder.width - 1))
 

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from solo.decoding.radiograph import Limits
@@ -52,6 +53,28 @@ _REFUSALS: Final = {
     )
     for error in error_classes(root)
 }
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """Decoding in processes of their own, for bytes that nobody vouches for.
+
+    Attributes:
+        workers: decoder processes, one file each at a time; None for one a core.
+        decode_seconds: longest time for decoding one file.
+
+    Raises:
+        ValueError: for a value out of range.
+    """
+
+    workers: int | None = None
+    decode_seconds: float = 15.0
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and not self.workers >= 1:  # files would wait for ever
+            raise ValueError(f"workers is {self.workers}, and has to be 1 or more")
+        if not self.decode_seconds > 0:
+            raise ValueError(f"decode_seconds is {self.decode_seconds}, and has to be above 0")
 
 
 class DecoderPool:
