@@ -14,7 +14,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from time import perf_counter
 
 from solo.batching.admission import Admission, Place
-from solo.batching.batch import InFlightBatch, Outcome, QueuedImage, Run
+from solo.batching.batch import Outcome, QueuedImage, Run
 from solo.batching.batch_window import BatchWindow
 from solo.batching.failover import Failover
 from solo.batching.priority_queue import PriorityQueue
@@ -64,7 +64,7 @@ class Batcher:
         self._self_test_seconds = self_test_seconds
         self._on_launch = on_launch
         self._queue: PriorityQueue[QueuedImage] = PriorityQueue()
-        self._in_flight: dict[InFlightBatch, asyncio.Task[None]] = {}
+        self._in_flight: dict[Run, asyncio.Task[None]] = {}
         self._window = BatchWindow(lambda: len(self._queue), self._advance)
         self._self_test: asyncio.Task[None] | None = None
         self._stopped = False
@@ -163,8 +163,8 @@ class Batcher:
         images = self._form()
         if not images:
             return
-        batch = InFlightBatch(images)
-        task = asyncio.create_task(self._complete(batch, self._start_run(images)), name="batch")
+        batch = self._start_run(images)
+        task = asyncio.create_task(self._complete(batch), name="batch")
         self._in_flight[batch] = task
         task.add_done_callback(self._ended)
         asyncio.get_running_loop().call_soon(self._on_launch)
@@ -198,15 +198,15 @@ class Batcher:
             result.set_exception(error)
         return Run(images, model, model.sessions, result)
 
-    async def _complete(self, batch: InFlightBatch, run: Run) -> None:
+    async def _complete(self, batch: Run) -> None:
         try:
-            await self._answer(run, batch)
+            await self._answer(batch, batch)
         finally:
             self._finish(batch)
             for image in batch.images:
                 self._settle(image, ModelFailedError("the model gave no answer for this image"))
 
-    async def _answer(self, run: Run, batch: InFlightBatch) -> None:
+    async def _answer(self, run: Run, batch: Run) -> None:
         """Answers the images of a run of a batch, or of a part of it."""
         images, model = run.images, run.model
         try:
@@ -217,13 +217,13 @@ class Batcher:
         self.failover.note_good_run()
         if result.alone:  # others beside it make it slower, and all of them together faster
             model.costs.note(len(images), result.seconds)
-        if images is batch.images:
+        if run is batch:
             self._finish(batch)  # the next batch leaves before these answers do
         for image, instances in zip(images, result.answers, strict=True):
             queued = result.started - image.since
             self._settle(image, Outcome(instances, queued, result.seconds, model))
 
-    async def _bisect(self, run: Run, error: Exception, batch: InFlightBatch) -> None:
+    async def _bisect(self, run: Run, error: Exception, batch: Run) -> None:
         """Runs a failed batch's halves, and theirs, until the culprit stands alone."""
         images = run.images
         if isinstance(error, DeviceMemoryError) and len(images) > 1:
@@ -239,7 +239,7 @@ class Batcher:
             if asked := [image for image in part if not image.future.done()]:
                 await self._answer(self._start_run(asked), batch)
 
-    async def _try_again(self, run: Run, batch: InFlightBatch) -> None:
+    async def _try_again(self, run: Run, batch: Run) -> None:
         """Runs an image once more if it was not its own fault: the session or the model is new."""
         (image,) = run.images
         unchanged = run.model.fallback is None and run.model.sessions == run.session
@@ -249,7 +249,7 @@ class Batcher:
         image.tried_again = True
         await self._answer(self._start_run([image]), batch)
 
-    def _finish(self, batch: InFlightBatch) -> None:
+    def _finish(self, batch: Run) -> None:
         """The model is free of this batch; a second time changes nothing."""
         if self._in_flight.pop(batch, None) is None:
             return
