@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from operator import index
 from pathlib import Path
 from time import perf_counter
@@ -297,20 +298,13 @@ class AsyncSegmenter:
             return await self._in_thread(
                 lambda: decode_pixels(source, frame, canvas_size, self._limits, wants_pixels)
             )
-        if lane == "interactive":
-            return await self._decode_and_hash(file, frame, wants_pixels)
-        async with self._bulk_decoders:
-            return await self._decode_and_hash(file, frame, wants_pixels)
-
-    async def _decode_and_hash(
-        self, file: RadiographFile, frame: int, wants_pixels: bool
-    ) -> DecodedRadiograph:
-        if file.length < _HASHED_ASIDE_BYTES:
-            return await self._decoder.decode(file.pieces, frame, wants_pixels)
-        decoding = self._decoder.decode(file.pieces, frame, wants_pixels)
-        hashing = self._in_thread(file.hash)  # beside the process that decodes
-        decoded, _ = await asyncio.gather(decoding, hashing)
-        return decoded
+        async with self._bulk_decoders if lane == "bulk" else nullcontext():
+            decoding = self._decoder.decode(file.pieces, frame, wants_pixels)
+            if file.length < _HASHED_ASIDE_BYTES:
+                return await decoding
+            hashing = self._in_thread(file.hash)  # beside the process that decodes
+            decoded, _ = await asyncio.gather(decoding, hashing)
+            return decoded
 
     async def _postprocess(
         self, outcome: Outcome, decoded: DecodedRadiograph, options: Options
