@@ -87,12 +87,12 @@ class Batcher:
     async def stop(self) -> None:
         """Resolves what still waits with an error and lets the threads go."""
         self._stopped = True
-        self._window.end()
         self.abandon()
         tasks = [*self._in_flight.values(), *([self._self_test] if self._self_test else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._window.end()  # which a batch that was cancelled may have opened
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def abandon(self) -> None:
