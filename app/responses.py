@@ -23,9 +23,7 @@ from app.schemas import (
 )
 from solo import result as library
 from solo.errors import SoloError
-from solo.formats.label_map import label_map
-from solo.formats.overlay import overlay
-from solo.formats.png import describe, encode_png
+from solo.formats.pictures import describe, encode_png, label_map, overlay
 from solo.result import Result
 
 _JSON: Final = "application/json"

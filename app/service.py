@@ -22,7 +22,7 @@ from app.settings import Settings, SettingsError
 from solo.async_segmenter import AsyncSegmenter, StartError
 from solo.inference.engine import Engine
 from solo.sandbox.decoder import RadiographDecoder
-from solo.sandbox.decoders import Sandbox
+from solo.sandbox.pool import Sandbox
 
 if TYPE_CHECKING:
     from app.tracing import Tracing

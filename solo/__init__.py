@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from solo.inference.engine import ModelError, ModelIdentity
     from solo.options import Options
     from solo.result import Instance, PixelSpacing, RadiographInfo, Result, Timings
-    from solo.sandbox.decoders import Sandbox
+    from solo.sandbox.pool import Sandbox
     from solo.segmenter import Segmenter
 
 _HOMES = {
@@ -36,7 +36,7 @@ _HOMES = {
     "RadiographFile": "solo.file",
     "RadiographInfo": "solo.result",
     "Result": "solo.result",
-    "Sandbox": "solo.sandbox.decoders",
+    "Sandbox": "solo.sandbox.pool",
     "Segmenter": "solo.segmenter",
     "SoloError": "solo.errors",
     "StartError": "solo.async_segmenter",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from operator import index
 from pathlib import Path
 from time import perf_counter
@@ -34,8 +35,13 @@ from solo.inference.providers import NOTHING_BESIDES, GpuOptions, Provider
 from solo.options import Options
 from solo.postprocess import finds_nothing, native_instances
 from solo.result import Instance, Result, Timings
-from solo.sandbox.decoder import DecodedRadiograph, RadiographDecoder, decode_pixels
-from solo.sandbox.decoders import Sandbox, open_decoder
+from solo.sandbox.decoder import (
+    DecodedRadiograph,
+    InProcessDecoder,
+    RadiographDecoder,
+    decode_pixels,
+)
+from solo.sandbox.pool import DecoderPool, Sandbox
 from solo.zoo import model_path
 
 T = TypeVar("T")
@@ -129,13 +135,12 @@ class AsyncSegmenter:
         self.admission = self._batcher.admission
         self._reload = HotReload(reopen or open_model, self._batcher, self._events)
         self._threads = ThreadPoolExecutor(self._cores, thread_name_prefix="solo")
-        self._decoder = decoder or open_decoder(
-            sandbox,
-            self._cores,
-            engine.manifest.canvas_size,
-            self._limits,
-            self._batcher.health.fail,
-        )
+        canvas_size = engine.manifest.canvas_size
+        if decoder is None and sandbox is not None:
+            workers, seconds = sandbox.workers or self._cores, sandbox.decode_seconds
+            fail = self._batcher.failover.fail
+            decoder = DecoderPool(workers, canvas_size, self._limits, seconds, fail)
+        self._decoder = decoder or InProcessDecoder(self._cores, canvas_size, self._limits)
         # An archive leaves a decoder to those who look at a screen, where there are two.
         self._bulk_decoders = asyncio.Semaphore(max(1, self._decoder.width - 1))
 
@@ -293,20 +298,13 @@ class AsyncSegmenter:
             return await self._in_thread(
                 lambda: decode_pixels(source, frame, canvas_size, self._limits, wants_pixels)
             )
-        if lane == "interactive":
-            return await self._decode_and_hash(file, frame, wants_pixels)
-        async with self._bulk_decoders:
-            return await self._decode_and_hash(file, frame, wants_pixels)
-
-    async def _decode_and_hash(
-        self, file: RadiographFile, frame: int, wants_pixels: bool
-    ) -> DecodedRadiograph:
-        if file.length < _HASHED_ASIDE_BYTES:
-            return await self._decoder.decode(file.pieces, frame, wants_pixels)
-        decoding = self._decoder.decode(file.pieces, frame, wants_pixels)
-        hashing = self._in_thread(file.hash)  # beside the process that decodes
-        decoded, _ = await asyncio.gather(decoding, hashing)
-        return decoded
+        async with self._bulk_decoders if lane == "bulk" else nullcontext():
+            decoding = self._decoder.decode(file.pieces, frame, wants_pixels)
+            if file.length < _HASHED_ASIDE_BYTES:
+                return await decoding
+            hashing = self._in_thread(file.hash)  # beside the process that decodes
+            decoded, _ = await asyncio.gather(decoding, hashing)
+            return decoded
 
     async def _postprocess(
         self, outcome: Outcome, decoded: DecodedRadiograph, options: Options

@@ -24,6 +24,12 @@ class SoloError(Exception):
     title: ClassVar[str] = "The service failed"
     retry_after_seconds: int | None = None
 
+    def __init_subclass__(
+        cls, kind: str | None = None, title: str | None = None, retry: int | None = None
+    ) -> None:
+        cls.kind, cls.title = kind or cls.kind, title or cls.title
+        cls.retry_after_seconds = retry or cls.retry_after_seconds
+
     def __init__(self, detail: str, retry_after_seconds: int | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
@@ -31,127 +37,86 @@ class SoloError(Exception):
             self.retry_after_seconds = retry_after_seconds
 
 
-class MalformedError(SoloError):
+class MalformedError(SoloError, kind="malformed", title="The file or request is malformed"):
     """The bytes are not what they should be."""
 
-    kind = "malformed"
-    title = "The file or request is malformed"
 
-
-class EmptyError(MalformedError):
+class EmptyError(MalformedError, kind="empty", title="There is nothing to segment"):
     """There are no bytes at all."""
 
-    kind = "empty"
-    title = "There is nothing to segment"
 
-
-class TruncatedError(MalformedError):
+class TruncatedError(MalformedError, kind="truncated", title="The file is incomplete"):
     """The file ends too early."""
 
-    kind = "truncated"
-    title = "The file is incomplete"
 
-
-class DecoderCrashedError(MalformedError):
+class DecoderCrashedError(
+    MalformedError, kind="decoder-crashed", title="The file broke its decoder"
+):
     """A decoder died of the file."""
 
-    kind = "decoder-crashed"
-    title = "The file broke its decoder"
 
-
-class ImageTooLargeError(SoloError):
+class ImageTooLargeError(SoloError, kind="image-too-large", title="The image has too many pixels"):
     """Over the pixel limit."""
 
-    kind = "image-too-large"
-    title = "The image has too many pixels"
 
-
-class DecoderMemoryError(ImageTooLargeError):
+class DecoderMemoryError(
+    ImageTooLargeError, kind="decoder-memory", title="The image takes too much memory"
+):
     """Decoding needs more memory than one file may have."""
 
-    kind = "decoder-memory"
-    title = "The image takes too much memory"
 
-
-class UnsupportedEncodingError(SoloError):
+class UnsupportedEncodingError(
+    SoloError, kind="unsupported-encoding", title="The encoding of the pixels is not supported"
+):
     """A DICOM transfer syntax or a JPEG process that is not read."""
 
-    kind = "unsupported-encoding"
-    title = "The encoding of the pixels is not supported"
 
-
-class NotSegmentableError(SoloError):
+class NotSegmentableError(
+    SoloError, kind="not-segmentable", title="The file is not a radiograph that can be segmented"
+):
     """A well-formed file that is no radiograph that can be segmented."""
 
-    kind = "not-segmentable"
-    title = "The file is not a radiograph that can be segmented"
 
-
-class InvalidParameterError(SoloError):
+class InvalidParameterError(
+    SoloError, kind="invalid-parameter", title="A parameter is out of range"
+):
     """A parameter out of range."""
 
-    kind = "invalid-parameter"
-    title = "A parameter is out of range"
 
-
-class QueueFullError(SoloError):
+class QueueFullError(SoloError, kind="queue-full", title="The queue is full", retry=1):
     """More images are waiting than may wait."""
 
-    kind = "queue-full"
-    title = "The queue is full"
-    retry_after_seconds = 1
 
-
-class TooBusyError(SoloError):
+class TooBusyError(SoloError, kind="too-busy", title="The deadline cannot be met", retry=1):
     """The wait would be longer than the request's deadline."""
 
-    kind = "too-busy"
-    title = "The deadline cannot be met"
-    retry_after_seconds = 1
 
-
-class UnavailableError(SoloError):
+class UnavailableError(
+    SoloError, kind="unavailable", title="The service cannot answer now", retry=5
+):
     """Not able to answer now."""
 
-    kind = "unavailable"
-    title = "The service cannot answer now"
-    retry_after_seconds = 5
 
-
-class StartingError(UnavailableError):
+class StartingError(UnavailableError, kind="starting", title="The service is starting"):
     """The model is not warm yet."""
 
-    kind = "starting"
-    title = "The service is starting"
 
-
-class DrainingError(UnavailableError):
+class DrainingError(UnavailableError, kind="draining", title="The service is stopping"):
     """The service is stopping."""
 
-    kind = "draining"
-    title = "The service is stopping"
 
-
-class ModelFailedError(UnavailableError):
+class ModelFailedError(UnavailableError, kind="model-failed", title="The model gave no answer"):
     """The model failed on this image."""
 
-    kind = "model-failed"
-    title = "The model gave no answer"
 
-
-class DecoderLostError(UnavailableError):
+class DecoderLostError(
+    UnavailableError, kind="decoder-lost", title="The decoder was stopped", retry=1
+):
     """Somebody else ended the decoder; the file may be good."""
 
-    kind = "decoder-lost"
-    title = "The decoder was stopped"
-    retry_after_seconds = 1
 
-
-class DeadlineError(SoloError):
+class DeadlineError(SoloError, kind="deadline", title="The deadline has passed"):
     """No answer in time."""
-
-    kind = "deadline"
-    title = "The deadline has passed"
 
 
 def error_classes(root: type[SoloError] = SoloError) -> list[type[SoloError]]:

@@ -18,7 +18,7 @@ from solo.errors import DrainingError, SoloError
 from solo.inference.engine import Engine, ModelIdentity
 from solo.options import Options
 from solo.result import Result
-from solo.sandbox.decoders import Sandbox
+from solo.sandbox.pool import Sandbox
 
 T = TypeVar("T")
 

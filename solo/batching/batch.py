@@ -32,14 +32,7 @@ class QueuedImage:
     tried_again: bool = False
 
 
-@dataclass(eq=False)
-class InFlightBatch:
-    """A batch on its way through the model, until each of its images is answered."""
-
-    images: list[QueuedImage]
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
     """A run of the model: of which images, on which model, in which of its sessions."""
 

@@ -14,10 +14,9 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from time import perf_counter
 
 from solo.batching.admission import Admission, Place
-from solo.batching.batch import InFlightBatch, Outcome, QueuedImage, Run
+from solo.batching.batch import Outcome, QueuedImage, Run
 from solo.batching.batch_window import BatchWindow
 from solo.batching.failover import Failover
-from solo.batching.health import Health
 from solo.batching.priority_queue import PriorityQueue
 from solo.errors import DrainingError, ModelFailedError, SoloError
 from solo.events import Events, Release
@@ -41,7 +40,7 @@ class Batcher:
 
     Attributes:
         admission: gives out the places.
-        health: whether the model answers.
+        failover: what to do about a model that fails.
     """
 
     def __init__(
@@ -58,15 +57,14 @@ class Batcher:
         self._threads = threads or ThreadPoolExecutor(
             model.engine.runs_at_once + 1, thread_name_prefix="model"
         )
-        self.health = Health(events)
-        self._failover = Failover(model, self._threads, self.health, events)
+        self.failover = Failover(model, self._threads, events)
         self.admission = Admission(queue_limit, lambda: self.model.costs)
         self._events = events
         self._clock = clock
         self._self_test_seconds = self_test_seconds
         self._on_launch = on_launch
         self._queue: PriorityQueue[QueuedImage] = PriorityQueue()
-        self._in_flight: dict[InFlightBatch, asyncio.Task[None]] = {}
+        self._in_flight: dict[Run, asyncio.Task[None]] = {}
         self._window = BatchWindow(lambda: len(self._queue), self._advance)
         self._self_test: asyncio.Task[None] | None = None
         self._stopped = False
@@ -74,7 +72,7 @@ class Batcher:
     @property
     def model(self) -> ModelRunner:
         """The model that new requests are for."""
-        return self._failover.model
+        return self.failover.model
 
     async def start(self) -> None:
         """Warms the model up and begins to serve.
@@ -94,6 +92,7 @@ class Batcher:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._window.end()  # which a batch that was cancelled may have opened
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def abandon(self) -> None:
@@ -109,7 +108,7 @@ class Batcher:
         Args:
             model: warm, and of the same canvas and classes.
         """
-        self._failover.adopt(model)
+        self.failover.adopt(model)
 
     def submit(
         self,
@@ -132,7 +131,7 @@ class Batcher:
         Raises:
             DrainingError: if the service has stopped.
         """
-        if self._stopped or self.health.fatal is not None:
+        if self._stopped or self.failover.fatal is not None:
             raise DrainingError("the service stopped before the model answered")
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._queue.append(QueuedImage(canvas, future, place, model, self._clock()), place.lane)
@@ -164,8 +163,8 @@ class Batcher:
         images = self._form()
         if not images:
             return
-        batch = InFlightBatch(images)
-        task = asyncio.create_task(self._complete(batch, self._start_run(images)), name="batch")
+        batch = self._start_run(images)
+        task = asyncio.create_task(self._complete(batch), name="batch")
         self._in_flight[batch] = task
         task.add_done_callback(self._ended)
         asyncio.get_running_loop().call_soon(self._on_launch)
@@ -199,15 +198,15 @@ class Batcher:
             result.set_exception(error)
         return Run(images, model, model.sessions, result)
 
-    async def _complete(self, batch: InFlightBatch, run: Run) -> None:
+    async def _complete(self, batch: Run) -> None:
         try:
-            await self._answer(run, batch)
+            await self._answer(batch, batch)
         finally:
             self._finish(batch)
             for image in batch.images:
                 self._settle(image, ModelFailedError("the model gave no answer for this image"))
 
-    async def _answer(self, run: Run, batch: InFlightBatch) -> None:
+    async def _answer(self, run: Run, batch: Run) -> None:
         """Answers the images of a run of a batch, or of a part of it."""
         images, model = run.images, run.model
         try:
@@ -215,21 +214,21 @@ class Batcher:
         except Exception as error:  # whatever the runtime raises
             await self._bisect(run, error, batch)
             return
-        self._failover.note_good_run()
+        self.failover.note_good_run()
         if result.alone:  # others beside it make it slower, and all of them together faster
             model.costs.note(len(images), result.seconds)
-        if images is batch.images:
+        if run is batch:
             self._finish(batch)  # the next batch leaves before these answers do
         for image, instances in zip(images, result.answers, strict=True):
             queued = result.started - image.since
             self._settle(image, Outcome(instances, queued, result.seconds, model))
 
-    async def _bisect(self, run: Run, error: Exception, batch: InFlightBatch) -> None:
+    async def _bisect(self, run: Run, error: Exception, batch: Run) -> None:
         """Runs a failed batch's halves, and theirs, until the culprit stands alone."""
         images = run.images
         if isinstance(error, DeviceMemoryError) and len(images) > 1:
             run.model.costs.shrink(len(images))
-        elif not await self._failover.examine(run.model, run.session, error):
+        elif not await self.failover.examine(run.model, run.session, error):
             self.abandon()
             return
         if len(images) == 1:
@@ -240,7 +239,7 @@ class Batcher:
             if asked := [image for image in part if not image.future.done()]:
                 await self._answer(self._start_run(asked), batch)
 
-    async def _try_again(self, run: Run, batch: InFlightBatch) -> None:
+    async def _try_again(self, run: Run, batch: Run) -> None:
         """Runs an image once more if it was not its own fault: the session or the model is new."""
         (image,) = run.images
         unchanged = run.model.fallback is None and run.model.sessions == run.session
@@ -250,7 +249,7 @@ class Batcher:
         image.tried_again = True
         await self._answer(self._start_run([image]), batch)
 
-    def _finish(self, batch: InFlightBatch) -> None:
+    def _finish(self, batch: Run) -> None:
         """The model is free of this batch; a second time changes nothing."""
         if self._in_flight.pop(batch, None) is None:
             return
@@ -264,14 +263,14 @@ class Batcher:
             self._break(error)
 
     def _break(self, error: BaseException) -> None:
-        self.health.fail(f"the batcher ended with {type(error).__name__}")
+        self.failover.fail(f"the batcher ended with {type(error).__name__}")
         self.abandon()
 
     async def _watch(self) -> None:
         """Runs the self-test when there is nothing else to run."""
-        while self.health.fatal is None:
+        while self.failover.fatal is None:
             await asyncio.sleep(self._self_test_seconds)
-            if not self._in_flight and not self._queue and not await self._failover.check():
+            if not self._in_flight and not self._queue and not await self.failover.check():
                 self.abandon()
 
     def _settle(self, image: QueuedImage, result: Outcome | SoloError) -> None:

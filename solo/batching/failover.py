@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 
-from solo.batching.health import Health
 from solo.events import Events
 from solo.inference.engine import DeviceMemoryError, ProviderChangedError
 from solo.inference.model_runner import ModelRunner
@@ -24,20 +23,18 @@ class Failover:
     Args:
         model: serves; warm.
         threads: where models run.
-        health: told whether the model answers, and when the process has to end.
-        events: told of every step.
+        events: told of every step, and whether the model answers.
 
     Attributes:
         model: what new requests are for.
+        fatal: why the process has to end, or None.
     """
 
-    def __init__(
-        self, model: ModelRunner, threads: Executor, health: Health, events: Events
-    ) -> None:
+    def __init__(self, model: ModelRunner, threads: Executor, events: Events) -> None:
         self.model = model
+        self.fatal: str | None = None
         self._previous: ModelRunner | None = None
         self._threads = threads
-        self._health = health
         self._events = events
         self._lock = asyncio.Lock()
         self._sessions_in_a_row = 0
@@ -54,9 +51,15 @@ class Failover:
         self._good_runs = 0
         self._events.on_model(model.identity)
 
+    def fail(self, reason: str) -> None:
+        """The process cannot go on; what else fails after the first reason is no news."""
+        if self.fatal is None:
+            self.fatal = reason
+            self._events.on_failure(reason)
+
     def note_good_run(self) -> None:
         """A batch was answered."""
-        self._health.note(answers=True)
+        self._events.on_health(True)
         self._session_is_unproved = False
         self._good_runs += 1
         if self._good_runs >= _PROBATION_RUNS:
@@ -79,25 +82,25 @@ class Failover:
             Whether there is a model that works now. If not, the process is ending.
         """
         async with self._lock:
-            if self._health.fatal is not None:
+            if self.fatal is not None:
                 return False
             if isinstance(error, ProviderChangedError):
-                self._health.fail(str(error))
+                self.fail(str(error))
                 return False
             if model.fallback is not None or model.sessions != session:
                 return True  # helped meanwhile
             no_memory = isinstance(error, DeviceMemoryError)
             if no_memory and self._session_is_unproved:
-                self._health.fail("the device has no memory for one image, in a new session too")
+                self.fail("the device has no memory for one image, in a new session too")
                 return False
             if not no_memory and await self._succeeds(model.check):
-                self._health.note(answers=True)
+                self._events.on_health(True)
                 return True
-            self._health.note(answers=False)
+            self._events.on_health(False)
             if await self._roll_back(model) or await self._reopen(model):
-                self._health.note(answers=True)
+                self._events.on_health(True)
                 return True
-            self._health.fail("the model fails, and a new session does not help")
+            self.fail("the model fails, and a new session does not help")
             return False
 
     async def _roll_back(self, model: ModelRunner) -> bool:

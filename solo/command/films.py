@@ -61,12 +61,12 @@ def find_films(sources: Iterable[Path], out: Path) -> Found:
         sources: files and folders.
         out: folder of the document, which is not walked.
     """
-    found, names = Found(), Names(out)
+    found, real_out = Found(), os.path.realpath(out)
     seen = {_identity(out)} if os.path.isdir(out) else set()
     known: set[str] = set()
     for source in sources:
         for path in _walk(source, found, seen) if os.path.isdir(source) else [source]:
-            name = names.of(path)
+            name = _name(path, real_out)
             if name not in known:
                 known.add(name)
                 found.films.append(Film(path, name))
@@ -79,19 +79,10 @@ def shown(path: Path) -> str:
     return text if text.isprintable() else ascii(text)
 
 
-class Names:
-    """Names of films relative to a folder, where links are resolved: `..` leaves the real one."""
-
-    def __init__(self, out: Path) -> None:
-        self._out = os.path.realpath(out)
-        self._folders: dict[Path, str] = {}
-
-    def of(self, path: Path) -> str:
-        """The film's name."""
-        folder = path.parent
-        if folder not in self._folders:
-            self._folders[folder] = os.path.relpath(os.path.realpath(folder), self._out)
-        return os.path.normpath(os.path.join(self._folders[folder], path.name))
+def _name(path: Path, out: str) -> str:
+    """The film's name from a real folder, its own links resolved: `..` leaves the real folder."""
+    folder = os.path.relpath(os.path.realpath(path.parent), out)
+    return os.path.normpath(os.path.join(folder, path.name))
 
 
 def _walk(root: Path, found: Found, seen: set[tuple[int, int]]) -> Iterator[Path]:

@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 
 from solo.formats.coco import CocoEntry
 
@@ -25,22 +25,13 @@ class JournalError(Exception):
     """The journal is of something else; the message is one sentence for who started the run."""
 
 
-class Stamp(NamedTuple):
-    """By which a file that was replaced is told from the one that was segmented."""
-
-    size_bytes: int
-    mtime_ns: int
-
-    @classmethod
-    def of(cls, facts: os.stat_result) -> Self:
-        """The stamp in what `os.stat` says."""
-        return cls(facts.st_size, facts.st_mtime_ns)
+Stamp = list[int]
+"""Bytes and nanoseconds: by these a file that was replaced is told from the one segmented."""
 
 
-class _Place(NamedTuple):
-    offset: int
-    stamp: Stamp
-    frames: int
+def stamp_of(facts: os.stat_result) -> Stamp:
+    """The stamp in what `os.stat` says."""
+    return [facts.st_size, facts.st_mtime_ns]
 
 
 class Journal:
@@ -58,7 +49,7 @@ class Journal:
     def __init__(self, path: Path, head: dict[str, Any]) -> None:
         self._path = path
         self._file = path.open("a+b")
-        self._places: dict[tuple[str, int], _Place] = {}
+        self._offsets: dict[tuple[str, int], int] = {}
         try:
             self._lock()
             self._read(json.loads(json.dumps(head)))  # as it is read back
@@ -72,15 +63,13 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def has(self, name: str, frame: int, stamp: Stamp) -> bool:
+    def has(self, name: str, frame: int, stamp: Stamp | None) -> bool:
         """Whether this frame of the film as it is now was segmented."""
-        place = self._places.get((name, frame))
-        return place is not None and place.stamp == stamp
+        return (name, frame) in self._offsets and self._line(name, frame)["stamp"] == stamp
 
     def frames(self, name: str) -> int:
         """How many frames the film has; 1 where none of them was segmented."""
-        place = self._places.get((name, 0))
-        return 1 if place is None else place.frames
+        return int(self.read(name, 0)[0]["frames"]) if (name, 0) in self._offsets else 1
 
     def add(self, stamp: Stamp, image: CocoEntry, annotations: list[CocoEntry]) -> None:
         """Notes a frame.
@@ -90,21 +79,23 @@ class Journal:
             image: its entry; names film and frame. The ids are not used.
             annotations: its entries.
         """
-        self._note(
-            self._append({"stamp": stamp, "image": image, "annotations": annotations}), image, stamp
-        )
+        offset = self._append({"stamp": stamp, "image": image, "annotations": annotations})
+        self._offsets[image["file_name"], image["frame"]] = offset
 
     def current(self) -> list[tuple[str, int]]:
         """Name and frame of all that is still what it was when it was segmented, sorted."""
         folder = self._path.parent
-        stamps = {name: _stamp(folder / name) for name, _ in self._places}
-        return sorted(key for key, place in self._places.items() if place.stamp == stamps[key[0]])
+        return sorted(key for key in self._offsets if self.has(*key, _stamp(folder / key[0])))
 
     def read(self, name: str, frame: int) -> tuple[CocoEntry, list[CocoEntry]]:
         """Image and annotations of a frame."""
-        self._file.seek(self._places[name, frame].offset)
-        line = json.loads(self._file.readline())
+        line = self._line(name, frame)
         return line["image"], line["annotations"]
+
+    def _line(self, name: str, frame: int) -> dict[str, Any]:
+        self._file.seek(self._offsets[name, frame])
+        line: dict[str, Any] = json.loads(self._file.readline())
+        return line
 
     def _lock(self) -> None:
         try:
@@ -127,7 +118,7 @@ class Journal:
                 break
             found = _parsed(line)
             if found is not None:
-                self._note(offset, found["image"], Stamp(*found["stamp"]))
+                self._offsets[found["image"]["file_name"], found["image"]["frame"]] = offset
             offset += len(line)
 
     def _check_head(self, found: dict[str, Any] | None, head: dict[str, Any]) -> None:
@@ -150,9 +141,6 @@ class Journal:
         self._file.flush()
         return offset
 
-    def _note(self, offset: int, image: CocoEntry, stamp: Stamp) -> None:
-        self._places[image["file_name"], image["frame"]] = _Place(offset, stamp, image["frames"])
-
 
 def _word(value: object) -> str:
     if isinstance(value, list):
@@ -170,6 +158,6 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 def _stamp(path: Path) -> Stamp | None:
     try:
-        return Stamp.of(path.stat())
+        return stamp_of(path.stat())
     except OSError:
         return None

@@ -30,7 +30,7 @@ from solo.events import Events
 from solo.formats.coco import coco_categories, coco_info
 from solo.inference.engine import ModelError
 from solo.result import ModelIdentity
-from solo.sandbox.decoders import Sandbox
+from solo.sandbox.pool import Sandbox
 from solo.segmenter import Segmenter
 
 _INTERRUPTED = 130  # as shells count a process that Ctrl-C ended

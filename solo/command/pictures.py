@@ -9,9 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from solo.formats.coco import CocoEntry
-from solo.formats.label_map import label_map
-from solo.formats.overlay import overlay
-from solo.formats.png import describe, encode_png
+from solo.formats.pictures import describe, encode_png, label_map, overlay
 from solo.result import Result
 
 _ODD: Final = re.compile(r"^[-. ]+|[^\w.,()+=@ -]")

@@ -14,7 +14,7 @@ from typing import Final, NoReturn
 from tqdm import tqdm
 
 from solo.command.films import Film, shown
-from solo.command.journal import Journal, Stamp
+from solo.command.journal import Journal, Stamp, stamp_of
 from solo.command.pictures import Pictures
 from solo.errors import SoloError
 from solo.formats.coco import CocoEntry, coco_annotations, coco_image
@@ -126,7 +126,7 @@ class Run:
             except OSError as error:
                 self._refuse(film, frame, _reason(error))
             else:
-                task = _Task(film, frame, Stamp.of(facts))
+                task = _Task(film, frame, stamp_of(facts))
                 if self._journal.has(film.name, frame, task.stamp):
                     self.counts.before += 1
                 elif not stat.S_ISREG(facts.st_mode):

@@ -49,6 +49,7 @@ class ModelRunner:
         engine: computes.
         identity: names the model in results.
         costs: what a run of each batch size takes.
+        self_test: the recorded answer for the self-test image; there once the model is warm.
         sessions: how often the engine was started anew.
         fallback: the model that answers in this one's place, once this one has failed.
     """
@@ -62,7 +63,7 @@ class ModelRunner:
         self.costs = CostModel(dict.fromkeys(engine.batch_sizes, 1.0))
         self.sessions = 0
         self.fallback: ModelRunner | None = None
-        self._self_test: SelfTest | None = None
+        self.self_test: SelfTest
         self._clock = clock
         self._semaphore = FairSemaphore(engine.runs_at_once)
 
@@ -74,18 +75,7 @@ class ModelRunner:
         """
         with self._semaphore.all():
             self.costs = CostModel(self.engine.warm_up())
-            self._self_test = SelfTest.record(self.engine)
-
-    @property
-    def self_test(self) -> SelfTest:
-        """The recorded answer for the self-test image.
-
-        Raises:
-            RuntimeError: before the model is warm.
-        """
-        if self._self_test is None:
-            raise RuntimeError("the model has not been warmed up")
-        return self._self_test
+            self.self_test = SelfTest.record(self.engine)
 
     def run(self, canvases: Sequence[Canvas]) -> RunResult:
         """Runs one batch.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -47,7 +46,7 @@ class OnnxEngine:
     """A self-describing ONNX file in ONNX Runtime; an `Engine`.
 
     Args:
-        path: file written by `python -m export`.
+        file: written by `python -m export`.
         provider: the setting.
         max_batch: most images in memory at once: the largest batch size, or that of all runs on a
             processor together.
@@ -55,13 +54,13 @@ class OnnxEngine:
         cores: processor cores that runs may use together.
 
     Raises:
-        ModelError: if the file is missing, broken, or not what its manifest says, or if the
-            provider that was asked for does not become active.
+        ModelError: if the file cannot be opened to run it, or if the provider that was asked for
+            does not become active.
     """
 
     def __init__(
         self,
-        path: Path,
+        file: ModelFile,
         provider: Provider,
         max_batch: int,
         gpu: GpuOptions = NOTHING_BESIDES,
@@ -69,9 +68,9 @@ class OnnxEngine:
         cores: int,
     ) -> None:
         self.batch_sizes = closed_batch_sizes(max_batch)
-        self._file, self._asked, self._gpu = ModelFile.read(path), provider, gpu
+        self._file, self._asked, self._gpu = file, provider, gpu
         self._cores = cores
-        self.manifest, self.sha256 = self._file.manifest, self._file.sha256
+        self.manifest, self.sha256 = file.manifest, file.sha256
         self._session: Any
         self._bound: BoundSession | None = None
         self.provider = self._open()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from solo.inference.engine import ModelError
-from solo.inference.model_file import ModelFile, sha256_of
+from solo.inference.model_file import ModelFile
 from solo.inference.onnx_engine import OnnxEngine
 from solo.inference.providers import CPU, NOTHING_BESIDES, GpuOptions, Provider, may_be_gpu
 
@@ -51,23 +51,24 @@ def open_engine(
         ModelError: if the model cannot be served, or a variant is asked for and there is none of
             this very file, or what computes is not what the variant is for.
     """
+    file = ModelFile.read(path)
     open_file = partial(OnnxEngine, provider=provider, max_batch=max_batch, cores=cores, gpu=gpu)
-    if precision in ("float32", ModelFile.read(path).manifest.precision):
-        return open_file(path)
+    if precision in ("float32", file.manifest.precision):
+        return open_file(file)
     if precision == "float16" or precision == "int8":
-        engine = open_file(_variant(path, precision))
-        if fault := _fault(engine, precision, path):
+        engine = open_file(ModelFile.read(_variant(path, precision)))
+        if fault := _fault(engine, precision, file):
             raise ModelError(f"the precision is set to {precision}: {fault}")
         return engine
     for bits in _quick_here(provider):
         if _variant(path, bits).exists():
-            engine = open_file(_variant(path, bits))
-            fault = _fault(engine, bits, path)
+            engine = open_file(ModelFile.read(_variant(path, bits)))
+            fault = _fault(engine, bits, file)
             if fault is None:
                 return engine
             fields = {"reason": fault, "sha256": engine.sha256}
             _logger.info("precision variant ignored", extra={"fields": fields})
-    return open_file(path)
+    return open_file(file)
 
 
 def has_byte_products(cpu_info: Path = _CPU_INFO) -> bool:
@@ -89,11 +90,11 @@ def _quick_here(provider: Provider) -> Iterator[Bits]:
         yield "int8"
 
 
-def _fault(engine: OnnxEngine, bits: Bits, path: Path) -> str | None:
-    """The fault for which this variant must not answer for the file at `path`; None if it may."""
+def _fault(engine: OnnxEngine, bits: Bits, file: ModelFile) -> str | None:
+    """The fault for which this variant must not answer for the file; None if it may."""
     if (engine.provider == CPU) != (bits == "int8"):
         device = "processors" if bits == "int8" else "GPUs"
         return f"{bits} is for {device}, but {engine.provider} computes"
-    if engine.manifest.float32_sha256 != sha256_of(path):
-        return f"{_variant(path, bits).name} was made of another file than {path.name}"
+    if engine.manifest.float32_sha256 != file.sha256:
+        return f"{_variant(file.path, bits).name} was made of another file than {file.path.name}"
     return None

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Sequence
-from time import perf_counter
+from dataclasses import dataclass
 from typing import Final
 
 from solo.decoding.radiograph import Limits
@@ -53,6 +53,28 @@ _REFUSALS: Final = {
     )
     for error in error_classes(root)
 }
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """Decoding in processes of their own, for bytes that nobody vouches for.
+
+    Attributes:
+        workers: decoder processes, one file each at a time; None for one a core.
+        decode_seconds: longest time for decoding one file.
+
+    Raises:
+        ValueError: for a value out of range.
+    """
+
+    workers: int | None = None
+    decode_seconds: float = 15.0
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and not self.workers >= 1:  # files would wait for ever
+            raise ValueError(f"workers is {self.workers}, and has to be 1 or more")
+        if not self.decode_seconds > 0:
+            raise ValueError(f"decode_seconds is {self.decode_seconds}, and has to be above 0")
 
 
 class DecoderPool:
@@ -163,15 +185,12 @@ class DecoderPool:
     async def _decode(
         self, process: DecoderProcess, pieces: Sequence[bytes], frame: int, wants_pixels: bool
     ) -> DecodedRadiograph:
-        started = perf_counter()
         try:
             async with asyncio.timeout(self._decode_seconds):
                 answer = await process.decode(pieces, frame, wants_pixels)
-            info = answer.report.info
-            if info is None or answer.canvas is None:
-                raise self._error_in(answer.report, process)
-            seconds = perf_counter() - started
-            return DecodedRadiograph(info, answer.canvas, answer.pixels, seconds)
+            if isinstance(answer, Report):
+                raise self._error_in(answer, process)
+            return answer
         except TimeoutError:
             process.kill()
             raise DeadlineError(

@@ -14,14 +14,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import Final, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from solo.decoding.radiograph import RadiographInfo
+from solo.sandbox.decoder import DecodedRadiograph
 from solo.sandbox.protocol import (
     KEPT_BYTES,
     MAX_MESSAGE_BYTES,
@@ -49,7 +50,6 @@ _TUNING: Final = {
 }
 P = ParamSpec("P")
 T = TypeVar("T")
-Canvas = npt.NDArray[np.float32]
 
 
 class ProcessEndedError(Exception):
@@ -68,21 +68,6 @@ class NotTakenError(Exception):
     """The process ended before it touched the file."""
 
 
-@dataclass(frozen=True)
-class Answer:
-    """Outcome of one file in a process.
-
-    Attributes:
-        report: what it says.
-        canvas: float32 [H, W] in [0, 1], if the file was decoded.
-        pixels: uint8 [height, width], if it was decoded and its pixels were asked for.
-    """
-
-    report: Report
-    canvas: Canvas | None = None
-    pixels: npt.NDArray[np.uint8] | None = None
-
-
 class DecoderProcess:
     """A process and the memory shared with it; belongs to the event loop that starts it.
 
@@ -95,24 +80,21 @@ class DecoderProcess:
 
     Attributes:
         ended: the exit code, once there is one.
+        usable: whether it may get a file: it has not ended and is not about to.
         pid: of the process.
     """
 
     def __init__(self, canvas_size: tuple[int, int], max_pixels: int, memory_bytes: int) -> None:
-        loop = asyncio.get_running_loop()
-        self.ended: asyncio.Future[int] = loop.create_future()
-        self._ready: asyncio.Future[None] = loop.create_future()
-        self._reply: asyncio.Future[Report] = loop.create_future()
-        self._taken = False
-        self._canvas_size = canvas_size
-        self._max_pixels = max_pixels
-        self._canvas_bytes = 4 * canvas_size[0] * canvas_size[1]
+        self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.usable = True
+        self._told: asyncio.Queue[Report | int] = asyncio.Queue()  # an exit code is the last
+        self._lock = asyncio.Lock()
         with ExitStack() as resources:
             upload = _memory(resources)
             output = _memory(resources)
-            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            resources.enter_context(ours)
-            config = WorkerConfig(
+            self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            resources.enter_context(self._control)
+            self._config = WorkerConfig(
                 parent=os.getpid(),
                 control=theirs.fileno(),
                 upload=upload,
@@ -122,18 +104,13 @@ class DecoderProcess:
                 memory_bytes=memory_bytes,
             )
             os.ftruncate(upload, KEPT_BYTES)  # no pages yet
-            os.ftruncate(output, config.output_bytes)
+            os.ftruncate(output, self._config.output_bytes)
             with theirs:
-                self._process = _start(config)
+                self._process = _start(self._config)
             self._resources = resources.pop_all()
         self.pid = self._process.pid
-        self._upload, self._output, self._output_bytes = upload, output, config.output_bytes
-        ours.setblocking(False)
-        self._control = ours
-        loop.add_reader(ours, self._receive)
-        self._reaping: asyncio.Task[None] | None = None
-        self._doomed = False
-        self._lock = asyncio.Lock()
+        self._control.setblocking(False)
+        asyncio.get_running_loop().add_reader(self._control, self._receive)
 
     async def ready(self) -> None:
         """Waits until it can take jobs.
@@ -141,20 +118,20 @@ class DecoderProcess:
         Raises:
             ProcessEndedError: if it ends before.
         """
-        await asyncio.shield(self._ready)
+        await self._next()
 
-    @property
-    def usable(self) -> bool:
-        """Whether it may get a file: it has not ended and is not about to."""
-        return not self._doomed and self._reaping is None
-
-    async def decode(self, pieces: Sequence[bytes], frame: int, wants_pixels: bool) -> Answer:
+    async def decode(
+        self, pieces: Sequence[bytes], frame: int, wants_pixels: bool
+    ) -> DecodedRadiograph | Report:
         """Has a file decoded; one at a time.
 
         Args:
             pieces: of the file, in order.
             frame: which frame, from 0.
             wants_pixels: whether its pixels are wanted too.
+
+        Returns:
+            The frame, or the report that says why there is none.
 
         Raises:
             NotTakenError: if the process ended before it touched the file.
@@ -163,47 +140,80 @@ class DecoderProcess:
         async with self._lock:
             if not self.usable:  # its descriptors may be another's by now
                 raise NotTakenError
+            started = perf_counter()
             length = sum(map(len, pieces))
             if length < _WRITTEN_ASIDE_BYTES:
                 self._write(pieces)
             else:
                 await self._in_thread(self._write, pieces)
-            self._send(Job(length, frame, wants_pixels))
             try:
-                report = await self._reply
+                self._control.send(pack(Job(length, frame, wants_pixels)))
+                taken = await self._next()
+            except (OSError, ProcessEndedError):
+                self.kill()
+                raise NotTakenError from None
+            try:
+                report = await self._next()
             finally:
                 if length > KEPT_BYTES:
-                    os.ftruncate(self._upload, KEPT_BYTES)
+                    os.ftruncate(self._config.upload, KEPT_BYTES)
+            if report.is_sign_of_life or not taken.is_sign_of_life:
+                raise self._nonsense()
             if report.info is None:
-                return Answer(report)
+                return report
             canvas = self._read_canvas()
             if report.info.frame != frame or not is_canvas(canvas):
-                self.kill()
-                raise ProcessEndedError(_TALKED_NONSENSE)
+                raise self._nonsense()
             pixels = await self._in_thread(self._read_pixels, report.info) if wants_pixels else None
-            return Answer(report, canvas, pixels)
+            return DecodedRadiograph(report.info, canvas, pixels, perf_counter() - started)
 
     def kill(self) -> None:
         """Ends the process; `ended` follows."""
-        self._doomed = True
+        self.usable = False
         self._process.kill()
 
     async def close(self) -> None:
         """Ends the process if it runs and frees what it shares."""
         self.kill()
-        self._reap()
         await asyncio.shield(self.ended)
         async with self._lock:  # a thread may still be writing
             self._resources.close()
 
-    def _send(self, job: Job) -> None:
-        self._reply, self._taken = asyncio.get_running_loop().create_future(), False
-        if not self.usable:
-            raise NotTakenError
+    def _receive(self) -> None:
         try:
-            self._control.send(pack(job))
+            if message := self._control.recv(MAX_MESSAGE_BYTES):
+                self._told.put_nowait(read_report(message, self._config.max_pixels))
+                return
+        except BlockingIOError:
+            return
         except OSError:
-            raise NotTakenError from None
+            pass
+        except ValueError:
+            self._told.put_nowait(self._nonsense().exit_code)
+        asyncio.get_running_loop().remove_reader(self._control)
+        self.usable = False
+        self._reaping = asyncio.create_task(self._reap(), name="reap")
+
+    async def _reap(self) -> None:
+        """Waits for the exit code, and no longer than it takes to exit."""
+        try:
+            code = await asyncio.to_thread(self._process.wait, _EXIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            code = await asyncio.to_thread(self._process.wait)
+        self.ended.set_result(code)
+        self._told.put_nowait(code)
+
+    async def _next(self) -> Report:
+        told = await self._told.get()
+        if isinstance(told, int):
+            raise ProcessEndedError(told)
+        return told
+
+    def _nonsense(self) -> ProcessEndedError:
+        """Ends a process that says what none of ours does."""
+        self.kill()
+        return ProcessEndedError(_TALKED_NONSENSE)
 
     async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs what must not be left alone with the shared memory when its caller is cancelled."""
@@ -218,66 +228,21 @@ class DecoderProcess:
         for piece in pieces:
             rest = memoryview(piece)
             while rest:
-                written = os.pwrite(self._upload, rest, offset)
+                written = os.pwrite(self._config.upload, rest, offset)
                 rest, offset = rest[written:], offset + written
 
-    def _read_canvas(self) -> Canvas:
-        canvas = np.empty(self._canvas_size, np.float32)
-        os.preadv(self._output, [canvas.data], 0)
+    def _read_canvas(self) -> npt.NDArray[np.float32]:
+        canvas = np.empty(self._config.canvas_size, np.float32)
+        os.preadv(self._config.output, [canvas.data], 0)
         return canvas
 
     def _read_pixels(self, info: RadiographInfo) -> npt.NDArray[np.uint8]:
+        output, canvas_bytes = self._config.output, self._config.canvas_bytes
         pixels = np.empty((info.height, info.width), np.uint8)
-        os.preadv(self._output, [pixels.data], self._canvas_bytes)
-        os.ftruncate(self._output, self._canvas_bytes)  # frees the pages of the rest
-        os.ftruncate(self._output, self._output_bytes)
+        os.preadv(output, [pixels.data], canvas_bytes)
+        os.ftruncate(output, canvas_bytes)  # frees the pages of the rest
+        os.ftruncate(output, self._config.output_bytes)
         return pixels
-
-    def _receive(self) -> None:
-        try:
-            message = self._control.recv(MAX_MESSAGE_BYTES)
-        except BlockingIOError:
-            return
-        except OSError:
-            message = b""
-        try:
-            report = read_report(message, self._max_pixels) if message else None
-        except ValueError:
-            self.kill()
-            report = None
-            if not self._reply.done():
-                self._reply.set_exception(ProcessEndedError(_TALKED_NONSENSE))
-                self._reply.exception()  # whether anybody waits for it or not
-        if report is None:
-            self._reap()
-        elif report.is_sign_of_life:
-            self._taken = self._ready.done()
-            if not self._taken:
-                self._ready.set_result(None)
-        elif not self._reply.done():
-            self._reply.set_result(report)
-
-    def _reap(self) -> None:
-        if self._reaping is None:
-            asyncio.get_running_loop().remove_reader(self._control)
-            self._reaping = asyncio.create_task(self._wait(), name="reap")
-
-    async def _wait(self) -> None:
-        """Waits for the exit code, and no longer than it takes to exit."""
-        try:
-            code = await asyncio.to_thread(self._process.wait, _EXIT_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            code = await asyncio.to_thread(self._process.wait)
-        self.ended.set_result(code)
-        error = ProcessEndedError(code)
-        for future, reason in (
-            (self._ready, error),
-            (self._reply, error if self._taken else NotTakenError()),
-        ):
-            if not future.done():
-                future.set_exception(reason)
-                future.exception()  # whether anybody waits for it or not
 
 
 def _memory(resources: ExitStack) -> int:

@@ -14,6 +14,7 @@ from solo.contract.instances import Instances
 from solo.contract.manifest import INPUT_NAME, OUTPUT_NAMES
 from solo.inference import onnx_engine
 from solo.inference.engine import DeviceMemoryError, ModelError
+from solo.inference.model_file import ModelFile
 from solo.inference.onnx_engine import OnnxEngine
 from solo.inference.precision import open_engine
 from solo.inference.providers import GpuOptions, cuda_options
@@ -36,7 +37,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def engine() -> OnnxEngine:
-    return OnnxEngine(MODEL, "cuda", 8, cores=2)
+    return OnnxEngine(ModelFile.read(MODEL), "cuda", 8, cores=2)
 
 
 def stacked() -> npt.NDArray[np.float32]:
@@ -52,8 +53,8 @@ def same(one: Instances, other: Instances) -> None:
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_the_answers_are_those_of_the_cpu(precision: str, files: dict[str, Path]) -> None:
     on_cpu, on_gpu = (
-        OnnxEngine(MODEL, "cpu", 4, cores=2),
-        OnnxEngine(files[precision], "cuda", 4, cores=2),
+        OnnxEngine(ModelFile.read(MODEL), "cpu", 4, cores=2),
+        OnnxEngine(ModelFile.read(files[precision]), "cuda", 4, cores=2),
     )
     assert on_gpu.provider == CUDA
     for expected, found in zip(on_cpu.run(stacked()), on_gpu.run(stacked()), strict=True):
@@ -97,7 +98,7 @@ def test_short_memory_is_told_and_a_smaller_batch_still_runs(
         return cuda_options(gpu) | {"gpu_mem_limit": str(96 * 2**20)}
 
     monkeypatch.setattr(onnx_engine, "cuda_options", little)
-    engine = OnnxEngine(MODEL, "cuda", 64, cores=2)
+    engine = OnnxEngine(ModelFile.read(MODEL), "cuda", 64, cores=2)
     film = stacked()[:1]
     assert engine.run(film)
     with pytest.raises(DeviceMemoryError, match="no memory for a batch of 64"):
@@ -115,9 +116,9 @@ def test_a_new_session_answers_as_the_old_one(engine: OnnxEngine) -> None:
 def test_graphs_are_replayed_for_each_batch_size_and_any_thread(tmp_path: Path) -> None:
     path = tmp_path / "tiny.onnx"
     path.write_bytes(exported().model)
-    plain = OnnxEngine(path, "cuda", 4, cores=2)
+    plain = OnnxEngine(ModelFile.read(path), "cuda", 4, cores=2)
     try:
-        graphs = OnnxEngine(path, "cuda", 4, GpuOptions(cuda_graphs=True), cores=2)
+        graphs = OnnxEngine(ModelFile.read(path), "cuda", 4, GpuOptions(cuda_graphs=True), cores=2)
     except ModelError as refusal:
         if "SOLO_CUDA_GRAPHS" not in str(refusal):
             raise

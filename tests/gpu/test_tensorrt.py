@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from solo.inference.model_file import ModelFile
 from solo.inference.onnx_engine import OnnxEngine
 from solo.inference.providers import GpuOptions
 from solo.inference.self_test import SelfTest, Tolerance
@@ -34,8 +35,8 @@ def test_the_answers_are_those_of_the_cpu_and_engines_are_kept(
     path = MODEL if precision == "float32" else write_half(tmp_path / "cxr-lungs.fp16.onnx")
     kept = GpuOptions(engine_cache=tmp_path / "engines")
     on_cpu, on_gpu = (
-        OnnxEngine(MODEL, "cpu", 4, cores=2),
-        OnnxEngine(path, "tensorrt", 4, kept, cores=2),
+        OnnxEngine(ModelFile.read(MODEL), "cpu", 4, cores=2),
+        OnnxEngine(ModelFile.read(path), "tensorrt", 4, kept, cores=2),
     )
     assert on_gpu.provider == TENSORRT
     on_gpu.warm_up()
@@ -45,6 +46,6 @@ def test_the_answers_are_those_of_the_cpu_and_engines_are_kept(
 
     engines = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.engine")}
     assert len(engines) == 1  # the network; what follows it is CUDA's
-    again = OnnxEngine(path, "tensorrt", 4, kept, cores=2)
+    again = OnnxEngine(ModelFile.read(path), "tensorrt", 4, kept, cores=2)
     again.warm_up()
     assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.engine")} == engines

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from solo.inference.model_file import ModelFile
 from solo.inference.onnx_engine import OnnxEngine
 from solo.inference.self_test import SelfTest, Tolerance
 from tests.support.bundled import MODEL, chest_canvases, write_half
@@ -22,12 +23,12 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def float32() -> OnnxEngine:
-    return OnnxEngine(MODEL, "cpu", 1, cores=2)
+    return OnnxEngine(ModelFile.read(MODEL), "cpu", 1, cores=2)
 
 
 @pytest.fixture(scope="module")
 def float16(path: Path) -> OnnxEngine:
-    return OnnxEngine(path, "cpu", 1, cores=2)
+    return OnnxEngine(ModelFile.read(path), "cpu", 1, cores=2)
 
 
 @pytest.mark.parametrize("name", chest_canvases())

@@ -101,7 +101,7 @@ async def test_a_pool_that_stops_as_soon_as_it_has_started_leaves_nothing() -> N
 async def test_a_process_that_is_gone_gets_no_file_and_writes_nowhere() -> None:
     process = DecoderProcess((64, 64), 1_000_000, 2**30)
     await process.ready()
-    descriptor = process._upload
+    descriptor = process._config.upload
     await process.close()
     other = os.memfd_create("another film")
     os.dup2(other, descriptor)  # the kernel gives a closed number to whoever comes next

@@ -16,6 +16,7 @@ from pycocotools import mask as coco_mask
 from pydicom import dcmread
 
 from solo.contract.letterbox import Letterbox
+from solo.inference.model_file import ModelFile
 from solo.inference.onnx_engine import OnnxEngine
 from tests.support.films import png
 from tests.support.processes import serving
@@ -129,7 +130,7 @@ def test_the_model_says_what_it_is(http: httpx.Client) -> None:
 
 def test_the_anatomy_of_a_chest() -> None:
     """The other bundled model, on a film computed from the CT that it knows."""
-    engine = OnnxEngine(ROOT / "model/zoo/thorax-anatomy.onnx", "cpu", 1, cores=2)
+    engine = OnnxEngine(ModelFile.read(ROOT / "model/zoo/thorax-anatomy.onnx"), "cpu", 1, cores=2)
     film = picture()
     letterbox = Letterbox.fit((film.shape[0], film.shape[1]), engine.manifest.canvas_size)
     (instances,) = engine.run(letterbox.apply(film)[None, None])

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from solo.batching.batch_window import MAX_WAIT_SECONDS, STEP_SECONDS, AdaptiveTimeout
+from solo.batching.batch_window import MAX_WAIT_SECONDS, STEP_SECONDS, BatchWindow
 from solo.inference.cost_model import CostModel
+from tests.support.virtual_time import run_virtually
 
 GPU = {1: 0.012, 2: 0.014, 4: 0.018, 8: 0.026}
 CPU = {1: 0.015, 2: 0.030, 4: 0.060, 8: 0.120}
@@ -73,52 +77,79 @@ def test_a_joint_run_saves_the_fixed_part_of_a_run() -> None:
     assert CostModel({1: 1.0}).joining_saves_seconds == 0
 
 
-def test_nobody_is_waited_for_where_that_saves_nothing() -> None:
-    assert AdaptiveTimeout().begin(1, 1, CostModel(CPU)) == 0
-    assert AdaptiveTimeout().begin(1, 0, CostModel(GPU)) == 0
-    assert AdaptiveTimeout().begin(8, 8, CostModel(GPU)) == 0
-    assert AdaptiveTimeout().begin(7, 1, CostModel(GPU)) == MAX_WAIT_SECONDS
-    assert AdaptiveTimeout().begin(1, 1, CostModel({1: 0.003, 2: 0.004})) == pytest.approx(0.001)
+class Queue:
+    """A queue behind a batch window, on a virtual clock."""
+
+    def __init__(self, seconds: dict[int, float]) -> None:
+        self.waiting = 0
+        self.costs = CostModel(seconds)
+        self.over = asyncio.Event()
+        self.window = BatchWindow(lambda: self.waiting, self.over.set)
+
+    def come(self) -> None:
+        self.waiting += 1
+        if self.window.is_over:
+            self.over.set()
+
+    async def held(self, answered: int, waiting: int, arrivals: Iterable[float] = ()) -> float:
+        """Seconds for which the window is open while images come at these seconds."""
+        loop = asyncio.get_running_loop()
+        began, self.waiting = loop.time(), waiting
+        self.over.clear()
+        for seconds in arrivals:
+            loop.call_at(began + seconds, self.come)
+        self.window.begin(answered, self.costs)
+        if self.window.is_open:
+            await self.over.wait()
+        self.window.end()
+        return loop.time() - began
 
 
-def test_those_who_come_together_are_waited_for_while_they_come() -> None:
-    timeout, times = AdaptiveTimeout(), CostModel(GPU)
-    seconds = timeout.begin(8, 0, times)
-    assert timeout.extend(3) == STEP_SECONDS  # three came: others are near
-    assert timeout.extend(4) == STEP_SECONDS
-    assert not timeout.satisfied(4)
-    assert timeout.extend(4) == 0  # a step brought nobody
-    assert timeout.satisfied(4)
-    timeout.end(4)
-    assert timeout.begin(8, 0, times) == seconds
-    steps = [timeout.extend(waiting) for waiting in range(1, 8)]
-    assert sum(steps) == pytest.approx(seconds)  # as long again, and no longer
-    assert steps[-1] == 0
+@pytest.mark.parametrize(
+    ("seconds", "answered", "waiting", "held"),
+    [
+        (CPU, 1, 1, 0),
+        (GPU, 1, 0, 0),
+        (GPU, 8, 8, 0),
+        (GPU, 7, 1, MAX_WAIT_SECONDS),
+        ({1: 0.003, 2: 0.004}, 1, 1, 0.001),
+    ],
+)
+def test_nobody_is_waited_for_where_that_saves_nothing(
+    seconds: dict[int, float], answered: int, waiting: int, held: float
+) -> None:
+    async def hold() -> float:
+        return await Queue(seconds).held(answered, waiting)
+
+    assert run_virtually(hold()) == pytest.approx(held)
 
 
-def test_nobody_is_waited_for_where_nobody_came() -> None:
-    timeout = AdaptiveTimeout()
-    timeout.begin(8, 2, CostModel(GPU))
-    assert timeout.extend(2) == 0
-    assert timeout.satisfied(2)
+@pytest.mark.parametrize(
+    ("arrivals", "held"),
+    [
+        ([0.001] * 3, MAX_WAIT_SECONDS + STEP_SECONDS),  # a step more, which brings nobody
+        ([0.001] * 3 + [0.0055], MAX_WAIT_SECONDS + 2 * STEP_SECONDS),
+        ([0.0005] * 4 + [0.0045 + STEP_SECONDS * each for each in range(4)], 0.0075),  # all eight
+        ([0.0045 + STEP_SECONDS * each for each in range(6)], 2 * MAX_WAIT_SECONDS),  # no longer
+        ([0.002] * 8, 0.002),
+    ],
+)
+def test_those_who_come_together_are_waited_for_while_they_come(
+    arrivals: list[float], held: float
+) -> None:
+    async def hold() -> float:
+        return await Queue(GPU).held(8, 0, arrivals)
+
+    assert run_virtually(hold()) == pytest.approx(held)
 
 
 def test_a_window_in_vain_makes_windows_rarer_and_a_full_one_makes_them_common() -> None:
-    timeout, times = AdaptiveTimeout(), CostModel(GPU)
+    async def gaps() -> list[int]:
+        queue, found = Queue(GPU), []
+        for comes in [False] * 8 + [True] * 2:
+            found.append(1)
+            while not await queue.held(1, 1, [0.001] * comes):
+                found[-1] += 1
+        return found
 
-    def turns_until_wait() -> int:
-        turns = 1
-        while not timeout.begin(1, 1, times):
-            turns += 1
-        return turns
-
-    gaps = []
-    for _ in range(8):
-        gaps.append(turns_until_wait())
-        timeout.end(waiting=1)
-    assert gaps == [1, 2, 4, 8, 16, 32, 64, 64]
-    turns_until_wait()
-    assert not timeout.satisfied(1)
-    assert timeout.satisfied(2)
-    timeout.end(waiting=2)
-    assert turns_until_wait() == 1
+    assert run_virtually(gaps()) == [1, 2, 4, 8, 16, 32, 64, 64, 64, 1]

@@ -14,7 +14,7 @@ import pytest
 
 from solo.command.main import main
 from solo.events import Events
-from solo.sandbox.decoders import Sandbox
+from solo.sandbox.pool import Sandbox
 from tests.support.dicom import dicom_file
 from tests.support.films import chest, flat, png
 from tests.support.planted_worker import FAULT, HANG, SEGFAULT

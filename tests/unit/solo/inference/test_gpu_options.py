@@ -161,7 +161,7 @@ def test_a_model_that_cannot_be_recorded_is_refused_in_plain_words(
 def test_short_memory_is_known_by_its_words(
     file: ModelFile, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = OnnxEngine(file.path, "cpu", 1, cores=2)
+    engine = OnnxEngine(file, "cpu", 1, cores=2)
 
     def fail(_: object) -> None:
         raise RuntimeError(words)

@@ -10,6 +10,7 @@ import pytest
 
 from solo.inference.cores import usable_cores
 from solo.inference.engine import InferenceError, ModelError
+from solo.inference.model_file import ModelFile
 from solo.inference.onnx_engine import OnnxEngine, closed_batch_sizes
 from tests.support.engines import CANVAS, expected_scores, manifest, write_tiny_model
 
@@ -20,7 +21,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_each_image_of_a_padded_batch_gets_its_own_answer(path: Path) -> None:
-    engine = OnnxEngine(path, "cpu", max_batch=4, cores=1)
+    engine = OnnxEngine(ModelFile.read(path), "cpu", max_batch=4, cores=1)
     engine.warm_up()
     images = np.stack([np.full((1, *CANVAS), grey, np.float32) for grey in (0.25, 0.5, 1)])
     answers = engine.run(images)
@@ -32,7 +33,7 @@ def test_each_image_of_a_padded_batch_gets_its_own_answer(path: Path) -> None:
 
 
 def test_the_engine_tells_what_it_is(path: Path) -> None:
-    engine = OnnxEngine(path, "auto", max_batch=6, cores=2)
+    engine = OnnxEngine(ModelFile.read(path), "auto", max_batch=6, cores=2)
     assert engine.manifest == manifest()
     assert len(engine.sha256) == 64
 
@@ -46,13 +47,13 @@ def test_runs_at_once_share_the_images_that_may_be_in_memory(
     at_once: int,
     sizes: tuple[int, ...],
 ) -> None:
-    engine = OnnxEngine(path, "cpu", max_batch=6, cores=cores)
+    engine = OnnxEngine(ModelFile.read(path), "cpu", max_batch=6, cores=cores)
     assert (engine.runs_at_once, engine.batch_sizes) == (at_once, sizes)
 
 
 def test_a_model_that_was_replaced_gives_its_memory_back_at_once(path: Path) -> None:
     # What there is when the server starts is frozen: the collector never finds a cycle in it.
-    engine = OnnxEngine(path, "cpu", max_batch=1, cores=2)
+    engine = OnnxEngine(ModelFile.read(path), "cpu", max_batch=1, cores=2)
     engine.warm_up()
     gone = weakref.ref(engine)
     gc.disable()
@@ -71,7 +72,7 @@ def test_batch_sizes_are_closed(largest: int, sizes: tuple[int, ...]) -> None:
 
 
 def test_scores_that_are_not_finite_are_no_answer(path: Path) -> None:
-    engine = OnnxEngine(path, "cpu", max_batch=1, cores=2)
+    engine = OnnxEngine(ModelFile.read(path), "cpu", max_batch=1, cores=2)
     with pytest.raises(InferenceError, match="not finite"):
         engine.run(np.full((1, 1, *CANVAS), np.nan, np.float32))
 
@@ -83,20 +84,20 @@ def test_a_provider_that_is_not_there_stops_the_start(path: Path, provider: Any)
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this ONNX Runtime was built with CUDA")
     with pytest.raises(ModelError, match=f"the provider is set to {provider}, but this"):
-        OnnxEngine(path, provider, max_batch=1, cores=2)
+        OnnxEngine(ModelFile.read(path), provider, max_batch=1, cores=2)
 
 
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot be read: No such file"):
-        OnnxEngine(tmp_path / "absent.onnx", "cpu", 1, cores=2)
+        OnnxEngine(ModelFile.read(tmp_path / "absent.onnx"), "cpu", 1, cores=2)
     (tmp_path / "text.onnx").write_text("hello")
     with pytest.raises(ModelError, match="cannot be opened"):
-        OnnxEngine(tmp_path / "text.onnx", "cpu", 1, cores=2)
+        OnnxEngine(ModelFile.read(tmp_path / "text.onnx"), "cpu", 1, cores=2)
 
 
 def test_a_model_without_a_manifest_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="solo_xray_manifest"):
-        OnnxEngine(write_tiny_model(tmp_path / "bare.onnx"), "cpu", 1, cores=2)
+        OnnxEngine(ModelFile.read(write_tiny_model(tmp_path / "bare.onnx")), "cpu", 1, cores=2)
 
 
 @pytest.mark.parametrize(
@@ -112,13 +113,13 @@ def test_a_graph_that_is_not_what_its_manifest_says_is_refused(
 ) -> None:
     path = write_tiny_model(tmp_path / "other.onnx", manifest(**changes))
     with pytest.raises(ModelError, match=text):
-        OnnxEngine(path, "cpu", 1, cores=2)
+        OnnxEngine(ModelFile.read(path), "cpu", 1, cores=2)
 
 
 def test_a_fixed_batch_size_is_refused(tmp_path: Path) -> None:
     path = write_tiny_model(tmp_path / "fixed.onnx", manifest(), fixed=True)
     with pytest.raises(ModelError, match="fixed batch size of 1"):
-        OnnxEngine(path, "cpu", 1, cores=2)
+        OnnxEngine(ModelFile.read(path), "cpu", 1, cores=2)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from solo.inference.fair_semaphore import FairSemaphore
+from solo.inference.model_file import ModelFile
 from solo.inference.model_runner import ModelRunner
 from solo.inference.onnx_engine import OnnxEngine
 from tests.support.bundled import MODEL, chest_canvases
@@ -102,7 +103,7 @@ def test_a_run_tells_whether_it_was_alone(threads: ThreadPoolExecutor) -> None:
 
 
 def test_a_film_gets_the_same_answer_alone_and_beside_others(threads: ThreadPoolExecutor) -> None:
-    engine = OnnxEngine(MODEL, "cpu", 1, cores=2)
+    engine = OnnxEngine(ModelFile.read(MODEL), "cpu", 1, cores=2)
     image = chest_canvases()["example"]
     alone = engine.run(image)
     for together in threads.map(lambda _: engine.run(image), range(8)):

@@ -1,7 +1,11 @@
-"""Overlays: the radiograph with the outlines of its instances, for a quick look."""
+"""Pictures of a result: overlays and label maps, and the PNG files that say what they are."""
 
 from __future__ import annotations
 
+import json
+import struct
+import zlib
+from dataclasses import asdict
 from typing import Final
 
 import cv2
@@ -17,6 +21,7 @@ _LONGEST_SIDE: Final = 1600
 _COLOURS: Final = ((255, 176, 64), (96, 208, 80), (64, 160, 255), (224, 96, 224), (64, 224, 240))
 _FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
 _FRACTION_BITS: Final = 4
+_END_CHUNK_BYTES: Final = 12
 
 
 def overlay(pixels: Picture, result: Result) -> Picture:
@@ -45,6 +50,63 @@ def overlay(pixels: Picture, result: Result) -> Picture:
     sentences = f"{RESEARCH_USE_ONLY.partition('.')[0]}."
     _write(picture, sentences, (0, picture.shape[0]), text_scale, (255, 255, 255))
     return picture
+
+
+def label_map(result: Result) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
+    """N where the result's n-th instance is, from 1; 0 elsewhere: [height, width].
+
+    Where instances overlap, the better one is in front. uint8, or uint16 for more than 255 of them.
+    """
+    kind = np.uint8 if len(result.instances) < 256 else np.uint16
+    labels = np.zeros((result.radiograph.height, result.radiograph.width), kind)
+    for number, instance in reversed(list(enumerate(result.instances, 1))):
+        x, y, width, height = instance.bbox
+        labels[y : y + height, x : x + width][instance.runs.crop() > 0] = number
+    return labels
+
+
+def encode_png(
+    picture: npt.NDArray[np.uint8] | npt.NDArray[np.uint16], about: str | None = None
+) -> bytes:
+    """A PNG file.
+
+    Args:
+        picture: uint8 or uint16 [H, W], or uint8 [H, W, 3] BGR.
+        about: ASCII text for a `Comment`, or None for no text at all.
+    """
+    encoded = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+    if about is None:
+        return encoded
+    body = b"tEXtComment\0" + about.encode("ascii")
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    return encoded[:-_END_CHUNK_BYTES] + chunk + encoded[-_END_CHUNK_BYTES:]
+
+
+def describe(result: Result, **more: str) -> str:
+    """Text for a picture of a result: the model, the file's hash and the instances.
+
+    Args:
+        result: nothing else of its file is told.
+        more: told beside, such as the id of a request.
+    """
+    return json.dumps(
+        {
+            "notice": RESEARCH_USE_ONLY,
+            **more,
+            "model": asdict(result.model),
+            "sha256": result.sha256,
+            "instances": [
+                {
+                    "label": instance.label,
+                    "category_id": instance.category_id,
+                    "score": instance.score,
+                    "bbox": instance.bbox,
+                    "area": instance.area,
+                }
+                for instance in result.instances
+            ],
+        }
+    )
 
 
 def _draw_outline(

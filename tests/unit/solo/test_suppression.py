@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from solo.contract.instances import Instances
-from solo.masks.suppression import suppress
+from solo.postprocess import suppress
 
 
 def instances(masks: npt.NDArray[np.bool_]) -> Instances:
