@@ -35,7 +35,7 @@ from solo.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest
 from solo.decoding.decode import decode, sniff
 from solo.decoding.dicom.file import parse_dicom
 from solo.decoding.dicom.frames import read_frame
-from solo.decoding.dicom.pixel_layout import PixelLayout
+from solo.decoding.dicom.pixel_layout import PixelLayout, SampleBits
 from solo.decoding.dicom.voi import to_grey
 from solo.decoding.dicom.voi_attributes import GreyDescription
 from solo.decoding.radiograph import Limits
@@ -138,7 +138,7 @@ def compare(film: bytes, coding: Coding, session: ort.InferenceSession) -> dict[
     """By level, for a film in which the model finds something in full."""
     manifest = Manifest.from_metadata(session.get_modelmeta().custom_metadata_map)
     cells, description = _stored(film)
-    bits = description.bits_stored
+    bits = description.bits.stored
     letterbox = Letterbox.fit((cells.shape[0], cells.shape[1]), manifest.canvas_size)
     data = coding.encode(cells, bits)
     levels = [
@@ -165,12 +165,12 @@ def compare(film: bytes, coding: Coding, session: ort.InferenceSession) -> dict[
 def _stored(film: bytes) -> tuple[Grey, GreyDescription]:
     """The samples of a DICOM file, or of an image of 8 bits, and what they mean."""
     if sniff(film) != "dicom":
-        plain = GreyDescription(bits_allocated=8, bits_stored=8, high_bit=7, signed=False)
-        return decode(film, LIMITS).pixels, plain
+        plain = SampleBits(allocated=8, stored=8, high=7, signed=False)
+        return decode(film, LIMITS).pixels, GreyDescription(plain)
     file = parse_dicom(film)
-    description = GreyDescription.of(file.dataset)
+    description = GreyDescription.of(file.dataset, file.media_class)
     cells = read_frame(file, PixelLayout.of(file.dataset, LIMITS), 0)
-    used = np.array((1 << description.bits_stored) - 1, cells.dtype)
+    used = np.array((1 << description.bits.stored) - 1, cells.dtype)
     return as_grey(np.ascontiguousarray(np.bitwise_and(cells, used))), description
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from solo.decoding.codecs.jpeg_header import JPEG_SIGNATURE
 from solo.decoding.dicom.decode import decode_dicom
@@ -14,17 +14,18 @@ from solo.decoding.tiff import decode_tiff
 from solo.decoding.tiff_header import TIFF_SIGNATURES
 from solo.errors import EmptyError, MalformedError
 
+_RASTERS: Final[dict[Literal["png", "jpeg", "tiff"], bytes | tuple[bytes, ...]]] = {
+    "png": PNG_SIGNATURE,
+    "jpeg": JPEG_SIGNATURE,
+    "tiff": TIFF_SIGNATURES,
+}
+
 
 def sniff(data: bytes | memoryview) -> Literal["dicom", "png", "jpeg", "tiff"] | None:
-    """File format by signature, or None."""
+    """File format by signature, or None; DICM at 128 comes before what begins the preamble."""
     head = bytes(data[:16])
-    if head.startswith(PNG_SIGNATURE):
-        return "png"
-    if head.startswith(JPEG_SIGNATURE):
-        return "jpeg"
-    if head.startswith(TIFF_SIGNATURES):
-        return "tiff"
-    return "dicom" if looks_like_dicom(memoryview(data)) else None
+    raster = next((kind for kind, begin in _RASTERS.items() if head.startswith(begin)), None)
+    return "dicom" if looks_like_dicom(data, other_signature=raster is not None) else raster
 
 
 def decode(data: bytes | memoryview, limits: Limits, frame: int = 0) -> Radiograph:

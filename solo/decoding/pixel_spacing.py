@@ -32,17 +32,17 @@ class PixelSpacing:
 
 
 def choose_spacing(
-    imager: Sequence[float] | None,
-    pixel: Sequence[float] | None,
-    calibration: str | None,
+    imager: Sequence[float],
+    pixel: Sequence[float],
+    calibration: str,
 ) -> PixelSpacing | None:
     """Pixel spacing from a radiograph's two attributes (PS3.3 10.7.1.1 to 10.7.1.3).
 
     Args:
-        imager: Imager Pixel Spacing (0018,1164) in mm, at the detector's plane.
+        imager: Imager Pixel Spacing (0018,1164) in mm, at the detector's plane; empty where absent.
         pixel: Pixel Spacing (0028,0030) in mm. Equal to the former it is not calibrated;
             different, it is corrected.
-        calibration: Pixel Spacing Calibration Type (0028,0A02), GEOMETRY or FIDUCIAL.
+        calibration: Pixel Spacing Calibration Type (0028,0A02), GEOMETRY, FIDUCIAL or empty.
 
     Returns:
         The spacing, or None where neither is usable.
@@ -61,8 +61,8 @@ def choose_spacing(
             return PixelSpacing(*corrected, "unknown")
 
 
-def _pair(values: Sequence[float] | None) -> tuple[float, float] | None:
-    if values is None or len(values) != 2:
+def _pair(values: Sequence[float]) -> tuple[float, float] | None:
+    if len(values) != 2:
         return None
     row_mm, column_mm = values
     usable = all(isfinite(value) and value > 0 for value in values)

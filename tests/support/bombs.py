@@ -39,7 +39,11 @@ _ZEROS: Final = "zeros after the pixels"
 _ALPHABETS: Final = "a million alphabets"
 _CENTRES: Final = "a million window centres"
 _COMMENTS: Final = "JPEG file of 2,000,000 comments behind its scan"
-HARMLESS: Final = frozenset({_LENGTHS, _ZEROS, _ALPHABETS, _CENTRES, _COMMENTS})
+_SPACINGS: Final = "a million spacings"
+_ENTRIES: Final = "100,000 elements in a VOI LUT"
+HARMLESS: Final = frozenset(
+    {_LENGTHS, _ZEROS, _ALPHABETS, _CENTRES, _COMMENTS, _SPACINGS, _ENTRIES}
+)
 
 
 def bombs(megabytes: int = 3000) -> dict[str, bytes]:
@@ -116,10 +120,10 @@ def _structures() -> dict[str, bytes]:
         "60,000 private elements": _inserted(private),
         "2,000,000 empty items": _inserted(_SEQUENCE + items + end),
         _LENGTHS: _inserted(_sequence(0x0009, 0x1002, items)),
-        "100,000 elements in a VOI LUT": _inserted(_sequence(0x0028, 0x3010, large_item)),
+        _ENTRIES: _inserted(_sequence(0x0028, 0x3010, large_item)),
         "2,000,000 fragments": frame[:first] + items + end,
         _CENTRES: _implicit(0x0028, 0x1050, b"1\\" * 1_000_000),
-        "a million spacings": _implicit(0x0028, 0x0030, b"1\\" * 1_000_000),
+        _SPACINGS: _implicit(0x0028, 0x0030, b"1\\" * 1_000_000),
         _ALPHABETS: _implicit(0x0008, 0x0005, b"Q\\" * 1_000_000),
         _ZEROS: dicom_file(_FILM) + bytes(30_000_000),
     }

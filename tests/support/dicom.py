@@ -31,8 +31,9 @@ def dicom_file(
     pixels: Pixels,
     *,
     syntax: UID = ExplicitVRLittleEndian,
-    preamble: bool = True,
+    preamble: bool | bytes = True,
     without: tuple[str, ...] = (),
+    media_class: str | None = DigitalXRayImageStorageForPresentation,
     **elements: Any,
 ) -> bytes:
     """A DICOM file of one or many frames.
@@ -40,11 +41,16 @@ def dicom_file(
     Args:
         pixels: [H, W], [N, H, W], or [H, W, 3] of uint8, with `SamplesPerPixel=3`.
         syntax: native, deflated or RLE transfer syntax.
-        preamble: whether it starts with the 128 bytes and DICM.
+        preamble: whether it starts with the 128 bytes and DICM, or how these bytes begin.
         without: keywords to leave out.
+        media_class: Media Storage SOP Class UID; None leaves it out.
         **elements: values by keyword, in place of the defaults.
     """
     dataset = dicom_dataset(pixels, syntax, **elements)
+    if media_class is None:
+        del dataset.file_meta.MediaStorageSOPClassUID
+    else:
+        dataset.file_meta.MediaStorageSOPClassUID = UID(media_class)
     for keyword in without:
         del dataset[keyword]
     if syntax == RLELossless:
@@ -52,6 +58,8 @@ def dicom_file(
     output = io.BytesIO()
     dcmwrite(output, dataset, enforce_file_format=False)
     data = output.getvalue()
+    if isinstance(preamble, bytes):
+        return preamble.ljust(128, b"\0") + data[128:]
     return data if preamble else data[132:]
 
 

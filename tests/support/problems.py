@@ -53,8 +53,8 @@ EXPECTED = {
         "with 8 bits are"),
     "not-segmentable": Problem(422, "The file is not a radiograph that can be segmented",
         "CT Image Storage with modality CT is not a projection radiograph: expected computed or "
-        "digital radiography, mammography, intra-oral, angiographic or fluoroscopic X-ray, or a "
-        "secondary capture of one"),
+        "digital radiography, mammography, intra-oral, angiographic, fluoroscopic or portal X-ray, "
+        "or a secondary capture of one"),
     "invalid-parameter": Problem(422, "A parameter is out of range",
         "score_threshold is 7: Input should be less than or equal to 1"),
     "queue-full": Problem(429, "The queue is full",

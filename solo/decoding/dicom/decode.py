@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from solo.decoding.dicom.elements import numbers, text
+from solo.decoding.dicom.elements import code, numbers
 from solo.decoding.dicom.file import parse_dicom
 from solo.decoding.dicom.frames import read_frame
 from solo.decoding.dicom.pixel_layout import PixelLayout
-from solo.decoding.dicom.sop_classes import check_projection
+from solo.decoding.dicom.sop_classes import projection_class
 from solo.decoding.dicom.voi import to_grey
 from solo.decoding.dicom.voi_attributes import GreyDescription
 from solo.decoding.pixel_spacing import choose_spacing
@@ -22,11 +22,13 @@ def decode_dicom(data: bytes | memoryview, limits: Limits, frame: int) -> Radiog
     """
     file = parse_dicom(data)
     dataset = file.dataset
-    check_projection(text(dataset, "SOPClassUID"), text(dataset, "Modality"))
+    sop_class = projection_class(
+        code(dataset, "SOPClassUID"), file.media_class, code(dataset, "Modality")
+    )
     if file.pixel_data is None:
         raise NotSegmentableError("the DICOM object has no pixel data")
     layout = PixelLayout.of(dataset, limits)
-    description = GreyDescription.of(dataset)
+    description = GreyDescription.of(dataset, sop_class)
     cells = read_frame(file, layout, frame)
     if layout.samples == 1:
         pixels, recipe = to_grey(cells, description)
@@ -41,7 +43,7 @@ def decode_dicom(data: bytes | memoryview, limits: Limits, frame: int) -> Radiog
         pixel_spacing=choose_spacing(
             numbers(dataset, "ImagerPixelSpacing"),
             numbers(dataset, "PixelSpacing"),
-            text(dataset, "PixelSpacingCalibrationType"),
+            code(dataset, "PixelSpacingCalibrationType"),
         ),
         kind="dicom",
         encoding=str(file.transfer_syntax),

@@ -8,6 +8,7 @@ counted. pydicom then reads the few elements that are asked for.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from pydicom.dataelem import DataElement, RawDataElement
@@ -119,34 +120,35 @@ class Walk:
             self._keep(elements, header, offset)
         return elements, None, offset
 
-    def first_item(self) -> Dataset | None:
-        """Reads the first item of a sequence's value; None if there is none.
+    def items(self) -> Iterator[Dataset]:
+        """Reads the items of a sequence's value, one after the other.
 
         Raises:
-            MalformedError: for a sequence without items, or more than a radiograph has.
+            MalformedError: for something else than an item, or more than a radiograph has.
             TruncatedError: if the data end within an element.
         """
-        if not self._data:
-            return None
-        header = self._header(0, self._encoding)
-        if header.tag == _END_OF_SEQUENCE:
-            return None
-        if header.tag != _ITEM:
-            raise MalformedError("a sequence of the DICOM file has no items")
-        end = len(self._data)
-        if header.length != UNDEFINED_LENGTH:
-            end = self._within(header.start + header.length)
-        elements: Elements = {}
-        offset = header.start
-        while offset < end:
-            element = self._header(offset, self._encoding)
-            if element.tag == _END_OF_ITEM:
-                break
-            offset = self._end_of(element, self._encoding, 1)
-            self._keep(elements, element, offset)
-        dataset = Dataset(elements)
-        dataset.set_original_encoding(*self._encoding)
-        return dataset
+        offset = 0
+        while offset < len(self._data):
+            header = self._header(offset, self._encoding)
+            if header.tag == _END_OF_SEQUENCE:
+                return
+            if header.tag != _ITEM:
+                raise MalformedError("a sequence of the DICOM file is damaged: an item is missing")
+            end = len(self._data)
+            if header.length != UNDEFINED_LENGTH:
+                end = self._within(header.start + header.length)
+            elements: Elements = {}
+            offset = header.start
+            while offset < end:
+                element = self._header(offset, self._encoding)
+                if element.tag == _END_OF_ITEM:
+                    offset = element.start
+                    break
+                offset = self._end_of(element, self._encoding, 1)
+                self._keep(elements, element, offset)
+            dataset = Dataset(elements)
+            dataset.set_original_encoding(*self._encoding)
+            yield dataset
 
     def _is_padding(self, offset: int) -> bool:
         """Whether nothing but zeros follows, if anything."""

@@ -34,11 +34,13 @@ MAX_INFLATED_BYTES = 128 * 2**20  # no more than a body without compression may 
 
 _PREAMBLE_BYTES = 128
 _PREFIX = b"DICM"
+_DATA_START = _PREAMBLE_BYTES + len(_PREFIX)
 _VALUE_REPRESENTATION = re.compile(rb"[A-Z]{2}")
 _FIRST_GROUPS = (b"\x02\x00", b"\x08\x00")
 _BIG_ENDIAN_GROUP = b"\x00\x08"
 _META = Encoding(implicit=False, little=True)
 _META_GROUP = 0x0002
+_MEDIA_STORAGE_SOP_CLASS = 0x00020002
 _TRANSFER_SYNTAX = 0x00020010
 
 
@@ -63,25 +65,36 @@ class DicomFile:
         transfer_syntax: UID of how the data set is encoded.
         dataset: its other elements, not yet converted from bytes.
         pixel_data: native or encapsulated; None where there are none.
+        media_class: Media Storage SOP Class UID of the file meta information, empty where absent.
     """
 
     transfer_syntax: UID
     dataset: Dataset
     pixel_data: NativePixels | Encapsulated | None = None
+    media_class: str = ""
 
 
-def looks_like_dicom(data: memoryview) -> bool:
-    """Whether the bytes have the DICM prefix (PS3.10 7.1) or start with a plausible element.
+def looks_like_dicom(data: bytes | memoryview, other_signature: bool) -> bool:
+    """Whether the bytes have the DICM prefix or, without a preamble, start with an element.
 
-    Files without a preamble exist. Their first element is of group 0002 or 0008, low element
-    numbers first, which few other files imitate.
+    The preamble may be the header of another format, and says nothing. But pixels of a file of
+    that format may spell DICM by chance: then no element follows it.
+
+    Args:
+        data: of the file, as much as there is.
+        other_signature: whether the file begins like one of another format.
     """
-    head = bytes(data[: _PREAMBLE_BYTES + 4])
-    if head.endswith(_PREFIX) and len(head) == _PREAMBLE_BYTES + 4:
-        return True
-    if head[:2] == _BIG_ENDIAN_GROUP:
-        return head[2:3] == b"\x00" and _VALUE_REPRESENTATION.fullmatch(head[4:6]) is not None
-    return head[:2] in _FIRST_GROUPS and head[3:4] == b"\x00" and len(head) >= 8
+    has_prefix = data[_PREAMBLE_BYTES:_DATA_START] == _PREFIX
+    if other_signature:
+        return has_prefix and _is_first_element(bytes(data[_DATA_START : _DATA_START + 8]))
+    return has_prefix or _is_first_element(bytes(data[:8]))
+
+
+def _is_first_element(data: bytes) -> bool:
+    """Whether it is of group 0002 or 0008, low element numbers first, which few files imitate."""
+    if data[:2] == _BIG_ENDIAN_GROUP:
+        return data[2:3] == b"\x00" and _VALUE_REPRESENTATION.fullmatch(data[4:6]) is not None
+    return data[:2] in _FIRST_GROUPS and data[3:4] == b"\x00" and len(data) == 8
 
 
 def parse_dicom(data: bytes | memoryview) -> DicomFile:
@@ -101,9 +114,10 @@ def parse_dicom(data: bytes | memoryview) -> DicomFile:
 
 
 def _parse(data: memoryview) -> DicomFile:
-    has_prefix = data[_PREAMBLE_BYTES : _PREAMBLE_BYTES + 4] == _PREFIX
-    meta, offset = _file_meta(data, _PREAMBLE_BYTES + 4 if has_prefix else 0)
-    syntax = UID(meta.decode("ascii", "replace").rstrip("\0 ")) if meta else _guess(data, offset)
+    has_prefix = data[_PREAMBLE_BYTES:_DATA_START] == _PREFIX
+    meta, offset = _file_meta(data, _DATA_START if has_prefix else 0)
+    declared = meta.get(_TRANSFER_SYNTAX)
+    syntax = UID(declared) if declared else _guess(data, offset)
     check_syntax(syntax)
     body = data[offset:]
     if syntax == DeflatedExplicitVRLittleEndian:
@@ -120,22 +134,23 @@ def _parse(data: memoryview) -> DicomFile:
         elements |= more
     dataset = Dataset(elements)
     dataset.set_original_encoding(*encoding)
-    return DicomFile(syntax, dataset, pixel_data)
+    return DicomFile(syntax, dataset, pixel_data, meta.get(_MEDIA_STORAGE_SOP_CLASS, ""))
 
 
-def _file_meta(data: memoryview, offset: int) -> tuple[bytes | None, int]:
-    """Transfer Syntax UID and the data set's offset; the meta is explicit VR little endian."""
-    syntax: bytes | None = None
+def _file_meta(data: memoryview, offset: int) -> tuple[dict[int, str], int]:
+    """UIDs of the file meta information and the data set's offset; explicit VR little endian."""
+    uids: dict[int, str] = {}
     while len(data) >= offset + 8:
         tag, _, start, length = read_header(data, offset, _META)
         if tag >> 16 != _META_GROUP:
             break
         if start + length > len(data):
             raise TruncatedError(f"the DICOM file ends within its header, after {len(data)} bytes")
-        if tag == _TRANSFER_SYNTAX:
-            syntax = bytes(data[start : start + length])
+        if tag in (_MEDIA_STORAGE_SOP_CLASS, _TRANSFER_SYNTAX):
+            value = bytes(data[start : start + length]).decode("ascii", "replace")
+            uids[tag] = value.strip("\0 \t\r\n")
         offset = start + length
-    return syntax, offset
+    return uids, offset
 
 
 def _pixel_data(body: memoryview, header: Header) -> tuple[NativePixels | Encapsulated, int]:

@@ -7,7 +7,7 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
-from solo.decoding.dicom.elements import integer, text
+from solo.decoding.dicom.elements import code, integer, number
 from solo.decoding.radiograph import Limits
 from solo.errors import MalformedError, NotSegmentableError
 
@@ -39,22 +39,27 @@ class SampleBits:
     high: int
     signed: bool
 
+    @property
+    def shift(self) -> int:
+        """Bits below the sample."""
+        return self.high + 1 - self.stored
+
     @classmethod
     def of(cls, dataset: Dataset) -> SampleBits:
         """Reads the four elements.
 
-        Those that are absent have the only values that make sense.
+        Those that are absent have the only values that make sense, and so has a high bit that
+        cannot be: the standard allows no other (PS3.3 C.7.6.3.1.1).
 
         Raises:
             MalformedError: if the sample does not fit into its cell.
         """
         allocated = integer(dataset, "BitsAllocated")
         stored = integer(dataset, "BitsStored", default=allocated)
-        high = integer(dataset, "HighBit", default=stored - 1)
-        if not 1 <= stored <= high + 1 <= allocated:
-            raise MalformedError(
-                f"{stored} bits stored up to bit {high} do not fit into {allocated} bits allocated"
-            )
+        if not 1 <= stored <= allocated:
+            raise MalformedError(f"{stored} bits stored do not fit into {allocated} bits allocated")
+        high = number(dataset, "HighBit")
+        high = int(high) if stored <= high + 1 <= allocated else stored - 1
         return cls(allocated, stored, high, integer(dataset, "PixelRepresentation", default=0) == 1)
 
 
@@ -102,17 +107,26 @@ class PixelLayout:
         """
         rows, columns = integer(dataset, "Rows"), integer(dataset, "Columns")
         limits.check(rows, columns)
-        frames = integer(dataset, "NumberOfFrames", default=1) or 1  # 0 is some writers' nothing
-        photometric = text(dataset, "PhotometricInterpretation") or "MONOCHROME2"
-        samples = integer(dataset, "SamplesPerPixel", default=1)
+        # 0 is some writers' nothing; whether one frame is all there is, its length will tell.
+        frames = number(dataset, "NumberOfFrames", default=1)
+        frames = int(frames) if frames >= 1 else 1
+        photometric = photometric_interpretation(dataset)
+        samples = integer(dataset, "SamplesPerPixel", default=_SAMPLES.get(photometric, 1))
         _check_kind(photometric, samples, integer(dataset, "BitsAllocated"))
         if photometric == "YBR_FULL_422" and columns % 2:
             raise MalformedError(f"YBR_FULL_422 has pairs of pixels, but {columns} columns")
-        if frames < 1:
-            raise MalformedError(f"the number of frames is {frames}")
         planar = samples > 1 and integer(dataset, "PlanarConfiguration", default=0) == 1
         bits = SampleBits.of(dataset)
         return cls(rows, columns, frames, samples, bits, planar, photometric)
+
+
+def photometric_interpretation(dataset: Dataset) -> str:
+    """Photometric Interpretation; MONOCHROME2 for grey that does not say which end is white.
+
+    That is what most films are, and what other readers take it for.
+    """
+    name = code(dataset, "PhotometricInterpretation")
+    return "MONOCHROME2" if name in ("", "MONOCHROME") else name
 
 
 def _check_kind(photometric: str, samples: int, allocated: int) -> None:

@@ -6,6 +6,7 @@ or 65536 entries, built once per image and applied in one pass before anything i
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import cv2
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from solo.contract.greyscale import Grey, as_grey, histogram, percentile_range
+from solo.decoding.dicom.pixel_layout import SampleBits
 from solo.decoding.dicom.voi_attributes import GreyDescription, LookupTable, Window
 from solo.decoding.radiograph import GreyRecipe
 
@@ -30,9 +32,10 @@ def to_grey(cells: Grey, description: GreyDescription) -> tuple[Grey, GreyRecipe
     Returns:
         uint8 [H, W] from 8 bits and uint16 [H, W] from 16, and how it was done.
     """
-    stored = stored_values(description)
+    bits = _aligned(cells, description.bits)
+    stored = stored_values(bits)
     levels = modality_values(stored, description)
-    padded = padding_mask(stored, description)
+    padded = padding_mask(bits, description.padding)
     grey, recipe = _values_of_interest(cells, levels, padded, description)
     if description.inverted:  # PS3.3 C.7.6.3.1.2, C.11.6.1.2: after the VOI LUT, and once
         grey = 1 - grey
@@ -42,28 +45,33 @@ def to_grey(cells: Grey, description: GreyDescription) -> tuple[Grey, GreyRecipe
     return as_grey(cv2.LUT(cells, table)), recipe
 
 
-def stored_values(description: GreyDescription) -> npt.NDArray[np.int64]:
+def stored_values(bits: SampleBits) -> npt.NDArray[np.int64]:
     """Stored values by pixel cell (PS3.5 8.1.1): int64 [256] or [65536], indexed by the cell.
 
     Bits outside the sample may hold retired overlays.
     """
-    cells = np.arange(1 << description.bits_allocated, dtype=np.int64)
-    shift = description.high_bit + 1 - description.bits_stored
-    samples = (cells >> shift) & ((1 << description.bits_stored) - 1)
-    if not description.signed:
+    samples = np.arange(1 << bits.allocated, dtype=np.int64) >> bits.shift
+    samples &= (1 << bits.stored) - 1
+    if not bits.signed:
         return samples
-    sign = samples >> (description.bits_stored - 1)
-    return samples - (sign << description.bits_stored)
+    return samples - (samples >> (bits.stored - 1) << bits.stored)
 
 
-def padding_mask(
-    stored: npt.NDArray[np.int64], description: GreyDescription
-) -> npt.NDArray[np.bool_]:
-    """Pixel padding (PS3.3 C.7.5.1.1.2): bool, one for each stored value."""
-    if description.padding is None:
-        return np.zeros(stored.shape, np.bool_)
-    first, last = description.padding
-    return (stored >= first) & (stored <= last)
+def padding_mask(bits: SampleBits, padding: tuple[int, int] | None) -> npt.NDArray[np.bool_]:
+    """Pixel padding (PS3.3 C.7.5.1.1.2): bool [256] or [65536], indexed by the cell.
+
+    Padding beyond the bits stored, such as -2000 in 12 bits, is only where the whole cell holds
+    it: its lower bits may be those of a measurement.
+    """
+    values = stored_values(bits)
+    if padding is None:
+        return np.zeros(values.shape, np.bool_)
+    first, last = padding
+    if first > values.max() or last < values.min():
+        values = stored_values(
+            replace(bits, stored=bits.allocated - bits.shift, high=bits.allocated - 1)
+        )
+    return (values >= first) & (values <= last)
 
 
 def modality_values(stored: npt.NDArray[np.int64], description: GreyDescription) -> Levels:
@@ -74,8 +82,17 @@ def modality_values(stored: npt.NDArray[np.int64], description: GreyDescription)
 
 
 def look_up(levels: Levels, table: LookupTable) -> Levels:
-    """Applies a LUT; inputs beyond its ends take the end entries (PS3.3 C.11.2.1.1)."""
-    indices = np.clip(np.floor(levels) - table.first, 0, len(table.values) - 1)
+    """Applies a LUT; inputs beyond its ends take the end entries (PS3.3 C.11.2.1.1).
+
+    Args:
+        levels: float64 [N], all that there may be: if some are negative, so may the first input be
+            that was written without its sign.
+        table: uint16 entries.
+    """
+    first = table.first
+    if levels.min() < 0 and first > max(levels.max(), 0x7FFF):
+        first -= 0x10000
+    indices = np.clip(np.floor(levels) - first, 0, len(table.values) - 1)
     found: Levels = table.values[indices.astype(np.int64)].astype(np.float64)
     return found
 
@@ -97,6 +114,20 @@ def apply_window(levels: Levels, window: Window) -> Levels:
             return np.clip((levels - (center - 0.5)) / (width - 1) + 0.5, 0, 1)
 
 
+def _aligned(cells: Grey, bits: SampleBits) -> SampleBits:
+    """Bits of the sample, at the low end of the cell if the pixels disprove a higher place.
+
+    Some writers leave High Bit at the end of the cell whatever they store. Then the cells hold
+    something below the sample, where nothing may be, and nothing beyond its lower bits.
+    """
+    if not bits.shift or not (cells & ((1 << bits.shift) - 1)).any():
+        return bits
+    low = replace(bits, high=bits.stored - 1)
+    values = cells.view(f"i{cells.itemsize}") if bits.signed else cells
+    lowest, highest = stored_values(low).min(), stored_values(low).max()
+    return low if lowest <= values.min() and values.max() <= highest else bits
+
+
 def _values_of_interest(
     cells: Grey, levels: Levels, padded: npt.NDArray[np.bool_], description: GreyDescription
 ) -> tuple[Levels, GreyRecipe]:
@@ -105,25 +136,17 @@ def _values_of_interest(
     By the standard what is for processing has none, even if a window is left in the file. One that
     leaves no contrast is not believed.
     """
-    proposed = _proposed(levels, description)
-    if proposed is not None and _has_contrast(cells, proposed[0], padded):
-        return proposed
+    for proposal in () if description.for_processing else description.voi:
+        if isinstance(proposal, Window):
+            grey = apply_window(levels, proposal)
+        else:
+            grey = np.clip(look_up(levels, proposal) / proposal.full_scale, 0, 1)
+        if _has_contrast(cells, grey, padded):
+            return grey, "window" if isinstance(proposal, Window) else "voi_lut"
     if not description.for_processing and _is_display_ready(description):
         return levels / 255, "as_stored"
     low, high = percentile_range(levels, np.where(padded, 0, histogram(cells)))
     return np.clip((levels - low) / (high - low if high > low else 1.0), 0, 1), "percentiles"
-
-
-def _proposed(levels: Levels, description: GreyDescription) -> tuple[Levels, GreyRecipe] | None:
-    """Grey in [0, 1] by the file's VOI LUT or window; None for raw films and without either."""
-    if description.for_processing:
-        return None
-    if description.voi_lut is not None:
-        table = description.voi_lut
-        return np.clip(look_up(levels, table) / table.full_scale, 0, 1), "voi_lut"
-    if description.window is not None:
-        return apply_window(levels, description.window), "window"
-    return None
 
 
 def _has_contrast(cells: Grey, grey: Levels, padded: npt.NDArray[np.bool_]) -> bool:
@@ -142,8 +165,8 @@ def _has_contrast(cells: Grey, grey: Levels, padded: npt.NDArray[np.bool_]) -> b
 def _is_display_ready(description: GreyDescription) -> bool:
     """Full 8 bits without any transform: the same film as a PNG must give the same grey."""
     return (
-        description.bits_allocated == description.bits_stored == 8
-        and not description.signed
+        description.bits.allocated == description.bits.stored == 8
+        and not description.bits.signed
         and description.modality_lut is None
         and (description.slope, description.intercept) == (1, 0)
     )

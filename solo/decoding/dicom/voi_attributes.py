@@ -1,16 +1,24 @@
-"""Attributes of Modality LUT, VOI LUT and window, read from the data set (PS3.3 C.11)."""
+"""Attributes of Modality LUT, VOI LUT and window, read from the data set (PS3.3 C.11).
+
+All of them are proposals for display: what cannot be used is passed over. Without its Modality LUT
+or rescale a film still has its order of greys, which percentiles need; VOI LUTs and windows, which
+are given in the output of the one that was lost, go with it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
+from math import isfinite, isnan, nan
 from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
-from solo.decoding.dicom.elements import first_item, integer, number, numbers, text, value_of
-from solo.decoding.dicom.pixel_layout import SampleBits
+from solo.decoding.dicom.elements import code, items, number, numbers, value_of
+from solo.decoding.dicom.pixel_layout import SampleBits, photometric_interpretation
 from solo.decoding.dicom.sop_classes import FOR_PROCESSING
 from solo.errors import MalformedError
 
@@ -22,6 +30,7 @@ _FUNCTIONS: Final[dict[str, WindowFunction]] = {
     "SIGMOID": "SIGMOID",
 }
 _TABLE_BYTES: Final = 2 * 65536
+_MOST_PROPOSALS: Final = 8  # of a kind; each that leaves no contrast costs a table of 65,536
 
 
 @dataclass(frozen=True)
@@ -29,8 +38,8 @@ class LookupTable:
     """Modality or VOI LUT (PS3.3 C.11.1.1, C.11.2.1.1).
 
     Attributes:
-        first: input value that maps to the first entry; below it the first entry holds, beyond
-            the last the last.
+        first: input value that maps to the first entry, as written; below it the first entry
+            holds, beyond the last the last.
         values: uint16 [N].
         full_scale: output value that means white.
     """
@@ -51,137 +60,124 @@ class Window:
 
 @dataclass(frozen=True)
 class GreyDescription:
-    """Attributes that turn stored values into grey; None where absent.
+    """Attributes that turn stored values into grey.
 
     Attributes:
-        bits_allocated: 8 or 16, bits of a stored cell.
-        bits_stored: bits of a sample within its cell.
-        high_bit: position of the sample's highest bit.
-        signed: whether the sample is in two's complement.
-        padding: inclusive range of stored values that are no measurement.
-        modality_lut: takes precedence over slope and intercept.
+        bits: of a sample within its cell.
+        padding: inclusive range of values that are no measurement, None where absent. Ends beyond
+            the bits stored are in values of the whole cell.
+        modality_lut: takes precedence over slope and intercept, None where absent.
         slope: of the rescale; 1 where the file has none that is usable.
         intercept: of the rescale.
-        voi_lut: takes precedence over the window.
-        window: the first of the file's windows.
+        voi: VOI LUTs, then windows, in the file's order: alternatives (PS3.3 C.11.2.1.2).
         inverted: whether the smallest value is white.
         for_processing: whether the film is raw, so that a window in it means nothing.
     """
 
-    bits_allocated: int
-    bits_stored: int
-    high_bit: int
-    signed: bool
+    bits: SampleBits
     padding: tuple[int, int] | None = None
     modality_lut: LookupTable | None = None
     slope: float = 1.0
     intercept: float = 0.0
-    voi_lut: LookupTable | None = None
-    window: Window | None = None
+    voi: tuple[LookupTable | Window, ...] = ()
     inverted: bool = False
     for_processing: bool = False
 
     @classmethod
-    def of(cls, dataset: Dataset) -> GreyDescription:
-        """Reads the attributes from a data set.
+    def of(cls, dataset: Dataset, sop_class: str) -> GreyDescription:
+        """Reads the attributes from a data set of a SOP class.
 
         Raises:
-            MalformedError: for values that contradict each other or cannot be read.
+            MalformedError: for bits of a sample that cannot be.
         """
         bits = SampleBits.of(dataset)
-        slope, intercept = number(dataset, "RescaleSlope"), number(dataset, "RescaleIntercept")
+        tables = list(_tables(dataset, "ModalityLUTSequence"))
+        modality_lut = next(filter(None, tables), None)
+        slope = number(dataset, "RescaleSlope", default=0)
+        intercept = number(dataset, "RescaleIntercept", default=0)
+        if slope == 0:  # it would make the image one grey: some writers fill it in as "none"
+            slope, intercept = (nan if tables else 1), 0
+        lost = modality_lut is None and isnan(slope + intercept)
+        tables = list(_tables(dataset, "VOILUTSequence"))
+        windows = islice(_windows(dataset), _MOST_PROPOSALS)
         return cls(
-            bits_allocated=bits.allocated,
-            bits_stored=bits.stored,
-            high_bit=bits.high,
-            signed=bits.signed,
-            padding=_padding(dataset, bits.stored, bits.signed),
-            modality_lut=_lookup_table(dataset, "ModalityLUTSequence", bits.signed),
-            # A slope of 0 would make the image one grey: some writers fill it in as "none".
-            slope=slope if slope else 1.0,
-            intercept=(intercept or 0.0) if slope else 0.0,
-            voi_lut=_lookup_table(dataset, "VOILUTSequence", bits.signed),
-            window=_window(dataset),
-            inverted=text(dataset, "PhotometricInterpretation") == "MONOCHROME1"
-            or text(dataset, "PresentationLUTShape") == "INVERSE",
-            for_processing=text(dataset, "PresentationIntentType") == "FOR PROCESSING"
-            or text(dataset, "SOPClassUID") in FOR_PROCESSING,
+            bits=bits,
+            padding=_padding(dataset, bits),
+            modality_lut=modality_lut,
+            slope=1 if isnan(slope) else slope,
+            intercept=0 if isnan(intercept) else intercept,
+            voi=() if lost else (*filter(None, tables), *windows),
+            inverted=photometric_interpretation(dataset) == "MONOCHROME1"
+            or code(dataset, "PresentationLUTShape") == "INVERSE",
+            for_processing=code(dataset, "PresentationIntentType") == "FOR PROCESSING"
+            or sop_class in FOR_PROCESSING,
         )
 
 
-def _padding(dataset: Dataset, stored: int, signed: bool) -> tuple[int, int] | None:
+def _padding(dataset: Dataset, bits: SampleBits) -> tuple[int, int] | None:
     """Pixel Padding Value and Range Limit (PS3.3 C.7.5.1.1.2), in either order."""
-    if value_of(dataset, "PixelPaddingValue") is None:
+    value, limit = number(dataset, "PixelPaddingValue"), number(dataset, "PixelPaddingRangeLimit")
+    if isnan(value):
         return None
-    first = _stored_value(integer(dataset, "PixelPaddingValue"), stored, signed)
-    limit = integer(dataset, "PixelPaddingRangeLimit", default=first)
-    last = _stored_value(limit, stored, signed)
+    first = _cell_value(int(value), bits)
+    last = first if isnan(limit) else _cell_value(int(limit), bits)
     return min(first, last), max(first, last)
 
 
-def _stored_value(value: int, bits: int, signed: bool) -> int:
-    """Reads a padding value with the image's own sign: files disagree on US and SS."""
-    pattern = value & ((1 << bits) - 1)
-    return pattern - (1 << bits) if signed and pattern >> (bits - 1) else pattern
+def _cell_value(value: int, bits: SampleBits) -> int:
+    """A padding value with the film's own sign: files disagree on US and SS.
 
-
-def _window(dataset: Dataset) -> Window | None:
-    """The first window; several are alternatives (PS3.3 C.11.2.1.2). None if it is not usable.
-
-    It is a proposal for display: one that cannot be read, such as with a decimal comma, is no
-    reason to refuse the film.
+    They also disagree on whether its sign fills the bits beyond those stored.
     """
-    try:
-        center, width = number(dataset, "WindowCenter"), number(dataset, "WindowWidth")
-    except MalformedError:
-        return None
-    function = _FUNCTIONS.get(text(dataset, "VOILUTFunction"))
-    if center is None or width is None or function is None:
-        return None
+    if not bits.signed:
+        return value & 0xFFFF
+    value = ((value & 0xFFFF) ^ 0x8000) - 0x8000
+    half = 1 << (bits.stored - 1)
+    return value - 2 * half if half <= value < 2 * half else value
+
+
+def _windows(dataset: Dataset) -> Iterator[Window]:
+    function = _FUNCTIONS.get(code(dataset, "VOILUTFunction"))
+    if function is None:
+        return
     smallest = 1.0 if function == "LINEAR" else np.finfo(np.float32).tiny
-    return Window(center, width, function) if width >= smallest else None
+    centers, widths = numbers(dataset, "WindowCenter"), numbers(dataset, "WindowWidth")
+    for center, width in zip(centers, widths, strict=False):
+        if isfinite(center) and width >= smallest:
+            yield Window(center, width, function)
 
 
-def _lookup_table(dataset: Dataset, keyword: str, signed: bool) -> LookupTable | None:
-    item = first_item(dataset, keyword)
-    if item is None:
+def _tables(dataset: Dataset, keyword: str) -> Iterator[LookupTable | None]:
+    """Tables of a LUT sequence; None for one that is not usable. An empty item says nothing."""
+    try:
+        for item in islice(items(dataset, keyword), _MOST_PROPOSALS):
+            if numbers(item, "LUTDescriptor") or value_of(item, "LUTData", _TABLE_BYTES):
+                yield _table(item)
+    except MalformedError:  # the sequence is damaged
+        yield None
+
+
+def _table(item: Dataset) -> LookupTable | None:
+    descriptor = numbers(item, "LUTDescriptor")
+    if len(descriptor) != 3 or any(map(isnan, descriptor)):
         return None
-    descriptor, data = _descriptor(item), value_of(item, "LUTData", _TABLE_BYTES)
-    entries = descriptor[0] & 0xFFFF or 65536
-    first = descriptor[1]
-    if signed and first > 0x7FFF:  # written as US into a film of signed samples
-        first -= 0x10000
-    words = _words(data, entries, ">" if dataset.original_encoding[1] is False else "<")
-    if len(words) < entries:
-        raise MalformedError(
-            f"the DICOM element {keyword} has {len(words)} entries, but describes {entries}"
-        )
-    values = words[:entries]
-    bits, largest = descriptor[2] & 0xFFFF, max(int(values.max()), 1)
+    entries, first, bits = (int(value) for value in descriptor)  # PS3.3 C.11.1.1.1
+    entries, bits = entries & 0xFFFF or 65536, bits & 0xFFFF
+    values = _entries(item, entries)
+    if 2 * len(values) < entries or not np.isfinite(values).all():
+        return None
+    # Writers that count one entry more than they write are known: the last one holds.
+    whole = np.pad(values[:entries], (0, max(0, entries - len(values))), mode="edge")
+    words = (whole.astype(np.int64) & 0xFFFF).astype(np.uint16)
+    largest = max(int(words.max()), 1)
     # The described depth is often wrong in old files: believe it only if the data reach it.
     believable = 1 <= bits <= 16 and largest.bit_length() == bits
-    return LookupTable(first, values, (1 << bits) - 1 if believable else largest)
+    return LookupTable(first, words, (1 << bits) - 1 if believable else largest)
 
 
-def _descriptor(item: Dataset) -> tuple[int, int, int]:
-    """Number of entries, first input value, bits per entry (PS3.3 C.11.1.1.1)."""
-    raw = value_of(item, "LUTDescriptor")
-    if isinstance(raw, bytes):  # the sign of implicit VR could not be told
-        values = [float(word) for word in np.frombuffer(raw[: len(raw) // 2 * 2], "<u2")]
-    else:
-        values = numbers(item, "LUTDescriptor") or []
-    if len(values) != 3:
-        raise MalformedError(f"the DICOM element LUTDescriptor has {len(values)} of 3 values")
-    return int(values[0]), int(values[1]), int(values[2])
-
-
-def _words(data: object, entries: int, byte_order: str) -> npt.NDArray[np.uint16]:
+def _entries(item: Dataset, entries: int) -> npt.NDArray[np.generic]:
     """LUT Data, which may be words (US), a byte string of words (OW), or of packed bytes."""
-    if isinstance(data, bytes):
-        kind = f"{byte_order}u2" if len(data) >= 2 * entries else "u1"
-        return np.frombuffer(data[: len(data) // 2 * 2], kind).astype(np.uint16)
-    values = [data] if isinstance(data, int) else data
-    try:
-        return (np.array(values, np.int64) & 0xFFFF).astype(np.uint16)
-    except (TypeError, ValueError, OverflowError):
-        raise MalformedError("the DICOM element LUTData cannot be read") from None
+    data = value_of(item, "LUTData", _TABLE_BYTES)
+    if isinstance(data, bytes) and len(data) in (entries, entries + 1):
+        return np.frombuffer(data, np.uint8)
+    return np.array(numbers(item, "LUTData", _TABLE_BYTES))

@@ -89,10 +89,6 @@ WHOLE = {
     "zeros at the end": PLAIN + bytes(100_000),
     "no frames": inserted(struct.pack("<HH2sH", 0x0028, 0x0008, b"IS", 2) + b"0 "),
     "frames left empty": dicom_file(FILM, NumberOfFrames="", **TWELVE),
-    "a decimal comma": inserted(
-        struct.pack("<HH2sH", 0x0028, 0x1050, b"DS", 6) + b"2000,5"
-        + struct.pack("<HH2sH", 0x0028, 0x1051, b"DS", 4) + b"1000"
-    ),
     "pixels padded to four bytes": PLAIN[: -FILM.nbytes - 4]
     + struct.pack("<I", FILM.nbytes + 4) + PLAIN[-FILM.nbytes :] + bytes(4),
     "a window beside all values": dicom_file(FILM, WindowCenter=-5000, WindowWidth=10, **TWELVE),
