@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,12 @@ def test_the_settings_page_has_every_setting_with_its_default() -> None:
     }
     assert dict(rows) == {name: value.replace("None", "none") for name, value in expected.items()}
     assert len(rows) == len(expected)
+
+
+def test_the_example_of_training_describes_a_model() -> None:
+    (about,) = re.findall(r"```toml\n(.*?)```", (DOCS / "training.md").read_text(), re.DOTALL)
+    bundled = (ROOT / "model" / "zoo" / "cxr-lungs.toml").read_text()
+    assert tomllib.loads(about).keys() == tomllib.loads(bundled).keys()
 
 
 def test_the_example_segments_a_folder(tmp_path: Path) -> None:
