@@ -123,11 +123,3 @@ def test_the_compose_files_hand_on_every_setting() -> None:
     named = {name for file in files for name in re.findall(r"(SOLO_[A-Z_]+):", file.read_text())}
     settings = {f"SOLO_{name.upper()}" for name in Settings.model_fields}
     assert settings - {"SOLO_PORT"} == named
-
-
-def test_operations_has_every_setting_with_its_default() -> None:
-    for name, field in Settings.model_fields.items():
-        default = "none" if field.default is None else field.default
-        if field.default_factory is not None:
-            default = "the cores"
-        assert f"| `SOLO_{name.upper()}` | `{default}` |" in OPERATIONS
