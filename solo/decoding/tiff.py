@@ -51,7 +51,9 @@ def decode_tiff(data: bytes, limits: Limits, frame: int) -> Radiograph:
     if not pages:
         raise UnsupportedEncodingError("the TIFF has no pages but thumbnails and masks")
     if not 0 <= frame < len(pages):
-        raise InvalidParameterError(f"frame is {frame}, but the file has {len(pages)}, from 0")
+        raise InvalidParameterError(
+            f"frame is {frame}, but the file has {len(pages)} frames, from 0"
+        )
     page = TiffPage(pages[frame], limits)
     try:
         samples = _read_samples(page)
