@@ -20,8 +20,10 @@ from solo.decoding.codecs.memory import check_memory
 from solo.decoding.radiograph import Limits, Radiograph
 from solo.decoding.raster import decode_jpeg, grey_radiograph
 from solo.decoding.tiff_header import read_directories
+from solo.decoding.tiff_lzw import decompress_lzw
 from solo.decoding.tiff_page import (
     JPEG,
+    LZW,
     NONE,
     PALETTE,
     RGB,
@@ -95,6 +97,8 @@ def _read_segment(stored: bytes, page: TiffPage, rows: int) -> Samples:
     needed, whole = rows * page.row_bytes, most * page.row_bytes
     if page.compression == NONE:
         stored = stored[:needed]
+    elif page.compression == LZW:
+        stored = decompress_lzw(stored, (needed, whole))
     else:
         buffer = np.empty(whole + 1, np.uint8)  # with room for a stream that goes on
         stored = getattr(imagecodecs, f"{page.compression}_decode")(stored, out=buffer.data)

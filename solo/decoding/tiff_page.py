@@ -30,8 +30,9 @@ _YCBCR: Final = 6  # in JPEG only, where it is that of JPEG files
 
 NONE: Final = "none"
 JPEG: Final = "jpeg"
+LZW: Final = "lzw"
 _COMPRESSIONS: Final = {
-    1: NONE, 5: "lzw", 7: JPEG, 8: "deflate", 32773: "packbits", 32946: "deflate", 50000: "zstd",
+    1: NONE, 5: LZW, 7: JPEG, 8: "deflate", 32773: "packbits", 32946: "deflate", 50000: "zstd",
 }  # fmt: skip
 
 _GREYS: Final = {"u": (1, 2, 4, *range(8, 17), 32), "i": (16, 32), "f": (32,)}
@@ -60,7 +61,7 @@ class TiffPage:
         photometric: interpretation, such as `RGB`.
         bits: of a sample.
         dtype: of a sample in memory.
-        compression: `NONE`, `JPEG`, or the name of a codec of imagecodecs.
+        compression: `NONE`, `JPEG`, `LZW`, or the name of a codec of imagecodecs.
         low_bits_first: whether the bits of each byte are stored in reverse.
         differences: whether samples are stored as differences from the one to their left.
         segment_shape: (rows, columns, samples) of a strip or tile; in planes they have one sample.
@@ -123,7 +124,7 @@ class TiffPage:
     def _predictor(self) -> int:
         """1 or 2; where it makes no sense libtiff passes over it, but tifffile does not."""
         predictor = 1 if self.compression == JPEG else self.tags.value(Tag.PREDICTOR, 1)
-        differs = self.bits in (8, 16, 32) and self.compression in ("lzw", "deflate", "zstd")
+        differs = self.bits in (8, 16, 32) and self.compression in (LZW, "deflate", "zstd")
         if predictor != 1 and not (predictor == 2 and differs):
             raise UnsupportedEncodingError(
                 f"TIFF predictor {predictor} of {self.bits} bits in compression "

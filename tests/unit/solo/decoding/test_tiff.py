@@ -81,6 +81,29 @@ def test_a_stream_longer_than_its_strip_is_refused() -> None:
             decode(by_hand(flat, stored=longer, **tags), LIMITS)
 
 
+@pytest.mark.parametrize(("number", "codec"), [(5, "lzw"), (32773, "packbits"), (50000, "zstd")])
+def test_one_byte_more_or_less_is_noticed(number: int, codec: str) -> None:
+    encode = getattr(imagecodecs, f"{codec}_encode")
+    stored = GREY.tobytes()
+    whole = by_hand(GREY, stored=bytes(encode(stored)), t259=number)
+    assert np.array_equal(decode(whole, LIMITS).pixels, GREY)
+    for other in (stored + b"\1", stored[:-1]):
+        with pytest.raises(MalformedError, match="damaged"):
+            decode(by_hand(GREY, stored=bytes(encode(other)), t259=number), LIMITS)
+
+
+def test_damaged_lzw_is_answered_alike_whatever_lies_in_memory() -> None:
+    """imagecodecs' own decoder reads from a table that it has not written."""
+    good = bytes(imagecodecs.lzw_encode(GREY.tobytes()))
+    generator = np.random.default_rng(0)
+    for _ in range(200):
+        broken = bytearray(good)
+        for place in generator.integers(len(good), size=2):
+            broken[place] ^= int(generator.integers(1, 256))
+        data = by_hand(GREY, stored=bytes(broken), t259=5)
+        assert status(data) == status(data) != 413
+
+
 def test_the_last_strip_may_have_the_rows_of_a_whole_one() -> None:
     rows = len(DEEP) - 10
     data = bytes(imagecodecs.tiff_encode(DEEP, compression="deflate", rowsperstrip=len(DEEP) // 2))
