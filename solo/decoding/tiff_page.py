@@ -32,7 +32,7 @@ NONE: Final = "none"
 JPEG: Final = "jpeg"
 LZW: Final = "lzw"
 _COMPRESSIONS: Final = {
-    1: NONE, 5: LZW, 7: JPEG, 8: "deflate", 32773: "packbits", 32946: "deflate", 50000: "zstd",
+    1: NONE, 5: LZW, 7: JPEG, 8: "deflate", 32773: "packbits", 32946: "deflate",
 }  # fmt: skip
 
 _GREYS: Final = {"u": (1, 2, 4, *range(8, 17), 32), "i": (16, 32), "f": (32,)}
@@ -124,7 +124,7 @@ class TiffPage:
     def _predictor(self) -> int:
         """1 or 2; where it makes no sense libtiff passes over it, but tifffile does not."""
         predictor = 1 if self.compression == JPEG else self.tags.value(Tag.PREDICTOR, 1)
-        differs = self.bits in (8, 16, 32) and self.compression in (LZW, "deflate", "zstd")
+        differs = self.bits in (8, 16, 32) and self.compression in (LZW, "deflate")
         if predictor != 1 and not (predictor == 2 and differs):
             raise UnsupportedEncodingError(
                 f"TIFF predictor {predictor} of {self.bits} bits in compression "

@@ -102,7 +102,6 @@ def _tiff_files() -> dict[str, bytes]:
             np.moveaxis(COLOUR, 2, 0),
             {"photometric": "rgb", "planarconfig": "separate"},
         ),
-        "tiff zstd": (FILM, {"compression": "zstd", **differences}),
         "tiff lzw strips": (FILM, {"compression": "lzw", **differences}),
         "tiff lzw tiles": (GREY, {"compression": "lzw", "tile": (32, 16)}),
         "tiff packbits": (GREY // 64, {"compression": "packbits", "rowsperstrip": 7}),

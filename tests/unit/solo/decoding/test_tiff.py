@@ -81,7 +81,7 @@ def test_a_stream_longer_than_its_strip_is_refused() -> None:
             decode(by_hand(flat, stored=longer, **tags), LIMITS)
 
 
-@pytest.mark.parametrize(("number", "codec"), [(5, "lzw"), (32773, "packbits"), (50000, "zstd")])
+@pytest.mark.parametrize(("number", "codec"), [(5, "lzw"), (32773, "packbits")])
 def test_one_byte_more_or_less_is_noticed(number: int, codec: str) -> None:
     encode = getattr(imagecodecs, f"{codec}_encode")
     stored = GREY.tobytes()
@@ -173,6 +173,7 @@ def test_a_strip_that_is_shorter_than_its_rows_is_refused() -> None:
     [
         ({"t259": 6}, "compression 6"),
         ({"t259": 4}, "compression 4"),
+        ({"t259": 50000}, "compression 50000"),
         ({"t258": (3,)}, "1 x 3 bits"),
         ({"t258": (64,)}, "1 x 64 bits"),
         ({"t258": (8, 16), "t277": 2}, "2 x 16 bits"),

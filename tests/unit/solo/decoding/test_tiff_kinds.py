@@ -41,7 +41,7 @@ def written(film: npt.NDArray[Any], **form: Any) -> bytes:
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("predictor", [1, 2])
-@pytest.mark.parametrize("compression", ["zstd", "lzw", "zlib"])
+@pytest.mark.parametrize("compression", ["lzw", "zlib"])
 @pytest.mark.parametrize("layout", [{"rowsperstrip": 9}, {"tile": (32, 48)}], ids=str)
 def test_tifffiles_files_are_read(
     compression: str, predictor: int, layout: dict[str, Any], order: str
