@@ -96,7 +96,10 @@ class TiffPage:
         self.differences = self._predictor() == 2
         rows, columns = self._segment_size()
         self.grid = -(-self.height // rows), -(-self.width // columns)
-        together = 1 if tags.value(Tag.PLANAR, 1) == 2 else self.samples
+        planar = tags.value(Tag.PLANAR, 1)
+        if planar not in (1, 2):
+            raise MalformedError(f"the TIFF has planar configuration {planar}")
+        together = 1 if planar == 2 else self.samples
         self.segment_shape = rows, columns, together
         self.row_bytes = -(-columns * together * self.bits // 8)
         self.segments = self._segments()

@@ -210,6 +210,7 @@ def no_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"t322": 16, "t323": 16, "t324": 8, "t325": 8}, MalformedError, "needs 20"),
         ({"t322": 1, "t323": 2**24, "t324": 8, "t325": 8}, MalformedError, "tiles of 16777216"),
         ({"t273": 0}, MalformedError, "is missing"),
+        ({"t284": 3}, MalformedError, "planar configuration 3"),
         ({"t259": 5, "t279": 0}, MalformedError, "is missing"),
     ],
 )
