@@ -1,56 +1,171 @@
-"""TIFF decoding: grey, palette or RGB of 8 or 16 bits, in a lossless compression.
+"""TIFF decoding: each page is a frame, in its own size; orientation is ignored.
 
-What `tiff_header` has found in order is decoded by `tiff_deflate`, or else by libtiff. Orientation
-and further pages are ignored.
+Strips and tiles are decompressed one by one and have to give their pixels, no more and no fewer:
+libtiff leaves the rest of a damaged one as the memory was.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import cv2
 import imagecodecs
 import numpy as np
+import numpy.typing as npt
 
-from solo.contract.greyscale import Grey, as_grey
+from solo.contract.greyscale import HIGH_PERCENT, LOW_PERCENT, Grey, as_grey
+from solo.decoding.codecs.jpeg_header import JPEG_END, JPEG_SIGNATURE
 from solo.decoding.codecs.memory import check_memory
 from solo.decoding.radiograph import Limits, Radiograph
-from solo.decoding.raster import grey_radiograph, refuse_other_frames
-from solo.decoding.tiff_deflate import decode_deflated
-from solo.decoding.tiff_header import TiffHeader, read_tiff_header
-from solo.errors import MalformedError, SoloError
+from solo.decoding.raster import decode_jpeg, grey_radiograph
+from solo.decoding.tiff_header import read_directories
+from solo.decoding.tiff_lzw import decompress_lzw
+from solo.decoding.tiff_page import (
+    JPEG,
+    LZW,
+    NONE,
+    PALETTE,
+    RGB,
+    WHITE_IS_ZERO,
+    Tag,
+    TiffPage,
+    is_film,
+)
+from solo.errors import (
+    InvalidParameterError,
+    MalformedError,
+    NotSegmentableError,
+    SoloError,
+    UnsupportedEncodingError,
+)
+
+Samples = npt.NDArray[Any]
 
 
 def decode_tiff(data: bytes, limits: Limits, frame: int) -> Radiograph:
-    """Decodes the first image of a TIFF. 16 bits are stretched between percentiles, as in a PNG.
+    """Decodes one page of a TIFF. More than 8 bits are stretched between percentiles, as in a PNG.
 
     Raises:
         SoloError: one of those that `solo.decoding.decode` names.
     """
-    refuse_other_frames(frame)
-    header = read_tiff_header(data, limits)
-    try:
-        stored = (
-            decode_deflated(data, header)
-            if header.deflated
-            else imagecodecs.tiff_decode(data, index=0)
+    pages = [tags for tags in read_directories(data) if is_film(tags)]
+    if not pages:
+        raise UnsupportedEncodingError("the TIFF has no pages but thumbnails and masks")
+    if not 0 <= frame < len(pages):
+        raise InvalidParameterError(
+            f"frame is {frame}, but the file has {len(pages)} frames, from 0"
         )
+    page = TiffPage(pages[frame], limits)
+    try:
+        samples = _read_samples(page)
     except (SoloError, MemoryError):
         raise
     except Exception as error:  # its text is the library's
         check_memory(error)
         raise MalformedError("the TIFF cannot be decoded: its data are damaged") from None
-    samples = as_grey(stored).reshape(*stored.shape[:2], -1)
-    if samples.shape != (header.height, header.width, header.samples):
-        raise MalformedError("the TIFF holds other pixels than its header says")
-    return grey_radiograph(_to_grey(samples, header), "tiff")
+    radiograph = grey_radiograph(_to_grey(samples, page), "tiff")
+    return replace(radiograph, info=replace(radiograph.info, frame=frame, frames=len(pages)))
 
 
-def _to_grey(samples: Grey, header: TiffHeader) -> Grey:
+def _read_samples(page: TiffPage) -> Samples:
+    """The values of the page's dtype, [H, W, samples]."""
+    rows, columns, together = page.segment_shape
+    down, across = page.grid
+    samples = np.zeros((page.height, page.width, page.samples), page.dtype)
+    read = _read_jpeg if page.compression == JPEG else _read_segment
+    for index, (start, size) in enumerate(page.segments):
+        plane, place = divmod(index, across * down)
+        top, left = place // across * rows, place % across * columns
+        # Writers may leave out or put in the rows of a strip or tile that are below the image.
+        part = read(page.tags.data[start : start + size], page, min(rows, page.height - top))
+        samples[top : top + rows, left : left + columns, plane : plane + together] = part[
+            :, : page.width - left
+        ]
+    return samples
+
+
+def _read_segment(stored: bytes, page: TiffPage, rows: int) -> Samples:
+    """Decompresses the rows of a strip or tile that are within the image.
+
+    Returns:
+        [rows, columns, samples] of the page's dtype.
+    """
+    if page.low_bits_first:
+        stored = bytes(imagecodecs.bitorder_decode(stored))
+    most, columns, together = page.segment_shape
+    needed, whole = rows * page.row_bytes, most * page.row_bytes
+    if page.compression == NONE:
+        stored = stored[:needed]
+    elif page.compression == LZW:
+        stored = decompress_lzw(stored, (needed, whole))
+    else:
+        buffer = np.empty(whole + 1, np.uint8)  # with room for a stream that goes on
+        stored = getattr(imagecodecs, f"{page.compression}_decode")(stored, out=buffer.data)
+    if len(stored) not in (needed, whole):
+        raise MalformedError("the TIFF is damaged: a strip or tile lacks pixels or has too many")
+    stored = stored[:needed]
+    dtype = np.dtype(f"u{page.dtype.itemsize}")
+    if page.bits % 8:
+        values = imagecodecs.packints_decode(stored, dtype, page.bits, runlen=columns * together)
+    else:
+        values = np.frombuffer(stored, page.tags.order + dtype.str[1:]).astype(dtype, copy=False)
+    values = values.reshape(rows, columns, together)
+    if page.differences:
+        values = np.cumsum(values, axis=1, dtype=dtype)
+    return values.view(page.dtype)
+
+
+def _read_jpeg(stored: bytes, page: TiffPage, rows: int) -> Samples:
+    """Luminance of a strip or tile that is a JPEG (TIFF Technical Note 2).
+
+    What the streams of a page share lies in one of its own, and goes before.
+
+    Returns:
+        uint8 [rows, columns, 1].
+    """
+    tables = bytes(page.tags.values(Tag.JPEG_TABLES))
+    if tables:
+        stored = tables.removesuffix(JPEG_END) + stored.removeprefix(JPEG_SIGNATURE[:2])
+    most, columns, _ = page.segment_shape
+    pixels = decode_jpeg(stored, Limits(most * columns), frame=0).pixels
+    if pixels.shape not in ((rows, columns), (most, columns)):
+        raise MalformedError("a strip or tile of the TIFF has another size than its JPEG")
+    return pixels[:rows, :, None]
+
+
+def _to_grey(samples: Samples, page: TiffPage) -> Grey:
     """Grey [H, W] of [H, W, samples]; alpha, the last of 2 or 4, is dropped."""
-    if header.palette:
-        colours = (np.array(header.palette).reshape(1, 3, 256) >> 8).astype(np.uint8)
-        greys = cv2.cvtColor(np.moveaxis(colours, 1, 2), cv2.COLOR_RGB2GRAY)
-        return as_grey(greys[0][samples[:, :, 0]])
-    if header.samples >= 3:
+    if page.photometric == RGB:
         return as_grey(cv2.cvtColor(as_grey(samples[:, :, :3].copy()), cv2.COLOR_RGB2GRAY))
-    first = samples[:, :, 0]
-    return as_grey(np.ascontiguousarray(~first if header.white_is_zero else first))
+    values = np.ascontiguousarray(samples[:, :, 0])
+    if page.photometric == PALETTE:
+        return as_grey(_palette(page)[values])
+    if page.bits == 32:
+        values = _in_16_bits(values)
+    elif page.dtype.kind == "i":
+        values = values.view(np.uint16) ^ np.uint16(2**15)
+    elif page.bits < 8:
+        values *= 255 // (2**page.bits - 1)
+    return as_grey(~values if page.photometric == WHITE_IS_ZERO else values)
+
+
+def _palette(page: TiffPage) -> Samples:
+    """The grey of each colour, uint8 [2^bits]."""
+    palette = np.array(page.tags.values(Tag.COLOUR_MAP))
+    if palette.size != 3 * 2**page.bits:
+        raise MalformedError(f"the TIFF has a palette that is not of {2**page.bits} colours")
+    # Some writers store 8 bits, which libtiff tells by the same sign.
+    rgb = (palette >> (8 if palette.max() > 255 else 0)).reshape(3, 1, -1).T.astype(np.uint8)
+    return as_grey(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)[:, 0])
+
+
+def _in_16_bits(values: Samples) -> Grey:
+    """Numbers of 32 bits as uint16, cut at the percentiles that 16 bits are stretched between."""
+    if not np.isfinite(values).all():
+        raise NotSegmentableError("the TIFF has pixels that are no finite numbers")
+    percents = (LOW_PERCENT, HIGH_PERCENT)
+    low, high = np.percentile(values, percents, method="inverted_cdf").tolist()
+    scaled = np.subtract(values, low, dtype=np.float64)
+    scaled *= 65535 / (high - low or 1)
+    return as_grey(np.clip(scaled, 0, 65535, out=scaled).round(out=scaled).astype(np.uint16))

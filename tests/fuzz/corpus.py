@@ -25,6 +25,7 @@ from pydicom.uid import (
 from tests.support.dicom import dicom_file
 from tests.support.encapsulated import BASELINE, EXACT, LOSSY, encoded_file
 from tests.support.films import Film, chest, jpeg, png, png_chunk
+from tests.support.tiff import by_hand, packed
 
 FILM = chest(40, 36)
 GREY = (FILM // 16).astype(np.uint8)
@@ -97,13 +98,29 @@ def _tiff_files() -> dict[str, bytes]:
         "tiff colour": (COLOUR, {"photometric": "rgb"}),
         "tiff deflate strips": (COLOUR, {"compression": "deflate", **differences}),
         "tiff deflate tiles": (FILM, {"compression": "deflate", "tile": (16, 32)}),
+        "tiff planes": (
+            np.moveaxis(COLOUR, 2, 0),
+            {"photometric": "rgb", "planarconfig": "separate"},
+        ),
         "tiff lzw strips": (FILM, {"compression": "lzw", **differences}),
         "tiff lzw tiles": (GREY, {"compression": "lzw", "tile": (32, 16)}),
         "tiff packbits": (GREY // 64, {"compression": "packbits", "rowsperstrip": 7}),
         "tiff packbits tiles": (GREY // 64, {"compression": "packbits", "tile": (16, 16)}),
     }
+    _, tables = cv2.imencode(".tiff", GREY, [cv2.IMWRITE_TIFF_COMPRESSION, 7])
+    few, numbers = FILM >> 8, FILM.astype(np.float32)
     return {
-        name: bytes(imagecodecs.tiff_encode(film, **form)) for name, (film, form) in forms.items()
+        **{
+            name: bytes(imagecodecs.tiff_encode(film, **form))
+            for name, (film, form) in forms.items()
+        },
+        "tiff few bits": by_hand(few, stored=packed(few, 4), t258=(4,)),
+        "tiff detector": by_hand(FILM, stored=packed(FILM, 12), t258=(12,), t262=0),
+        "tiff numbers": by_hand(numbers, t339=3),
+        "tiff palette": by_hand(GREY, t262=3, t320=tuple(range(0, 65536, 257)) * 3),
+        "tiff jpeg": by_hand(GREY, stored=jpeg(GREY), t259=7),
+        "tiff jpeg tables": tables.tobytes(),
+        "tiff pages": cv2.imencodemulti(".tiff", [GREY, FILM])[1].tobytes(),
     }
 
 

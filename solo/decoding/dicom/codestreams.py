@@ -38,7 +38,7 @@ _Decoder = Callable[[], Samples]
 
 _DECODERS: Final = (
     "jpeg8_decode", "jpegls_decode", "jpeg2k_decode", "jpegxl_decode", "packbits_decode",
-    "tiff_decode",
+    "tiff_decode", "deflate_decode",
 )  # fmt: skip
 _WORKING_BYTES: Final = 12  # of each sample: OpenJPEG and libjxl work in 32 bits, and twice
 _JPEG_PROCESSES: Final = {

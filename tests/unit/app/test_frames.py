@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import cv2
 import httpx
 import numpy as np
 import pytest
@@ -70,6 +71,15 @@ async def test_each_frame_has_its_own_answer(frame: str, expected: list[int]) ->
     assert [image["index"] for image in found] == [0] * len(expected)
     best = [image["instances"][0]["score"] for image in found]
     assert best == pytest.approx([expected_scores(GREYS[one] / 255)[0] for one in expected])
+
+
+async def test_the_pages_of_a_tiff_are_frames() -> None:
+    data = cv2.imencodemulti(".tiff", list(FILM))[1].tobytes()
+    async with client() as http:
+        for frame, expected in (("all", [0, 1, 2, 3, 4]), ("2-3", [2, 3])):
+            found = await images(http, frame, data)
+            best = [image["instances"][0]["score"] for image in found]
+            assert best == pytest.approx([expected_scores(GREYS[one] / 255)[0] for one in expected])
 
 
 async def test_all_of_a_single_image_is_one() -> None:

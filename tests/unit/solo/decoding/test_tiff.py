@@ -15,70 +15,17 @@ from solo.decoding.decode import decode
 from solo.decoding.radiograph import Limits
 from solo.errors import (
     ImageTooLargeError,
-    InvalidParameterError,
     MalformedError,
     SoloError,
     TruncatedError,
     UnsupportedEncodingError,
 )
 from tests.support.films import chest, png
+from tests.support.tiff import LONG, SHORT, by_hand
 
 LIMITS = Limits(max_pixels=100_000)
 DEEP = chest()
 GREY = (chest() // 16).astype(np.uint8)
-SHORT, LONG = 3, 4
-
-
-def by_hand(
-    pixels: npt.NDArray[Any],
-    *,
-    order: Literal["<", ">"] = "<",
-    stored: bytes | None = None,
-    **tags: int | tuple[int, ...],
-) -> bytes:
-    """A TIFF of one strip whose pixels come last.
-
-    Args:
-        pixels: [H, W] or [H, W, samples].
-        order: byte order.
-        stored: the strip; None for the pixels as they are.
-        **tags: values in place of the defaults, `t258=(8, 8, 8)`.
-    """
-    height, width, samples = (*pixels.shape, 1)[:3]
-    data = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes() if stored is None else stored
-    values: dict[int, tuple[int, ...]] = {
-        256: (width,),
-        257: (height,),
-        258: (8 * pixels.dtype.itemsize,) * samples,
-        259: (1,),
-        262: (2 if samples >= 3 else 1,),
-        273: (0,),
-        277: (samples,),
-        278: (height,),
-        279: (len(data),),
-    }
-    values |= {
-        int(tag[1:]): value if isinstance(value, tuple) else (value,) for tag, value in tags.items()
-    }
-    start = 8 + 2 + 12 * len(values) + 4
-    extra = b""
-    entries = []
-    for tag, value in sorted(values.items()):
-        packed = struct.pack(f"{order}{len(value)}H", *value) if tag in (258, 320) else b""
-        if len(packed) > 4:
-            entry = struct.pack(f"{order}HHII", tag, SHORT, len(value), start + len(extra))
-            extra += packed
-        elif packed:
-            entry = struct.pack(f"{order}HHI4s", tag, SHORT, len(value), packed)
-        else:
-            entry = struct.pack(f"{order}HHII", tag, LONG, 1, value[0])
-        entries.append((tag, entry))
-    if "t273" not in tags:
-        place = struct.pack(f"{order}HHII", 273, LONG, 1, start + len(extra))
-        entries = [(tag, place if tag == 273 else entry) for tag, entry in entries]
-    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 8)
-    directory = struct.pack(f"{order}H", len(entries)) + b"".join(one for _, one in entries)
-    return head + directory + bytes(4) + extra + data
 
 
 FORMS: list[dict[str, Any]] = [
@@ -134,6 +81,29 @@ def test_a_stream_longer_than_its_strip_is_refused() -> None:
             decode(by_hand(flat, stored=longer, **tags), LIMITS)
 
 
+@pytest.mark.parametrize(("number", "codec"), [(5, "lzw"), (32773, "packbits")])
+def test_one_byte_more_or_less_is_noticed(number: int, codec: str) -> None:
+    encode = getattr(imagecodecs, f"{codec}_encode")
+    stored = GREY.tobytes()
+    whole = by_hand(GREY, stored=bytes(encode(stored)), t259=number)
+    assert np.array_equal(decode(whole, LIMITS).pixels, GREY)
+    for other in (stored + b"\1", stored[:-1]):
+        with pytest.raises(MalformedError, match="damaged"):
+            decode(by_hand(GREY, stored=bytes(encode(other)), t259=number), LIMITS)
+
+
+def test_damaged_lzw_is_answered_alike_whatever_lies_in_memory() -> None:
+    """imagecodecs' own decoder reads from a table that it has not written."""
+    good = bytes(imagecodecs.lzw_encode(GREY.tobytes()))
+    generator = np.random.default_rng(0)
+    for _ in range(200):
+        broken = bytearray(good)
+        for place in generator.integers(len(good), size=2):
+            broken[place] ^= int(generator.integers(1, 256))
+        data = by_hand(GREY, stored=bytes(broken), t259=5)
+        assert status(data) == status(data) != 413
+
+
 def test_the_last_strip_may_have_the_rows_of_a_whole_one() -> None:
     rows = len(DEEP) - 10
     data = bytes(imagecodecs.tiff_encode(DEEP, compression="deflate", rowsperstrip=len(DEEP) // 2))
@@ -171,11 +141,6 @@ def test_colour_alpha_and_palettes_become_grey() -> None:
     ]
 
 
-def test_an_unknown_predictor_is_refused() -> None:
-    with pytest.raises(MalformedError, match="predictor 3"):
-        decode(by_hand(DEEP, stored=zlib.compress(DEEP.tobytes()), t259=8, t317=3), LIMITS)
-
-
 def test_orientation_is_not_applied() -> None:
     assert np.array_equal(decode(by_hand(GREY, t274=6), LIMITS).pixels, GREY)
 
@@ -192,7 +157,7 @@ def test_a_strip_that_is_shorter_than_its_rows_is_refused() -> None:
     data = by_hand(DEEP)
     with pytest.raises(TruncatedError, match="within its pixels"):
         decode(data[:-1], LIMITS)
-    with pytest.raises(TruncatedError, match="needs 8,400"):
+    with pytest.raises(MalformedError, match="lacks pixels"):
         decode(by_hand(DEEP, t279=8_399)[:-1], LIMITS)
     for compression in ("lzw", "deflate", "packbits"):
         data = bytes(imagecodecs.tiff_encode(DEEP, compression=compression))
@@ -206,14 +171,21 @@ def test_a_strip_that_is_shorter_than_its_rows_is_refused() -> None:
 @pytest.mark.parametrize(
     ("tags", "text"),
     [
-        ({"t259": 7}, "compression 7"),
+        ({"t259": 6}, "compression 6"),
         ({"t259": 4}, "compression 4"),
-        ({"t258": (1,)}, "1 bits"),
-        ({"t258": (32,)}, "32 bits"),
+        ({"t259": 50000}, "compression 50000"),
+        ({"t258": (3,)}, "1 x 3 bits"),
+        ({"t258": (64,)}, "1 x 64 bits"),
+        ({"t258": (8, 16), "t277": 2}, "2 x 16 bits"),
         ({"t339": 3}, "sample format 3"),
         ({"t262": 5}, "photometric interpretation 5"),
-        ({"t277": 5}, "5 samples"),
-        ({"t284": 2}, "arrangement"),
+        ({"t262": 6}, "photometric interpretation 6"),
+        ({"t262": 2, "t277": 3, "t259": 7}, "interpretation 2 and compression jpeg"),
+        ({"t277": 5}, "5 x 8 bits"),
+        ({"t259": 8, "t317": 3}, "predictor 3"),
+        ({"t317": 2}, "predictor 2 of 8 bits in compression none"),
+        ({"t254": 1}, "thumbnails and masks"),
+        ({"t254": 4}, "thumbnails and masks"),
     ],
 )
 def test_what_is_not_read_is_named(tags: dict[str, Any], text: str) -> None:
@@ -232,10 +204,14 @@ def no_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"t256": 65_535, "t257": 65_535, "t278": 65_535}, ImageTooLargeError, "65535 x 65535"),
         ({"t257": 0}, MalformedError, "0 x 60"),
         ({"t278": 1}, MalformedError, "1 strips"),
-        ({"t278": 0}, MalformedError, "parts of 0"),
+        ({"t278": 0}, MalformedError, "tiles of 0"),
         ({"t273": 2**32 - 9}, TruncatedError, "within its pixels"),
         ({"t322": 60_000, "t323": 60_000, "t324": 8, "t325": 8}, MalformedError, "tiles of 60000"),
         ({"t322": 16, "t323": 16, "t324": 8, "t325": 8}, MalformedError, "needs 20"),
+        ({"t322": 1, "t323": 2**24, "t324": 8, "t325": 8}, MalformedError, "tiles of 16777216"),
+        ({"t273": 0}, MalformedError, "is missing"),
+        ({"t284": 3}, MalformedError, "planar configuration 3"),
+        ({"t259": 5, "t279": 0}, MalformedError, "is missing"),
     ],
 )
 def test_lies_reach_no_decoder(
@@ -257,7 +233,7 @@ def test_a_tag_without_values_is_refused(tag: int, no_decoder: None) -> None:
     data = by_hand(GREY)
     kind = SHORT if tag == 258 else LONG
     start = data.index(struct.pack("<HHI", tag, kind, 1)) + 4
-    with pytest.raises(MalformedError, match=f"tag {tag} of the TIFF has no value"):
+    with pytest.raises(MalformedError, match=f"tag {tag} of the TIFF has 0 values"):
         decode(data[:start] + bytes(4) + data[start + 4 :], LIMITS)
 
 
@@ -282,11 +258,6 @@ def status(data: bytes) -> int:
     except SoloError as error:
         return status_of(error)
     return 200
-
-
-def test_there_is_one_frame() -> None:
-    with pytest.raises(InvalidParameterError, match="frame is 1"):
-        decode(by_hand(GREY), LIMITS, frame=1)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
