@@ -65,7 +65,7 @@ def coding_of(data: bytes, syntax: UID, layout: PixelLayout) -> Coding:
         coding = declared
     elif begins_segments(data):
         coding = Coding.RLE
-    elif uncompressed:
+    elif uncompressed and declared is not None:  # a private syntax may have its own byte order
         coding = Coding.ENCAPSULATED
     elif declared in (Coding.RLE, Coding.ENCAPSULATED):
         return declared  # its decoder says what is wrong

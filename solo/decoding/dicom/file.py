@@ -123,9 +123,9 @@ def _parse(data: memoryview) -> DicomFile:
     has_prefix = data[_PREAMBLE_BYTES : _PREAMBLE_BYTES + 4] == _PREFIX
     meta, offset = _file_meta(data, _PREAMBLE_BYTES + 4 if has_prefix else 0)
     syntax = UID((meta or b"").decode("ascii", "replace").strip("\0 "), config.IGNORE)
-    body = data[offset:]
+    body, is_cut = data[offset:], False
     if syntax == DeflatedExplicitVRLittleEndian and not _begins_data_set(body):
-        body = memoryview(_inflate(body))
+        body, is_cut = _inflate(body)
     encoding = _encoding(syntax, body)
     if not syntax.is_valid:
         syntax = _NATIVE_SYNTAXES[encoding]
@@ -134,6 +134,8 @@ def _parse(data: memoryview) -> DicomFile:
     except MalformedError:
         check_syntax(syntax)
         raise
+    if is_cut and file.pixel_data is None:
+        raise TruncatedError("the deflated data set has no end: part of the file is missing")
     if not isinstance(file.pixel_data, Encapsulated):  # whose codings are told by their bytes
         check_syntax(syntax)
     return file
@@ -204,16 +206,15 @@ def _encoding(syntax: UID, body: memoryview) -> Encoding:
     return Encoding(little and (is_default or length < 2**16), little)
 
 
-def _inflate(deflated: memoryview) -> bytes:
-    """The data set of a deflate stream (PS3.5 A.5), or of one in a zlib wrapper.
-
-    What is there of a stream that was cut is as good as any file that was.
-    """
-    wrapped = bytes(deflated[:1]) == b"\x78"  # no encoder begins so without
+def _inflate(deflated: memoryview) -> tuple[memoryview, bool]:
+    """The data set of a deflate stream (PS3.5 A.5), and whether that was cut."""
+    wrapped = (
+        bytes(deflated[:1]) == b"\x78"
+    )  # by zlib, which some writers leave; none begins so without
     inflater = zlib.decompressobj(zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS)
     body = inflater.decompress(deflated, MAX_INFLATED_BYTES)
     if inflater.unconsumed_tail:
         raise ImageTooLargeError(
             f"the deflated data set is longer than {MAX_INFLATED_BYTES:,} bytes"
         )
-    return body
+    return memoryview(body), not inflater.eof

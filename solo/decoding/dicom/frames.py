@@ -121,7 +121,7 @@ def _to_cells(samples: Samples, layout: PixelLayout, *, exact: bool, signed: boo
 def _run_length(data: bytes, layout: PixelLayout) -> Grey:
     pixels, planes = layout.rows * layout.columns, []
     for plane in decode_segments(data, layout.samples * layout.bits.allocated // 8, pixels):
-        _check_length(plane.data, len(plane), pixels, layout)
+        _check_length(plane.data, len(plane), pixels, layout, name="an RLE segment's data")
         planes.append(plane[:pixels].reshape(layout.rows, layout.columns))
     if layout.bits.allocated == 8:
         return as_grey(planes[0] if layout.samples == 1 else np.dstack(planes))
@@ -154,7 +154,12 @@ _UNPACKERS: Final[dict[Coding, Callable[[bytes, PixelLayout], Grey]]] = {
 
 
 def _check_length(
-    data: memoryview, length: int, expected: int, layout: PixelLayout, frames: int = 1
+    data: memoryview,
+    length: int,
+    expected: int,
+    layout: PixelLayout,
+    frames: int = 1,
+    name: str = "the pixel data",
 ) -> None:
     """Checks that the pixels are there, and that what exceeds them cannot be a part of them.
 
@@ -168,12 +173,11 @@ def _check_length(
         expected: how many are needed.
         layout: what the DICOM header says.
         frames: how many images the bytes are of.
+        name: of the data in errors.
     """
     shape = f"{frames} x {layout.rows} x {layout.columns} pixels"
     if len(data) < expected:
-        raise TruncatedError(
-            f"the pixel data have {len(data):,} bytes, but {shape} need {expected:,}"
-        )
+        raise TruncatedError(f"{name} have {len(data):,} bytes, but {shape} need {expected:,}")
     excess = length - expected
     if excess <= 1:
         return
@@ -182,14 +186,14 @@ def _check_length(
     if excess >= step and excess % step <= 1:
         reason = "other columns or samples" if frames == 1 else "padding after each frame"
         raise MalformedError(
-            f"the pixel data have {length:,} bytes, more than the {expected:,} that {shape} need: "
+            f"{name} have {length:,} bytes, more than the {expected:,} that {shape} need: "
             f"they may have {reason}, which cannot be told"
         )
     is_rows = excess % row == 0 and excess < expected // frames
     is_zeros = len(data) == length and not np.frombuffer(data, np.uint8)[expected:].any()
     if not (excess < row or is_rows or is_zeros):
         raise MalformedError(
-            f"the pixel data have {length:,} bytes, more than the {expected:,} that {shape} need "
+            f"{name} have {length:,} bytes, more than the {expected:,} that {shape} need "
             "by neither zeros nor rows: their DICOM header cannot be right"
         )
 
