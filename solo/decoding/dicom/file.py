@@ -193,13 +193,13 @@ def _begins_data_set(data: memoryview) -> bool:
 
 
 def _encoding(syntax: UID, body: memoryview) -> Encoding:
-    """Encoding of the data set, by its first element, which is a short one of a low group.
+    """Encoding of the data set, by its first element, which is a short one of group 0008.
 
     Writers that declare the default syntax whatever they write are known. Two letters taken for a
     length are beyond 16 KiB.
     """
     group, length = bytes(body[:2]), int.from_bytes(body[4:8], "little")
-    little = group[:1] != b"\0" or group[1:] == b"\0"
+    little = group == b"\x08\0" or (group != b"\0\x08" and syntax != ExplicitVRBigEndian)
     if has_representation(body, 0):
         return Encoding(implicit=False, little=little)
     is_default = not syntax.is_valid or syntax == ImplicitVRLittleEndian

@@ -96,7 +96,7 @@ def test_a_deflated_data_set_needs_no_end_and_may_be_wrapped() -> None:
 
 def inflates(data: bytes) -> bool:
     try:
-        return zlib.decompress(data, -15).startswith(b"\x08\0")
+        return bytes(zlib.decompress(data, -15)).startswith(b"\x08\0")
     except zlib.error:
         return False
 
