@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
 from pydicom import config
@@ -123,35 +123,34 @@ def _parse(data: memoryview) -> DicomFile:
     has_prefix = data[_PREAMBLE_BYTES : _PREAMBLE_BYTES + 4] == _PREFIX
     meta, offset = _file_meta(data, _PREAMBLE_BYTES + 4 if has_prefix else 0)
     syntax = UID((meta or b"").decode("ascii", "replace").strip("\0 "), config.IGNORE)
-    body, is_cut = data[offset:], False
+    body, inflated = data[offset:], False
     if syntax == DeflatedExplicitVRLittleEndian and not _begins_data_set(body):
-        body, is_cut = _inflate(body)
+        body, inflated = memoryview(_inflate(body)), True
     encoding = _encoding(syntax, body)
     if not syntax.is_valid:
         syntax = _NATIVE_SYNTAXES[encoding]
     try:
-        file = _data_set(syntax, body, encoding)
+        file = _data_set(syntax, body, encoding, strict=inflated)
     except MalformedError:
         check_syntax(syntax)
         raise
-    if is_cut and file.pixel_data is None:
-        raise TruncatedError("the deflated data set has no end: part of the file is missing")
     if not isinstance(file.pixel_data, Encapsulated):  # whose codings are told by their bytes
         check_syntax(syntax)
     return file
 
 
-def _data_set(syntax: UID, body: memoryview, encoding: Encoding) -> DicomFile:
+def _data_set(syntax: UID, body: memoryview, encoding: Encoding, *, strict: bool) -> DicomFile:
     """The elements before the pixel data, which have to be whole, and those that can be read after.
 
-    Of what is there twice, the pixel data too, the first counts.
+    Nothing that follows whole pixels refuses them; of what is there twice, the first counts. Only
+    what was inflated has to be whole to its end, which is all that tells of damage to it.
     """
     walk = Walk(body, encoding)
     elements, later, pixel_data = Elements(), Elements(), None
     header = walk.elements(0, elements)
     if header is not None:
         pixel_data, end = _pixel_data(body, header, encoding)
-        with suppress(MalformedError):  # nothing that follows whole pixels refuses them
+        with nullcontext() if strict else suppress(MalformedError):
             walk.elements(end, later)
     dataset = Dataset(later | elements)
     dataset.set_original_encoding(*encoding)
@@ -206,15 +205,14 @@ def _encoding(syntax: UID, body: memoryview) -> Encoding:
     return Encoding(little and (is_default or length < 2**16), little)
 
 
-def _inflate(deflated: memoryview) -> tuple[memoryview, bool]:
-    """The data set of a deflate stream (PS3.5 A.5), and whether that was cut."""
-    wrapped = (
-        bytes(deflated[:1]) == b"\x78"
-    )  # by zlib, which some writers leave; none begins so without
+def _inflate(deflated: memoryview) -> bytes:
+    wrapped = bytes(deflated[:1]) == b"\x78"  # by zlib; no other begins so
     inflater = zlib.decompressobj(zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS)
     body = inflater.decompress(deflated, MAX_INFLATED_BYTES)
     if inflater.unconsumed_tail:
         raise ImageTooLargeError(
             f"the deflated data set is longer than {MAX_INFLATED_BYTES:,} bytes"
         )
-    return memoryview(body), not inflater.eof
+    if not inflater.eof:
+        raise TruncatedError("the deflated data set has no end: part of the file is missing")
+    return body

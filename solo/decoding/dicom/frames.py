@@ -27,6 +27,7 @@ from solo.errors import (
 )
 
 _OFFSETS_BYTES: Final = 8 * MAX_ITEMS
+_MOST_UNPACKED: Final = 3  # bytes too many: some encoders code the padding to an even length
 
 
 def read_frame(file: DicomFile, layout: PixelLayout, frame: int) -> Grey:
@@ -77,7 +78,8 @@ def _native_frame(pixels: NativePixels, syntax: UID, layout: PixelLayout, frame:
             f"{layout.columns} pixels"
         )
     check_colour(Coding.NATIVE, syntax, layout)
-    _check_length(data, pixels.length, layout.frame_bytes * layout.frames, layout, layout.frames)
+    whole = layout.frame_bytes * layout.frames
+    _check_length(data, pixels.length, whole, layout, frames=layout.frames)
     if not pixels.little and layout.bits.allocated == 8 and pixels.representation == "OW":
         # PS3.5 A.3: bytes in words are swapped with the words
         padded = bytes(data) + bytes(len(data) % 2)
@@ -121,7 +123,7 @@ def _to_cells(samples: Samples, layout: PixelLayout, *, exact: bool, signed: boo
 def _run_length(data: bytes, layout: PixelLayout) -> Grey:
     pixels, planes = layout.rows * layout.columns, []
     for plane in decode_segments(data, layout.samples * layout.bits.allocated // 8, pixels):
-        _check_length(plane.data, len(plane), pixels, layout, name="an RLE segment's data")
+        _check_length(plane.data, len(plane), pixels, layout, unpacked=True)
         planes.append(plane[:pixels].reshape(layout.rows, layout.columns))
     if layout.bits.allocated == 8:
         return as_grey(planes[0] if layout.samples == 1 else np.dstack(planes))
@@ -131,8 +133,8 @@ def _run_length(data: bytes, layout: PixelLayout) -> Grey:
     return as_grey(cells)
 
 
-def _uncompressed(data: bytes, layout: PixelLayout) -> Grey:
-    _check_length(memoryview(data), len(data), layout.frame_bytes, layout)
+def _uncompressed(data: bytes, layout: PixelLayout, *, unpacked: bool = False) -> Grey:
+    _check_length(memoryview(data), len(data), layout.frame_bytes, layout, unpacked=unpacked)
     return _as_stored(data, layout, 0, "<")
 
 
@@ -143,7 +145,9 @@ def _deflated(data: bytes, layout: PixelLayout) -> Grey:
         inflated = inflater.decompress(data, 2 * layout.frame_bytes)
     except zlib.error:
         raise MalformedError("the deflated frame is damaged") from None
-    return _uncompressed(inflated, layout)
+    if not inflater.eof and len(inflated) <= layout.frame_bytes:
+        raise TruncatedError("the deflated frame has no end: part of it is missing")
+    return _uncompressed(inflated, layout, unpacked=True)
 
 
 _UNPACKERS: Final[dict[Coding, Callable[[bytes, PixelLayout], Grey]]] = {
@@ -158,8 +162,9 @@ def _check_length(
     length: int,
     expected: int,
     layout: PixelLayout,
+    *,
     frames: int = 1,
-    name: str = "the pixel data",
+    unpacked: bool = False,
 ) -> None:
     """Checks that the pixels are there, and that what exceeds them cannot be a part of them.
 
@@ -173,11 +178,13 @@ def _check_length(
         expected: how many are needed.
         layout: what the DICOM header says.
         frames: how many images the bytes are of.
-        name: of the data in errors.
+        unpacked: whether a codec made them, which makes more or less of damaged data.
     """
     shape = f"{frames} x {layout.rows} x {layout.columns} pixels"
     if len(data) < expected:
-        raise TruncatedError(f"{name} have {len(data):,} bytes, but {shape} need {expected:,}")
+        raise TruncatedError(
+            f"the pixel data have {len(data):,} bytes, but {shape} need {expected:,}"
+        )
     excess = length - expected
     if excess <= 1:
         return
@@ -186,15 +193,17 @@ def _check_length(
     if excess >= step and excess % step <= 1:
         reason = "other columns or samples" if frames == 1 else "padding after each frame"
         raise MalformedError(
-            f"{name} have {length:,} bytes, more than the {expected:,} that {shape} need: "
+            f"the pixel data have {length:,} bytes, more than the {expected:,} that {shape} need: "
             f"they may have {reason}, which cannot be told"
         )
-    is_rows = excess % row == 0 and excess < expected // frames
+    is_padding = excess < row or (excess % row == 0 and excess < expected // frames)
+    if unpacked:
+        is_padding = excess <= _MOST_UNPACKED
     is_zeros = len(data) == length and not np.frombuffer(data, np.uint8)[expected:].any()
-    if not (excess < row or is_rows or is_zeros):
+    if not (is_padding or is_zeros):
         raise MalformedError(
-            f"{name} have {length:,} bytes, more than the {expected:,} that {shape} need "
-            "by neither zeros nor rows: their DICOM header cannot be right"
+            f"the pixel data have {length:,} bytes, more than the {expected:,} that {shape} need, "
+            "and not by padding: they are damaged, or their DICOM header is wrong"
         )
 
 

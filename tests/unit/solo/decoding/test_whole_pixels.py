@@ -81,24 +81,24 @@ def test_elements_after_the_pixels_are_read_and_change_none_before(syntax: UID) 
         assert np.array_equal(decode(late_tag, LIMITS).pixels, inverted)
 
 
-def test_a_deflated_data_set_needs_no_end_and_may_be_wrapped() -> None:
+def test_a_deflated_data_set_may_be_wrapped_or_plain_and_has_to_be_whole() -> None:
+    plain = dicom_file(FILM, **TWELVE)
+    late = plain[plain.index(b"\x08\0\x16\0") :] + PADDING
     data = dicom_file(FILM, syntax=DeflatedExplicitVRLittleEndian, **TWELVE)
-    start = next(at for at in range(132, len(data)) if inflates(data[at:]))
-    late = zlib.decompress(data[start:], -15) + PADDING
-    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    unended = packer.compress(late) + packer.flush(zlib.Z_SYNC_FLUSH)
-    for body in (unended, zlib.compress(late), late, data[start:] + b"\r\n"):
-        assert np.array_equal(decode(data[:start] + body, LIMITS).pixels, EXPECTED)
-    for length in range(start, len(data) - 60, 41):
+    meta = data[: data.index(b"2.1.99") + 6]
+    for body in (zlib.compress(late), deflate(late), late, deflate(late) + b"\r\n", late + NOISE):
+        assert np.array_equal(decode(meta + body, LIMITS).pixels, EXPECTED)
+    for cut in (1, 2, 60, 500):
+        with pytest.raises(TruncatedError, match="no end"):
+            decode(meta + deflate(late)[:-cut], LIMITS)
+    for damaged in (late[:-1], late + b"\r\n", late + NOISE):
         with pytest.raises(TruncatedError):
-            decode(data[:length], LIMITS)
+            decode(meta + deflate(damaged), LIMITS)
 
 
-def inflates(data: bytes) -> bool:
-    try:
-        return bytes(zlib.decompress(data, -15)).startswith(b"\x08\0")
-    except zlib.error:
-        return False
+def deflate(data: bytes) -> bytes:
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return packer.compress(data) + packer.flush()
 
 
 def native(film: Any, excess: bytes, **elements: Any) -> bytes:
@@ -115,9 +115,9 @@ def in_items(film: Any, excess: bytes, **elements: Any) -> bytes:
 
 
 def deflated(film: Any, excess: bytes, **elements: Any) -> bytes:
-    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    frame = packer.compress(film.tobytes() + excess) + packer.flush()
-    return encapsulated_file([frame], DeflatedImageFrame, film, **elements)
+    return encapsulated_file(
+        [deflate(film.tobytes() + excess)], DeflatedImageFrame, film, **elements
+    )
 
 
 ROW, COLUMN = 60 * 2, 70 * 2
@@ -128,10 +128,8 @@ WRONG = [NOISE[:COLUMN], bytes(COLUMN), bytes(10 * COLUMN), NOISE[: ROW + 2], NO
 
 
 @pytest.mark.parametrize("excess", EXCESS, ids=len)
-@pytest.mark.parametrize("write", [native, in_items, deflated])
+@pytest.mark.parametrize("write", [native, in_items])
 def test_excess_padding_is_passed_over(write: Any, excess: bytes) -> None:
-    if write is deflated and len(excess) > 8400:
-        pytest.skip("is inflated to two frames at most")
     assert np.array_equal(decode(write(FILM, excess, **TWELVE), LIMITS).pixels, EXPECTED)
 
 
@@ -206,10 +204,22 @@ def test_rle_segments_may_decode_to_some_bytes_too_many(place: int, tail: bytes)
     assert np.array_equal(decode(rle(FILM, tails), LIMITS).pixels, EXPECTED)
 
 
-@pytest.mark.parametrize("tail", [b"\x81\7" * 40, b"\xbb\1", b"\x81\0" * 100])
+@pytest.mark.parametrize("tail", [b"\x81\7" * 40, b"\xbb\1", b"\3abcd", bytes(140)])
 def test_rle_segments_of_a_larger_image_are_refused(tail: bytes) -> None:
     with pytest.raises(MalformedError, match="more than"):
         decode(rle(FILM, (tail, b"")), LIMITS)
+
+
+def test_deflated_frames_have_no_excess_but_zeros_and_an_end() -> None:
+    for excess in (b"\0", bytes(2), b"\1\2\3", bytes(1000)):
+        assert np.array_equal(decode(deflated(FILM, excess, **TWELVE), LIMITS).pixels, EXPECTED)
+    for excess in (NOISE[:4], NOISE[:ROW], bytes(8400)):
+        with pytest.raises(MalformedError, match="more than the 8,400"):
+            decode(deflated(FILM, excess, **TWELVE), LIMITS)
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    endless = packer.compress(FILM.tobytes()) + packer.flush(zlib.Z_SYNC_FLUSH)
+    with pytest.raises(TruncatedError, match="the deflated frame has no end"):
+        decode(encapsulated_file([endless], DeflatedImageFrame, FILM, **TWELVE), LIMITS)
 
 
 def test_rle_segments_that_end_early_are_truncated() -> None:
