@@ -105,7 +105,7 @@ def native(film: Any, excess: bytes, **elements: Any) -> bytes:
     """A native film whose pixel data element is longer than its pixels."""
     data = dicom_file(film, **elements)
     at = data.index(PIXEL_DATA) + 8
-    pixels = film.tobytes() + excess
+    pixels: bytes = film.tobytes() + excess
     return data[:at] + struct.pack("<I", len(pixels)) + pixels
 
 
