@@ -17,6 +17,7 @@ from solo.decoding.codecs.jpeg_header import (
 )
 from solo.decoding.codecs.rle import begins_segments
 from solo.decoding.dicom.pixel_layout import PixelLayout
+from solo.decoding.dicom.pixel_length import is_exact
 from solo.decoding.dicom.transfer_syntaxes import CODINGS, Coding, check_syntax, syntax_name
 from solo.errors import MalformedError, UnsupportedEncodingError
 
@@ -55,7 +56,7 @@ def coding_of(data: bytes, syntax: UID, layout: PixelLayout) -> Coding:
         UnsupportedEncodingError: for a coding that is not read.
     """
     declared = CODINGS.get(syntax)
-    uncompressed = 0 <= len(data) - layout.frame_bytes <= 1
+    uncompressed = is_exact(len(data), layout)
     signature = signature_of(data)
     if declared is Coding.ENCAPSULATED and uncompressed:
         return declared

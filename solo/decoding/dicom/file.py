@@ -130,16 +130,18 @@ def _parse(data: memoryview) -> DicomFile:
     if not syntax.is_valid:
         syntax = _NATIVE_SYNTAXES[encoding]
     try:
-        file = _data_set(syntax, body, encoding, strict=inflated)
+        dataset, pixel_data = _data_set(body, encoding, strict=inflated)
     except MalformedError:
         check_syntax(syntax)
         raise
-    if not isinstance(file.pixel_data, Encapsulated):  # whose codings are told by their bytes
+    if not isinstance(pixel_data, Encapsulated):  # whose codings are told by their bytes
         check_syntax(syntax)
-    return file
+    return DicomFile(syntax, dataset, pixel_data)
 
 
-def _data_set(syntax: UID, body: memoryview, encoding: Encoding, *, strict: bool) -> DicomFile:
+def _data_set(
+    body: memoryview, encoding: Encoding, *, strict: bool
+) -> tuple[Dataset, NativePixels | Encapsulated | None]:
     """The elements before the pixel data, which have to be whole, and those that can be read after.
 
     Nothing that follows whole pixels refuses them; of what is there twice, the first counts. Only
@@ -154,7 +156,7 @@ def _data_set(syntax: UID, body: memoryview, encoding: Encoding, *, strict: bool
             walk.elements(end, later)
     dataset = Dataset(later | elements)
     dataset.set_original_encoding(*encoding)
-    return DicomFile(syntax, dataset, pixel_data)
+    return dataset, pixel_data
 
 
 def _file_meta(data: memoryview, offset: int) -> tuple[bytes | None, int]:

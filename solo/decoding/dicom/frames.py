@@ -19,6 +19,7 @@ from solo.decoding.dicom.elements import value_of
 from solo.decoding.dicom.encapsulation import MAX_ITEMS, Encapsulated, frame_bytes
 from solo.decoding.dicom.file import DicomFile, NativePixels
 from solo.decoding.dicom.pixel_layout import PixelLayout
+from solo.decoding.dicom.pixel_length import check_length, is_exact
 from solo.decoding.dicom.transfer_syntaxes import CODINGS, Coding, syntax_name
 from solo.errors import (
     InvalidParameterError,
@@ -27,7 +28,6 @@ from solo.errors import (
 )
 
 _OFFSETS_BYTES: Final = 8 * MAX_ITEMS
-_MOST_UNPACKED: Final = 3  # bytes too many: some encoders code the padding to an even length
 
 
 def read_frame(file: DicomFile, layout: PixelLayout, frame: int) -> Grey:
@@ -53,7 +53,10 @@ def read_frame(file: DicomFile, layout: PixelLayout, frame: int) -> Grey:
         )
     pixels = file.pixel_data
     if isinstance(pixels, NativePixels):
-        if not _is_exact(pixels.length, layout) and signature_of(pixels.value) is not None:
+        if (
+            not is_exact(pixels.length, layout, layout.frames)
+            and signature_of(pixels.value) is not None
+        ):
             pixels = Encapsulated((), (pixels.value,))  # a codestream without items
         else:
             cells = _native_frame(pixels, file.transfer_syntax, layout, frame)
@@ -62,16 +65,11 @@ def read_frame(file: DicomFile, layout: PixelLayout, frame: int) -> Grey:
     return cells if cells.ndim == 2 else _luminance(cells, layout)
 
 
-def _is_exact(length: int, layout: PixelLayout) -> bool:
-    """Whether so many bytes are those of all frames, perhaps padded to an even number."""
-    return 0 <= length - layout.frame_bytes * layout.frames <= 1
-
-
 def _native_frame(pixels: NativePixels, syntax: UID, layout: PixelLayout, frame: int) -> Grey:
     data = pixels.value
     if not data:
         raise TruncatedError("the pixel data are empty")
-    if CODINGS[syntax] is not Coding.NATIVE and not _is_exact(pixels.length, layout):
+    if CODINGS[syntax] is not Coding.NATIVE and not is_exact(pixels.length, layout, layout.frames):
         raise MalformedError(
             f"the pixel data are not encapsulated, as {syntax_name(syntax)} has to be, and their "
             f"{pixels.length:,} bytes are not those of {layout.frames} x {layout.rows} x "
@@ -79,7 +77,7 @@ def _native_frame(pixels: NativePixels, syntax: UID, layout: PixelLayout, frame:
         )
     check_colour(Coding.NATIVE, syntax, layout)
     whole = layout.frame_bytes * layout.frames
-    _check_length(data, pixels.length, whole, layout, frames=layout.frames)
+    check_length(data, pixels.length, whole, layout, frames=layout.frames)
     if not pixels.little and layout.bits.allocated == 8 and pixels.representation == "OW":
         # PS3.5 A.3: bytes in words are swapped with the words
         padded = bytes(data) + bytes(len(data) % 2)
@@ -123,7 +121,7 @@ def _to_cells(samples: Samples, layout: PixelLayout, *, exact: bool, signed: boo
 def _run_length(data: bytes, layout: PixelLayout) -> Grey:
     pixels, planes = layout.rows * layout.columns, []
     for plane in decode_segments(data, layout.samples * layout.bits.allocated // 8, pixels):
-        _check_length(plane.data, len(plane), pixels, layout, unpacked=True)
+        check_length(plane.data, len(plane), pixels, layout, unpacked=True)
         planes.append(plane[:pixels].reshape(layout.rows, layout.columns))
     if layout.bits.allocated == 8:
         return as_grey(planes[0] if layout.samples == 1 else np.dstack(planes))
@@ -134,7 +132,7 @@ def _run_length(data: bytes, layout: PixelLayout) -> Grey:
 
 
 def _uncompressed(data: bytes, layout: PixelLayout, *, unpacked: bool = False) -> Grey:
-    _check_length(memoryview(data), len(data), layout.frame_bytes, layout, unpacked=unpacked)
+    check_length(memoryview(data), len(data), layout.frame_bytes, layout, unpacked=unpacked)
     return _as_stored(data, layout, 0, "<")
 
 
@@ -155,56 +153,6 @@ _UNPACKERS: Final[dict[Coding, Callable[[bytes, PixelLayout], Grey]]] = {
     Coding.ENCAPSULATED: _uncompressed,
     Coding.DEFLATED: _deflated,
 }
-
-
-def _check_length(
-    data: memoryview,
-    length: int,
-    expected: int,
-    layout: PixelLayout,
-    *,
-    frames: int = 1,
-    unpacked: bool = False,
-) -> None:
-    """Checks that the pixels are there, and that what exceeds them cannot be a part of them.
-
-    PS3.5 8.1.1 has excess padding accepted. Yet more bytes than are needed may also tell of a wrong
-    header, which would shear the rows: of wider rows or samples, if they divide by the rows; of
-    anything, unless they are zeros, less than a row or whole rows.
-
-    Args:
-        data: what there is of the pixels.
-        length: of the pixels as it is declared, in bytes.
-        expected: how many are needed.
-        layout: what the DICOM header says.
-        frames: how many images the bytes are of.
-        unpacked: whether a codec made them, which makes more or less of damaged data.
-    """
-    shape = f"{frames} x {layout.rows} x {layout.columns} pixels"
-    if len(data) < expected:
-        raise TruncatedError(
-            f"the pixel data have {len(data):,} bytes, but {shape} need {expected:,}"
-        )
-    excess = length - expected
-    if excess <= 1:
-        return
-    row, column = expected // (frames * layout.rows), expected // layout.columns
-    step = column if frames == 1 else frames * row // layout.columns
-    if excess >= step and excess % step <= 1:
-        reason = "other columns or samples" if frames == 1 else "padding after each frame"
-        raise MalformedError(
-            f"the pixel data have {length:,} bytes, more than the {expected:,} that {shape} need: "
-            f"they may have {reason}, which cannot be told"
-        )
-    is_padding = excess < row or (excess % row == 0 and excess < expected // frames)
-    if unpacked:
-        is_padding = excess <= _MOST_UNPACKED
-    is_zeros = len(data) == length and not np.frombuffer(data, np.uint8)[expected:].any()
-    if not (is_padding or is_zeros):
-        raise MalformedError(
-            f"the pixel data have {length:,} bytes, more than the {expected:,} that {shape} need, "
-            "and not by padding: they are damaged, or their DICOM header is wrong"
-        )
 
 
 def _as_stored(data: bytes | memoryview, layout: PixelLayout, start: int, byte_order: str) -> Grey:
