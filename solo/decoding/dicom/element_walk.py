@@ -21,7 +21,7 @@ Elements = dict[BaseTag, DataElement | RawDataElement]
 UNDEFINED_LENGTH: Final = 0xFFFFFFFF
 PIXEL_DATA: Final = Tag("PixelData")
 
-MAX_STEPS: Final = 200_000  # elements and items; 0.8 s and 70 MB, less than 50 Mpixel in JPEG-LS
+MAX_STEPS: Final = 200_000  # elements and items; 0.8 s and 70 MB; 50 Mpixel take 5 s in J2K
 _MAX_DEPTH: Final = 64  # of sequences and their items
 _LONG_FORM: Final = frozenset(
     ("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV")
