@@ -55,7 +55,7 @@ class RadiographInfo:
         grey: how the stored values became grey.
         pixel_spacing: size of a pixel; None where the file does not say.
         kind: the file's format.
-        encoding: DICOM transfer syntax UID, or the format again.
+        encoding: DICOM transfer syntax UID as the file declares it, or the format again.
     """
 
     height: int

@@ -40,9 +40,10 @@ _ALPHABETS: Final = "a million alphabets"
 _CENTRES: Final = "a million window centres"
 _COMMENTS: Final = "JPEG file of 2,000,000 comments behind its scan"
 _SPACINGS: Final = "a million spacings"
-_ENTRIES: Final = "100,000 elements in a VOI LUT"
+_ENTRIES: Final = "250,000 elements in a VOI LUT"
+_DECLARED: Final = "lossless JPEG declared as JPEG-LS"
 HARMLESS: Final = frozenset(
-    {_LENGTHS, _ZEROS, _ALPHABETS, _CENTRES, _COMMENTS, _SPACINGS, _ENTRIES}
+    {_LENGTHS, _ZEROS, _ALPHABETS, _CENTRES, _COMMENTS, _SPACINGS, _ENTRIES, _DECLARED}
 )
 
 
@@ -80,7 +81,7 @@ def _codestreams() -> dict[str, bytes]:
         files[f"a header smaller than its {syntax.name.split(' (')[0]}"] = _frame(
             syntax, _encoded(syntax), Rows=35, Columns=30
         )
-    files["lossless JPEG declared as JPEG-LS"] = _frame(JPEGLSLossless, _encoded(JPEGLosslessSV1))
+    files[_DECLARED] = _frame(JPEGLSLossless, _encoded(JPEGLosslessSV1))
     return files
 
 
@@ -105,11 +106,13 @@ def _headers() -> dict[str, bytes]:
 
 def _structures() -> dict[str, bytes]:
     """Elements, items, depths and fragments without end."""
-    private = b"".join(
-        struct.pack("<HH2sHI", 0x0011, 0x1000 + number, b"UN", 0, 0) for number in range(60_000)
+    distinct = b"".join(
+        struct.pack("<HH2sHI", 0x0012 + 2 * (number >> 16), number & 0xFFFF, b"UN", 0, 0)
+        for number in range(250_000)
     )
+    zeros = bytes(16_000) + bytes(10_000_000) + b"\1"
     items = struct.pack("<HHI", 0xFFFE, 0xE000, 0) * 2_000_000
-    elements = struct.pack("<HH2sH", 0x0011, 0x1000, b"LO", 0) * 100_000
+    elements = struct.pack("<HH2sH", 0x0011, 0x1000, b"LO", 0) * 250_000
     large_item = struct.pack("<HHI", 0xFFFE, 0xE000, len(elements)) + elements
     end = struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
     frame = _frame(JPEGLosslessSV1, _encoded(JPEGLosslessSV1))
@@ -117,7 +120,8 @@ def _structures() -> dict[str, bytes]:
     return {
         "3,000 nested sequences": _inserted((_SEQUENCE + _ITEM) * 3_000),
         "200,000 nested sequences": _inserted((_SEQUENCE + _ITEM) * 200_000),
-        "60,000 private elements": _inserted(private),
+        "250,000 elements": _inserted(distinct),
+        "10 MB of empty elements": _inserted(zeros),
         "2,000,000 empty items": _inserted(_SEQUENCE + items + end),
         _LENGTHS: _inserted(_sequence(0x0009, 0x1002, items)),
         _ENTRIES: _inserted(_sequence(0x0028, 0x3010, large_item)),

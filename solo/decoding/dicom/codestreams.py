@@ -13,24 +13,24 @@ import cv2
 import imagecodecs
 import numpy as np
 import numpy.typing as npt
-from pydicom.uid import UID
+from pydicom.uid import JPEG2000, UID, JPEGBaseline8Bit, JPEGLossless, JPEGLSNearLossless
 
 from solo.contract.greyscale import as_grey
 from solo.decoding.codecs.jpeg import decode_jpeg
 from solo.decoding.codecs.jpeg2000_header import read_jpeg2000_header
-from solo.decoding.codecs.jpeg_header import (
-    BASELINE,
-    EXTENDED,
-    JPEG_LS,
-    JPEG_SIGNATURE,
-    LOSSLESS,
-    read_jpeg_header,
-)
+from solo.decoding.codecs.jpeg_header import JPEG_SIGNATURE, read_jpeg_header
 from solo.decoding.codecs.jpegxl_header import read_jpegxl_header
 from solo.decoding.codecs.memory import check_memory
+from solo.decoding.dicom.codings import JPEG_PROCESSES as _JPEG_PROCESSES
 from solo.decoding.dicom.frame_header import Codestream
 from solo.decoding.dicom.pixel_layout import PixelLayout
-from solo.decoding.dicom.transfer_syntaxes import CODINGS, Coding, JPEGXLLossless, syntax_name
+from solo.decoding.dicom.transfer_syntaxes import (
+    CODINGS,
+    JPEGXL,
+    Coding,
+    JPEGXLLossless,
+    syntax_name,
+)
 from solo.errors import MalformedError, SoloError
 
 Samples = npt.NDArray[Any]
@@ -41,19 +41,25 @@ _DECODERS: Final = (
     "tiff_decode", "deflate_decode",
 )  # fmt: skip
 _WORKING_BYTES: Final = 12  # of each sample: OpenJPEG and libjxl work in 32 bits, and twice
-_JPEG_PROCESSES: Final = {
-    Coding.JPEG: (BASELINE, EXTENDED),
-    Coding.JPEG_LOSSLESS: (LOSSLESS,),
-    Coding.JPEG_LS: (JPEG_LS,),
+# What a codestream is read as where another coding is declared.
+_SYNTAXES: Final = {
+    Coding.JPEG: JPEGBaseline8Bit,
+    Coding.JPEG_LOSSLESS: JPEGLossless,
+    Coding.JPEG_LS: JPEGLSNearLossless,
+    Coding.JPEG_2000: JPEG2000,
+    Coding.JPEG_XL: JPEGXL,
 }
 
 
-def decode_codestream(data: bytes, syntax: UID, layout: PixelLayout) -> tuple[Samples, Codestream]:
+def decode_codestream(
+    data: bytes, coding: Coding, syntax: UID, layout: PixelLayout
+) -> tuple[Samples, Codestream]:
     """Decodes the codestream of one frame.
 
     Args:
         data: the frame's fragments, joined.
-        syntax: transfer syntax.
+        coding: what it is.
+        syntax: transfer syntax that the file declares.
         layout: what the DICOM header says of the frame.
 
     Returns:
@@ -65,7 +71,9 @@ def decode_codestream(data: bytes, syntax: UID, layout: PixelLayout) -> tuple[Sa
         TruncatedError: if a part of it is missing.
         NotSegmentableError: for an image that no radiograph is.
     """
-    codestream, decoder = _READERS[CODINGS[syntax]](data, syntax, layout)
+    if CODINGS.get(syntax) is not coding:
+        syntax = _SYNTAXES[coding]
+    codestream, decoder = _READERS[coding](data, syntax, layout)
     codestream.check(layout)
     try:
         samples = decoder()
@@ -87,20 +95,6 @@ def load_decoders() -> None:
     """Loads all decoders, which imagecodecs does when the first file needs one."""
     for name in _DECODERS:
         getattr(imagecodecs, name)
-
-
-def begins_codestream(fragment: memoryview) -> bool:
-    """Whether a fragment begins a codestream, by its signature."""
-    return bytes(fragment[:12]).startswith(_SIGNATURES)
-
-
-_SIGNATURES: Final = (
-    JPEG_SIGNATURE,
-    b"\xff\x4f\xff\x51",
-    b"\0\0\0\x0cjP  \r\n\x87\n",
-    b"\xff\x0a",
-    b"\0\0\0\x0cJXL \r\n\x87\n",
-)
 
 
 def _jpeg(data: bytes, syntax: UID, layout: PixelLayout) -> tuple[Codestream, _Decoder]:

@@ -22,8 +22,8 @@ Elements = dict[BaseTag, DataElement | RawDataElement]
 UNDEFINED_LENGTH: Final = 0xFFFFFFFF
 PIXEL_DATA: Final = Tag("PixelData")
 
-_MAX_STEPS: Final = 10_000  # elements and items; a radiograph has some hundreds
-_MAX_DEPTH: Final = 32
+MAX_STEPS: Final = 200_000  # elements and items; 0.8 s and 70 MB; 50 Mpixel take 5 s in J2K
+_MAX_DEPTH: Final = 64  # of sequences and their items
 _LONG_FORM: Final = frozenset(
     ("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV")
 )
@@ -33,6 +33,8 @@ _FORMS: Final = {
 }
 _CHARACTER_SET: Final = 0x00080005
 _DELIMITERS: Final = 0xFFFE
+_ITEM_HEADER_BYTES: Final = 8
+_BLOCK_BYTES: Final = 65_536
 _ITEM: Final = 0xFFFEE000
 _END_OF_ITEM: Final = 0xFFFEE00D
 _END_OF_SEQUENCE: Final = 0xFFFEE0DD
@@ -85,6 +87,12 @@ def read_header(data: memoryview, offset: int, encoding: Encoding) -> Header:
     return Header(tag, representation, offset + 8, length)
 
 
+def has_representation(data: memoryview, offset: int) -> bool:
+    """Whether two capital letters follow the tag at an offset, as in explicit VR."""
+    letters = bytes(data[offset + 4 : offset + 6])
+    return len(letters) == 2 and letters.isalpha() and letters.isupper()
+
+
 class Walk:
     """Walk over the data elements, of a bounded number of steps.
 
@@ -95,30 +103,38 @@ class Walk:
 
     def __init__(self, data: memoryview, encoding: Encoding) -> None:
         self._data = data
+        self._end = _end_without_zeros(data)
         self._encoding = encoding
         self._steps = 0
 
-    def elements(self, offset: int) -> tuple[Elements, Header | None, int]:
+    def elements(self, offset: int, into: Elements) -> Header | None:
         """Reads the data elements from an offset to the end or to the pixel data.
 
+        Items that follow an empty sequence are passed over as its own.
+
+        Args:
+            offset: of the first one.
+            into: takes them, all that are read before an error among them.
+
         Returns:
-            The elements, the header of the pixel data if they are there, and where the walk ended:
-            at the pixel data's value, or after the last element.
+            The header of the pixel data, if they are there.
 
         Raises:
             MalformedError: for more elements, items and depth than a radiograph has.
             TruncatedError: if the data end within an element.
         """
-        elements: Elements = {}
-        while not self._is_padding(offset):
+        may_be_items = False
+        while offset < self._end:  # zeros at the end are padding
             header = self._header(offset, self._encoding)
             if header.tag == PIXEL_DATA:
-                return elements, header, header.start
-            if header.tag >> 16 == _DELIMITERS:
+                return header
+            if header.tag >> 16 != _DELIMITERS:
+                may_be_items = header.length == 0
+            elif not may_be_items:
                 raise MalformedError("the DICOM file has an item outside of a sequence")
             offset = self._end_of(header, self._encoding, 0)
-            self._keep(elements, header, offset)
-        return elements, None, offset
+            self._keep(into, header, offset)
+        return None
 
     def items(self) -> Iterator[Dataset]:
         """Reads the items of a sequence's value, one after the other.
@@ -150,16 +166,11 @@ class Walk:
             dataset.set_original_encoding(*self._encoding)
             yield dataset
 
-    def _is_padding(self, offset: int) -> bool:
-        """Whether nothing but zeros follows, if anything."""
-        if bytes(self._data[offset : offset + 4]).strip(b"\0"):
-            return False
-        rest = bytes(self._data[offset:])
-        return rest.count(0) == len(rest)
-
     def _keep(self, elements: Elements, header: Header, end: int) -> None:
-        if header.tag == _CHARACTER_SET:  # what is read here is in the default one
-            return
+        """Keeps an element that may be asked for: no private one and no item."""
+        group = header.tag >> 16
+        if group % 2 or group == _DELIMITERS or header.tag == _CHARACTER_SET:
+            return  # what is read here is in the default character set
         tag, value = BaseTag(header.tag), bytes(self._data[header.start : end])
         elements[tag] = RawDataElement(
             tag, header.representation, len(value), value, header.start, *self._encoding
@@ -167,7 +178,7 @@ class Walk:
 
     def _header(self, offset: int, encoding: Encoding) -> Header:
         self._steps += 1
-        if self._steps > _MAX_STEPS:
+        if self._steps > MAX_STEPS:
             raise MalformedError("the DICOM file has more elements and items than a radiograph has")
         try:
             return read_header(self._data, offset, encoding)
@@ -180,24 +191,29 @@ class Walk:
         return end
 
     def _end_of(self, header: Header, encoding: Encoding, depth: int) -> int:
-        """End of an element; of undefined length it consists of items, whatever it is."""
+        """End of an element or item; of undefined length, an element consists of items."""
         if header.length != UNDEFINED_LENGTH:
             return self._within(header.start + header.length)
         if depth >= _MAX_DEPTH:
-            raise MalformedError(f"the DICOM file has sequences more than {_MAX_DEPTH} deep")
+            raise MalformedError(f"the DICOM file has sequences more than {_MAX_DEPTH // 2} deep")
         if header.representation == "UN":  # PS3.5 6.2.2: its items are in implicit little endian
-            encoding = Encoding(implicit=True, little=True)
+            first = header.start + _ITEM_HEADER_BYTES
+            encoding = Encoding(not has_representation(self._data, first), little=True)
+        end = _END_OF_ITEM if header.tag == _ITEM else _END_OF_SEQUENCE
         offset = header.start
-        while (item := self._header(offset, encoding)).tag != _END_OF_SEQUENCE:
-            if item.tag != _ITEM:
+        while (inner := self._header(offset, encoding)).tag != end:
+            if inner.tag != _ITEM and end == _END_OF_SEQUENCE:
                 raise MalformedError("a sequence of the DICOM file is damaged: an item is missing")
-            offset = self._end_of_item(item, encoding, depth + 1)
-        return item.start
+            offset = self._end_of(inner, encoding, depth + 1)
+        return inner.start
 
-    def _end_of_item(self, item: Header, encoding: Encoding, depth: int) -> int:
-        if item.length != UNDEFINED_LENGTH:
-            return self._within(item.start + item.length)
-        offset = item.start
-        while (header := self._header(offset, encoding)).tag != _END_OF_ITEM:
-            offset = self._end_of(header, encoding, depth)
-        return header.start
+
+def _end_without_zeros(data: memoryview) -> int:
+    """Where zeros begin that reach to the end; nothing is copied but a block at a time."""
+    end = len(data)
+    while end:
+        block = bytes(data[max(end - _BLOCK_BYTES, 0) : end])
+        if kept := len(block.rstrip(b"\0")):
+            return end - len(block) + kept
+        end -= len(block)
+    return 0

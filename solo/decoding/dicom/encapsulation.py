@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+from solo.decoding.codecs.rle import begins_segments
+from solo.decoding.dicom.codings import signature_of
 from solo.errors import MalformedError, TruncatedError
 
 _ITEM: Final = b"\xfe\xff\x00\xe0"
 _DELIMITER: Final = b"\xfe\xff\xdd\xe0"
 _ITEM_HEADER_BYTES: Final = 8
-MAX_ITEMS: Final = 20_000
+MAX_ITEMS: Final = 200_000
 
 
 @dataclass(frozen=True)
@@ -34,65 +36,68 @@ class Encapsulated:
     fragments: tuple[memoryview, ...]
 
 
+def has_items(value: memoryview) -> bool:
+    """Whether a value of defined length consists of items: it begins with one that fits."""
+    length = int.from_bytes(value[4:_ITEM_HEADER_BYTES], "little")
+    return bytes(value[:4]) == _ITEM and _ITEM_HEADER_BYTES + length <= len(value)
+
+
 def read_items(data: memoryview, start: int) -> tuple[Encapsulated, int]:
-    """Reads the items up to the sequence delimiter.
+    """Reads the items up to the sequence delimiter, or to what stands in its place.
+
+    A missing or damaged delimiter says nothing about the items before it: they are whole by their
+    length, and what is in them has to have an end of its own.
 
     Args:
-        data: the data set.
+        data: the data set, or the value.
         start: where the pixel data element's value begins.
 
     Returns:
-        The items, and where the element ends.
+        The items, and where they end.
 
     Raises:
-        TruncatedError: if the data end before the delimiter.
-        MalformedError: if something else stands where an item should.
+        TruncatedError: if the data end within an item, or there is none.
+        MalformedError: for more items than are read.
     """
     offset = start
     items: list[memoryview] = []
-    while len(items) <= MAX_ITEMS:
-        if offset + _ITEM_HEADER_BYTES > len(data):
-            raise TruncatedError("the encapsulated pixel data have no end: part is missing")
-        tag = bytes(data[offset : offset + 4])
-        (length,) = struct.unpack_from("<I", data, offset + 4)
+    while bytes(data[offset : offset + 4]) == _ITEM:
+        if len(items) > MAX_ITEMS:
+            raise MalformedError(f"the pixel data have more than {MAX_ITEMS:,} fragments")
+        length = int.from_bytes(data[offset + 4 : offset + _ITEM_HEADER_BYTES], "little")
         offset += _ITEM_HEADER_BYTES
-        if tag == _DELIMITER:
-            break
-        if tag != _ITEM:
-            raise MalformedError("the encapsulated pixel data are damaged: an item is missing")
         if offset + length > len(data):
             raise TruncatedError("the encapsulated pixel data end within an item")
         items.append(data[offset : offset + length])
         offset += length
-    else:
-        raise MalformedError(f"the pixel data have more than {MAX_ITEMS:,} fragments")
-    if not items:
-        raise MalformedError("the encapsulated pixel data have no offset table")
-    table, *fragments = items
-    if len(table) % 4:
-        raise MalformedError(f"the basic offset table has {len(table)} bytes, not words of 4")
-    return Encapsulated(struct.unpack(f"<{len(table) // 4}I", table), tuple(fragments)), offset
+    if bytes(data[offset : offset + 4]) == _DELIMITER:
+        offset = min(offset + _ITEM_HEADER_BYTES, len(data))
+    if not any(items):
+        raise TruncatedError("the encapsulated pixel data have no fragments")
+    table = b""
+    if len(items) > 1 and not (signature_of(items[0]) or begins_segments(items[0])):
+        table = bytes(items.pop(0))
+    offsets = struct.unpack(f"<{len(table) // 4}I", table) if len(table) % 4 == 0 else ()
+    return Encapsulated(offsets, tuple(items)), offset
 
 
 def frame_bytes(
     encapsulated: Encapsulated,
     frames: int,
     frame: int,
-    extended_offsets: Sequence[int],
-    begins_codestream: Callable[[memoryview], bool] | None,
+    extended_offsets: Callable[[], Sequence[int]],
 ) -> bytes:
     """Joins the fragments of one frame.
 
-    Where there is one fragment a frame, no table is asked: writers get them wrong. Otherwise the
-    extended offset table (PS3.3 C.7.6.3.1.8) counts, then the basic one, and then where
-    codestreams begin.
+    Where there is one fragment a frame, or a codestream begins as often as there are frames, no
+    table is asked: writers get them wrong. Otherwise the extended offset table (PS3.3 C.7.6.3.1.8)
+    counts, and then the basic one.
 
     Args:
         encapsulated: the items.
         frames: how many there are by the header.
         frame: which one, from 0.
-        extended_offsets: of (7FE0,0001); empty where absent.
-        begins_codestream: whether a fragment is the first of a frame; None where it cannot be told.
+        extended_offsets: reads (7FE0,0001); empty where absent.
 
     Raises:
         MalformedError: if the fragments cannot be told apart.
@@ -107,13 +112,10 @@ def frame_bytes(
         return b"".join(fragments)
     if len(fragments) == frames:
         return bytes(fragments[frame])
-    offsets = extended_offsets or encapsulated.offset_table
-    if offsets:
-        firsts = _fragments_at(offsets, fragments)
-    elif begins_codestream is not None:
-        firsts = [index for index, one in enumerate(fragments) if begins_codestream(one)]
-    else:
-        firsts = []
+    signature = signature_of(fragments[0])
+    firsts = [index for index, one in enumerate(fragments) if signature_of(one) == signature]
+    if signature is None or len(firsts) != frames:
+        firsts = _fragments_at(extended_offsets() or encapsulated.offset_table, fragments)
     if len(firsts) != frames or firsts[0] != 0:
         raise MalformedError(
             f"the {len(fragments)} fragments of the pixel data cannot be told apart into "

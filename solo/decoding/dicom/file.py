@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 import zlib
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
+from pydicom import config
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     UID,
@@ -20,8 +22,16 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from solo.decoding.dicom.element_walk import UNDEFINED_LENGTH, Encoding, Header, Walk, read_header
-from solo.decoding.dicom.encapsulation import Encapsulated, read_items
+from solo.decoding.dicom.element_walk import (
+    UNDEFINED_LENGTH,
+    Elements,
+    Encoding,
+    Header,
+    Walk,
+    has_representation,
+    read_header,
+)
+from solo.decoding.dicom.encapsulation import Encapsulated, has_items, read_items
 from solo.decoding.dicom.transfer_syntaxes import check_syntax
 from solo.errors import (
     ImageTooLargeError,
@@ -42,6 +52,11 @@ _META = Encoding(implicit=False, little=True)
 _META_GROUP = 0x0002
 _MEDIA_STORAGE_SOP_CLASS = 0x00020002
 _TRANSFER_SYNTAX = 0x00020010
+_NATIVE_SYNTAXES = {
+    Encoding(implicit=True, little=True): ImplicitVRLittleEndian,
+    Encoding(implicit=False, little=True): ExplicitVRLittleEndian,
+    Encoding(implicit=False, little=False): ExplicitVRBigEndian,
+}
 
 
 @dataclass(frozen=True)
@@ -49,12 +64,16 @@ class NativePixels:
     """Pixel data in native format, without compression or encapsulation.
 
     Attributes:
-        value: of the element, as it lies in the file.
+        value: of the element, as it lies in the file; shorter than its length if that was cut.
+        length: of the value in bytes, as declared.
         representation: its value representation; OW in implicit syntaxes.
+        little: whether it is in little endian, as its data set.
     """
 
     value: memoryview
+    length: int
     representation: str
+    little: bool
 
 
 @dataclass(frozen=True)
@@ -62,7 +81,7 @@ class DicomFile:
     """A parsed DICOM file: transfer syntax, data set and pixel data.
 
     Attributes:
-        transfer_syntax: UID of how the data set is encoded.
+        transfer_syntax: as declared; where none is, the native one of the data set's encoding.
         dataset: its other elements, not yet converted from bytes.
         pixel_data: native or encapsulated; None where there are none.
         media_class: Media Storage SOP Class UID of the file meta information, empty where absent.
@@ -116,25 +135,41 @@ def parse_dicom(data: bytes | memoryview) -> DicomFile:
 def _parse(data: memoryview) -> DicomFile:
     has_prefix = data[_PREAMBLE_BYTES:_DATA_START] == _PREFIX
     meta, offset = _file_meta(data, _DATA_START if has_prefix else 0)
-    declared = meta.get(_TRANSFER_SYNTAX)
-    syntax = UID(declared) if declared else _guess(data, offset)
-    check_syntax(syntax)
-    body = data[offset:]
-    if syntax == DeflatedExplicitVRLittleEndian:
-        body = memoryview(_inflate(body))
+    syntax = UID(meta.get(_TRANSFER_SYNTAX, ""), config.IGNORE)
+    body, inflated = data[offset:], False
+    if syntax == DeflatedExplicitVRLittleEndian and not _begins_data_set(body):
+        body, inflated = memoryview(_inflate(body)), True
     encoding = _encoding(syntax, body)
-    walk = Walk(body, encoding)
-    elements, header, offset = walk.elements(0)
-    pixel_data = None
-    if header is not None:
-        pixel_data, offset = _pixel_data(body, header)
-        more, again, _ = walk.elements(offset)
-        if again is not None:
-            raise MalformedError("the DICOM file has pixel data twice")
-        elements |= more
-    dataset = Dataset(elements)
-    dataset.set_original_encoding(*encoding)
+    if not syntax.is_valid:
+        syntax = _NATIVE_SYNTAXES[encoding]
+    try:
+        dataset, pixel_data = _data_set(body, encoding, strict=inflated)
+    except MalformedError:
+        check_syntax(syntax)
+        raise
+    if not isinstance(pixel_data, Encapsulated):  # whose codings are told by their bytes
+        check_syntax(syntax)
     return DicomFile(syntax, dataset, pixel_data, meta.get(_MEDIA_STORAGE_SOP_CLASS, ""))
+
+
+def _data_set(
+    body: memoryview, encoding: Encoding, *, strict: bool
+) -> tuple[Dataset, NativePixels | Encapsulated | None]:
+    """The elements before the pixel data, which have to be whole, and those that can be read after.
+
+    Nothing that follows whole pixels refuses them; of what is there twice, the first counts. Only
+    what was inflated has to be whole to its end, which is all that tells of damage to it.
+    """
+    walk = Walk(body, encoding)
+    elements, later, pixel_data = Elements(), Elements(), None
+    header = walk.elements(0, elements)
+    if header is not None:
+        pixel_data, end = _pixel_data(body, header, encoding)
+        with nullcontext() if strict else suppress(MalformedError):
+            walk.elements(end, later)
+    dataset = Dataset(later | elements)
+    dataset.set_original_encoding(*encoding)
+    return dataset, pixel_data
 
 
 def _file_meta(data: memoryview, offset: int) -> tuple[dict[int, str], int]:
@@ -153,38 +188,42 @@ def _file_meta(data: memoryview, offset: int) -> tuple[dict[int, str], int]:
     return uids, offset
 
 
-def _pixel_data(body: memoryview, header: Header) -> tuple[NativePixels | Encapsulated, int]:
+def _pixel_data(
+    body: memoryview, header: Header, encoding: Encoding
+) -> tuple[NativePixels | Encapsulated, int]:
     """The pixel data, and where they end."""
     if header.length == UNDEFINED_LENGTH:
         return read_items(body, header.start)
     end = header.start + header.length
-    if end > len(body):
-        raise TruncatedError("the DICOM file ends within its pixel data")
-    return NativePixels(body[header.start : end], header.representation or "OW"), end
+    value = body[header.start : end]
+    if has_items(value):
+        return read_items(value, 0)[0], end
+    kind = header.representation or "OW"
+    return NativePixels(value, header.length, kind, encoding.little), end
 
 
-def _guess(data: memoryview, offset: int) -> UID:
-    """The syntax of a data set without file meta: a VR after the tag means it is explicit."""
-    if not _VALUE_REPRESENTATION.fullmatch(data[offset + 4 : offset + 6]):
-        return ImplicitVRLittleEndian
-    big = data[offset : offset + 2] == _BIG_ENDIAN_GROUP
-    return ExplicitVRBigEndian if big else ExplicitVRLittleEndian
+def _begins_data_set(data: memoryview) -> bool:
+    """Whether an explicit element of group 0008 comes first; no deflate stream begins so."""
+    return bytes(data[:2]) == b"\x08\0" and has_representation(data, 0)
 
 
 def _encoding(syntax: UID, body: memoryview) -> Encoding:
-    """Encoding of the data set: explicit where it is declared implicit but cannot be.
+    """Encoding of the data set, by its first element, which is a short one of group 0008.
 
     Writers that declare the default syntax whatever they write are known. Two letters taken for a
-    length are beyond 16 KiB, and a data set begins with short elements.
+    length are beyond 16 KiB.
     """
-    implicit = syntax == ImplicitVRLittleEndian
-    if implicit and _VALUE_REPRESENTATION.fullmatch(body[4:6]):
-        implicit = False
-    return Encoding(implicit, syntax != ExplicitVRBigEndian)
+    group, length = bytes(body[:2]), int.from_bytes(body[4:8], "little")
+    little = group == b"\x08\0" or (group != b"\0\x08" and syntax != ExplicitVRBigEndian)
+    if has_representation(body, 0):
+        return Encoding(implicit=False, little=little)
+    is_default = not syntax.is_valid or syntax == ImplicitVRLittleEndian
+    return Encoding(little and (is_default or length < 2**16), little)
 
 
 def _inflate(deflated: memoryview) -> bytes:
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    wrapped = bytes(deflated[:1]) == b"\x78"  # by zlib; no other begins so
+    inflater = zlib.decompressobj(zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS)
     body = inflater.decompress(deflated, MAX_INFLATED_BYTES)
     if inflater.unconsumed_tail:
         raise ImageTooLargeError(

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import cv2
 import numpy as np
-from pydicom.uid import ExplicitVRBigEndian
+from pydicom.uid import UID
 
 from solo.contract.greyscale import Grey, as_grey
 from solo.decoding.codecs.rle import decode_segments
-from solo.decoding.dicom.codestreams import Samples, begins_codestream, decode_codestream
+from solo.decoding.dicom.codestreams import Samples, decode_codestream
+from solo.decoding.dicom.codings import check_colour, coding_of, signature_of
 from solo.decoding.dicom.elements import value_of
 from solo.decoding.dicom.encapsulation import MAX_ITEMS, Encapsulated, frame_bytes
 from solo.decoding.dicom.file import DicomFile, NativePixels
 from solo.decoding.dicom.pixel_layout import PixelLayout
+from solo.decoding.dicom.pixel_length import check_length, is_exact
 from solo.decoding.dicom.transfer_syntaxes import CODINGS, Coding, syntax_name
 from solo.errors import (
     InvalidParameterError,
@@ -40,6 +43,7 @@ def read_frame(file: DicomFile, layout: PixelLayout, frame: int) -> Grey:
 
     Raises:
         InvalidParameterError: for a frame that is not there.
+        UnsupportedEncodingError: for a coding that is not read.
         NotSegmentableError: for a codestream that holds no radiograph.
         MalformedError: if they are not as many as the layout says, or damaged.
     """
@@ -47,50 +51,48 @@ def read_frame(file: DicomFile, layout: PixelLayout, frame: int) -> Grey:
         raise InvalidParameterError(
             f"frame is {frame}, but the file has {layout.frames} frames, from 0"
         )
-    if CODINGS[file.transfer_syntax] is Coding.NATIVE:
-        cells = _native_frame(file, layout, frame)
-    else:
-        cells = _encapsulated_frame(file, layout, frame)
+    pixels = file.pixel_data
+    if isinstance(pixels, NativePixels):
+        if (
+            not is_exact(pixels.length, layout, layout.frames)
+            and signature_of(pixels.value) is not None
+        ):
+            pixels = Encapsulated((), (pixels.value,))  # a codestream without items
+        else:
+            cells = _native_frame(pixels, file.transfer_syntax, layout, frame)
+    if isinstance(pixels, Encapsulated):
+        cells = _encapsulated_frame(pixels, file, layout, frame)
     return cells if cells.ndim == 2 else _luminance(cells, layout)
 
 
-def _native_frame(file: DicomFile, layout: PixelLayout, frame: int) -> Grey:
-    if not isinstance(file.pixel_data, NativePixels):
-        raise MalformedError(
-            "the pixel data are encapsulated, but the transfer syntax is "
-            f"{syntax_name(file.transfer_syntax)}"
-        )
-    data = file.pixel_data.value
+def _native_frame(pixels: NativePixels, syntax: UID, layout: PixelLayout, frame: int) -> Grey:
+    data = pixels.value
     if not data:
         raise TruncatedError("the pixel data are empty")
-    _check_length(data, layout.frame_bytes * layout.frames, layout.frames, layout)
-    big = file.transfer_syntax == ExplicitVRBigEndian
-    if big and layout.bits.allocated == 8 and file.pixel_data.representation == "OW":
+    if CODINGS[syntax] is not Coding.NATIVE and not is_exact(pixels.length, layout, layout.frames):
+        raise MalformedError(
+            f"the pixel data are not encapsulated, as {syntax_name(syntax)} has to be, and their "
+            f"{pixels.length:,} bytes are not those of {layout.frames} x {layout.rows} x "
+            f"{layout.columns} pixels"
+        )
+    check_colour(Coding.NATIVE, syntax, layout)
+    whole = layout.frame_bytes * layout.frames
+    check_length(data, pixels.length, whole, layout, frames=layout.frames)
+    if not pixels.little and layout.bits.allocated == 8 and pixels.representation == "OW":
         # PS3.5 A.3: bytes in words are swapped with the words
         padded = bytes(data) + bytes(len(data) % 2)
         data = np.frombuffer(padded, ">u2").astype("<u2").data.cast("B")
-    return _as_stored(data, layout, frame * layout.frame_bytes, ">" if big else "<")
+    return _as_stored(data, layout, frame * layout.frame_bytes, "<" if pixels.little else ">")
 
 
-def _encapsulated_frame(file: DicomFile, layout: PixelLayout, frame: int) -> Grey:
-    if not isinstance(file.pixel_data, Encapsulated):
-        raise MalformedError(
-            "the pixel data are not encapsulated, as the transfer syntax "
-            f"{syntax_name(file.transfer_syntax)} has to be"
-        )
-    coding = CODINGS[file.transfer_syntax]
-    # Of these each frame is one fragment, and nothing in it tells where a codestream begins.
-    tellable = coding not in (Coding.RLE, Coding.ENCAPSULATED, Coding.DEFLATED)
-    data = frame_bytes(
-        file.pixel_data,
-        layout.frames,
-        frame,
-        _extended_offsets(file),
-        begins_codestream if tellable else None,
-    )
+def _encapsulated_frame(
+    pixels: Encapsulated, file: DicomFile, layout: PixelLayout, frame: int
+) -> Grey:
+    data = frame_bytes(pixels, layout.frames, frame, partial(_extended_offsets, file))
+    coding = coding_of(data, file.transfer_syntax, layout)
     if coding in _UNPACKERS:
         return _UNPACKERS[coding](data, layout)
-    samples, codestream = decode_codestream(data, file.transfer_syntax, layout)
+    samples, codestream = decode_codestream(data, coding, file.transfer_syntax, layout)
     return _to_cells(samples, layout, exact=codestream.reversible, signed=codestream.signed)
 
 
@@ -117,19 +119,20 @@ def _to_cells(samples: Samples, layout: PixelLayout, *, exact: bool, signed: boo
 
 
 def _run_length(data: bytes, layout: PixelLayout) -> Grey:
-    pixels = layout.rows * layout.columns
-    planes = decode_segments(data, layout.samples * layout.bits.allocated // 8, pixels)
+    pixels, planes = layout.rows * layout.columns, []
+    for plane in decode_segments(data, layout.samples * layout.bits.allocated // 8, pixels):
+        check_length(plane.data, len(plane), pixels, layout, unpacked=True)
+        planes.append(plane[:pixels].reshape(layout.rows, layout.columns))
     if layout.bits.allocated == 8:
-        interleaved = planes.T.reshape(layout.rows, layout.columns, layout.samples)
-        return as_grey(interleaved[:, :, 0] if layout.samples == 1 else interleaved)
+        return as_grey(planes[0] if layout.samples == 1 else np.dstack(planes))
     cells = planes[0].astype(np.uint16)  # the higher byte comes first
     cells <<= 8
     cells |= planes[1]
-    return as_grey(cells.reshape(layout.rows, layout.columns))
+    return as_grey(cells)
 
 
-def _uncompressed(data: bytes, layout: PixelLayout) -> Grey:
-    _check_length(data, layout.frame_bytes, 1, layout)
+def _uncompressed(data: bytes, layout: PixelLayout, *, unpacked: bool = False) -> Grey:
+    check_length(memoryview(data), len(data), layout.frame_bytes, layout, unpacked=unpacked)
     return _as_stored(data, layout, 0, "<")
 
 
@@ -137,10 +140,12 @@ def _deflated(data: bytes, layout: PixelLayout) -> Grey:
     """A frame of its own deflate stream (PS3.5 A.4.13), inflated no further than it may be."""
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        inflated = inflater.decompress(data, layout.frame_bytes + layout.columns + 1)
+        inflated = inflater.decompress(data, 2 * layout.frame_bytes)
     except zlib.error:
         raise MalformedError("the deflated frame is damaged") from None
-    return _uncompressed(inflated, layout)
+    if not inflater.eof and len(inflated) <= layout.frame_bytes:
+        raise TruncatedError("the deflated frame has no end: part of it is missing")
+    return _uncompressed(inflated, layout, unpacked=True)
 
 
 _UNPACKERS: Final[dict[Coding, Callable[[bytes, PixelLayout], Grey]]] = {
@@ -148,23 +153,6 @@ _UNPACKERS: Final[dict[Coding, Callable[[bytes, PixelLayout], Grey]]] = {
     Coding.ENCAPSULATED: _uncompressed,
     Coding.DEFLATED: _deflated,
 }
-
-
-def _check_length(
-    data: bytes | memoryview, expected: int, frames: int, layout: PixelLayout
-) -> None:
-    shape = f"{frames} x {layout.rows} x {layout.columns} pixels"
-    if len(data) < expected:
-        raise TruncatedError(
-            f"the pixel data have {len(data):,} bytes, but {shape} need {expected:,}"
-        )
-    # Some writers pad further than to an even length; a smaller header than there are pixels
-    # leaves a row or more, or something other than zeros.
-    excess = bytes(data[expected : expected + layout.columns])
-    if len(data) - expected > 1 and (len(excess) == layout.columns or excess.strip(b"\0")):
-        raise MalformedError(
-            f"the pixel data have {len(data):,} bytes, more than the {expected:,} that {shape} need"
-        )
 
 
 def _as_stored(data: bytes | memoryview, layout: PixelLayout, start: int, byte_order: str) -> Grey:

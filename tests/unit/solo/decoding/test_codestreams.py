@@ -123,24 +123,6 @@ def test_signed_samples_that_the_frame_has_no_bits_for_are_refused(no_decoder: N
                          PixelRepresentation=1), LIMITS)  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("frame", "syntax", "text"),
-    [
-        (JPEGLosslessSV1, JPEGLSLossless, "JPEG SOF3, but its transfer syntax is JPEG-LS"),
-        (JPEGLSLossless, JPEGLosslessSV1, "JPEG-LS, but its transfer syntax is JPEG Lossless"),
-        (JPEGExtended12Bit, JPEGLosslessSV1, "JPEG SOF1, but its transfer syntax"),
-        (JPEG2000Lossless, JPEGLosslessSV1, "no JPEG"),
-        (JPEGLosslessSV1, JPEG2000Lossless, "does not start with a codestream"),
-        (JPEGLosslessSV1, JPEGXLLossless, "does not start with a codestream"),
-    ],
-)
-def test_another_coding_than_the_syntax_says_is_refused(
-    frame: UID, syntax: UID, text: str, no_decoder: None
-) -> None:
-    with pytest.raises(MalformedError, match=text):
-        decode(described(whole(frame), syntax), LIMITS)
-
-
 def patched(frame: bytes, marker: bytes, offset: int, value: bytes) -> bytes:
     start = frame.index(marker) + offset
     return frame[:start] + value + frame[start + len(value) :]

@@ -19,6 +19,7 @@ from pydicom.uid import (
 )
 
 from solo.decoding.decode import decode
+from solo.decoding.dicom.element_walk import MAX_STEPS
 from solo.decoding.dicom.file import parse_dicom
 from solo.decoding.radiograph import Limits
 from solo.errors import MalformedError
@@ -54,6 +55,8 @@ NESTED_PIXELS = struct.pack("<HH2sHI", 0x0088, 0x0200, b"SQ", 0, UNDEFINED) + (
     + struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OB", 0, UNDEFINED)
     + item(0xE000) + item(0xE000, 4) + b"icon" + item(0xE0DD) + item(0xE00D) + item(0xE0DD)
 )  # fmt: skip
+ICON_ROWS = struct.pack("<HH2sHH", 0x0028, 0x0010, b"US", 2, 9)
+EMPTY_SEQUENCE = struct.pack("<HH2sHI", 0x0088, 0x0200, b"SQ", 0, 0)
 ELEMENTS = {
     "an odd length": struct.pack("<HH2sH", 0x0028, 0x4000, b"LT", 3) + b"abc",
     "an unknown representation": struct.pack("<HH2sH", 0x0029, 0x1000, b"ZZ", 2) + b"ab",
@@ -62,6 +65,34 @@ ELEMENTS = {
     "an implicit element": struct.pack("<HHI", 0x0029, 0x1000, 2) + b"ab",
     "an unknown sequence": IMPLICIT_IN_UNKNOWN,
     "an encapsulated icon": NESTED_PIXELS,
+    "an explicit sequence that is unknown": struct.pack(
+        "<HH2sHI", 0x0011, 0x1001, b"UN", 0, UNDEFINED
+    )
+    + item(0xE000, UNDEFINED)
+    + ICON_ROWS
+    + item(0xE00D)
+    + item(0xE0DD),
+    "items after an empty sequence": EMPTY_SEQUENCE
+    + item(0xE000, UNDEFINED)
+    + ICON_ROWS
+    + item(0xE00D)
+    + item(0xE000, len(ICON_ROWS))
+    + ICON_ROWS
+    + item(0xE0DD),
+    "the same in an item": struct.pack("<HH2sHI", 0x0008, 0x1140, b"SQ", 0, UNDEFINED)
+    + item(0xE000, UNDEFINED)
+    + EMPTY_SEQUENCE
+    + item(0xE000, UNDEFINED)
+    + ICON_ROWS
+    + item(0xE00D)
+    + item(0xE0DD)
+    + item(0xE00D)
+    + item(0xE0DD),
+    "twenty sequences within each other": (
+        struct.pack("<HH2sHI", 0x0008, 0x1140, b"SQ", 0, UNDEFINED) + item(0xE000, UNDEFINED)
+    )
+    * 20
+    + (item(0xE00D) + item(0xE0DD)) * 20,
     "an alphabet that is none": struct.pack("<HH2sH", 0x0008, 0x0005, b"CS", 4) + b"NONE",
 }
 
@@ -115,18 +146,19 @@ def test_an_odd_number_of_bytes_may_lack_its_padding() -> None:
     assert np.array_equal(decode(short, LIMITS).pixels, odd)
 
 
-@pytest.mark.parametrize("excess", [b"\1\0", b"\0\0\0\1", bytes(60), bytes(8400)])
-def test_more_pixels_than_the_header_tells_of_are_refused(excess: bytes) -> None:
-    start = len(PLAIN) - FILM.nbytes
-    length = struct.pack("<I", FILM.nbytes + len(excess))
-    with pytest.raises(MalformedError, match="more than the 8,400"):
-        decode(PLAIN[: start - 4] + length + PLAIN[start:] + excess, LIMITS)
+def test_items_outside_of_a_sequence_are_refused() -> None:
+    with pytest.raises(MalformedError, match="outside of a sequence"):
+        decode(inserted(item(0xE000, UNDEFINED) + item(0xE00D)), LIMITS)
 
 
-def test_pixel_data_come_once() -> None:
-    start = PLAIN.index(PIXEL_DATA)
-    with pytest.raises(MalformedError, match="pixel data twice"):
-        decode(PLAIN + PLAIN[start:], LIMITS)
+def test_the_steps_of_the_walk_are_bounded() -> None:
+    one = struct.pack("<HH2sH", 0x0019, 0x1000, b"DS", 2) + b"1 "
+    items = (item(0xE000, UNDEFINED) + 8 * one + item(0xE00D)) * (MAX_STEPS // 10 - 10)
+    sequence = struct.pack("<HH2sHI", 0x0019, 0x1100, b"SQ", 0, UNDEFINED)
+    data = inserted(sequence + items + item(0xE0DD))
+    assert np.array_equal(decode(data, LIMITS).pixels, EXPECTED)
+    with pytest.raises(MalformedError, match="more elements and items"):
+        decode(inserted(200 * one, data), LIMITS)
 
 
 def test_a_window_that_leaves_little_contrast_is_believed() -> None:

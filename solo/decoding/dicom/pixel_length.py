@@ -1,0 +1,71 @@
+"""Length of the pixel data against the Image Pixel module (PS3.5 8.1.1): excess padding or not."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from solo.decoding.dicom.pixel_layout import PixelLayout
+from solo.errors import MalformedError, TruncatedError
+
+_MOST_UNPACKED: Final = 3  # bytes too many: some encoders code the padding to an even length
+
+
+def is_exact(length: int, layout: PixelLayout, frames: int = 1) -> bool:
+    """Whether so many bytes are those of the frames, perhaps padded to an even number."""
+    return 0 <= length - layout.frame_bytes * frames <= 1
+
+
+def check_length(
+    data: memoryview,
+    length: int,
+    expected: int,
+    layout: PixelLayout,
+    *,
+    frames: int = 1,
+    unpacked: bool = False,
+) -> None:
+    """Checks that the pixels are there, and that what exceeds them cannot be a part of them.
+
+    PS3.5 8.1.1 has excess padding accepted. Yet more bytes than are needed may also tell of a wrong
+    header, which would shear the rows: of wider rows or samples, if they divide by the rows; of
+    anything, unless they are zeros, less than a row or whole rows.
+
+    Args:
+        data: what there is of the pixels.
+        length: of the pixels as it is declared, in bytes.
+        expected: how many are needed.
+        layout: what the DICOM header says.
+        frames: how many images the bytes are of.
+        unpacked: whether a codec made them, which makes more or less of damaged data.
+
+    Raises:
+        TruncatedError: if there are fewer.
+        MalformedError: if there are more, and not by padding.
+    """
+    shape = f"{frames} x {layout.rows} x {layout.columns} pixels"
+    if len(data) < expected:
+        raise TruncatedError(
+            f"the pixel data have {len(data):,} bytes, but {shape} need {expected:,}"
+        )
+    excess = length - expected
+    if excess <= 1:
+        return
+    row, column = expected // (frames * layout.rows), expected // layout.columns
+    step = column if frames == 1 else frames * row // layout.columns
+    if excess >= step and excess % step <= 1:
+        reason = "other columns or samples" if frames == 1 else "padding after each frame"
+        raise MalformedError(
+            f"the pixel data have {length:,} bytes, more than the {expected:,} that {shape} need: "
+            f"they may have {reason}, which cannot be told"
+        )
+    is_padding = excess < row or (excess % row == 0 and excess < expected // frames)
+    if unpacked:
+        is_padding = excess <= _MOST_UNPACKED
+    is_zeros = len(data) == length and not np.frombuffer(data, np.uint8)[expected:].any()
+    if not (is_padding or is_zeros):
+        raise MalformedError(
+            f"the pixel data have {length:,} bytes, more than the {expected:,} that {shape} need, "
+            "and not by padding: they are damaged, or their DICOM header is wrong"
+        )
