@@ -18,10 +18,9 @@ from pydicom.uid import JPEG2000, UID, JPEGBaseline8Bit, JPEGLossless, JPEGLSNea
 from solo.contract.greyscale import as_grey
 from solo.decoding.codecs.jpeg import decode_jpeg
 from solo.decoding.codecs.jpeg2000_header import read_jpeg2000_header
-from solo.decoding.codecs.jpeg_header import JPEG_SIGNATURE, read_jpeg_header
+from solo.decoding.codecs.jpeg_header import read_jpeg_header
 from solo.decoding.codecs.jpegxl_header import read_jpegxl_header
 from solo.decoding.codecs.memory import check_memory
-from solo.decoding.dicom.codings import JPEG_PROCESSES as _JPEG_PROCESSES
 from solo.decoding.dicom.frame_header import Codestream
 from solo.decoding.dicom.pixel_layout import PixelLayout
 from solo.decoding.dicom.transfer_syntaxes import (
@@ -29,7 +28,6 @@ from solo.decoding.dicom.transfer_syntaxes import (
     JPEGXL,
     Coding,
     JPEGXLLossless,
-    syntax_name,
 )
 from solo.errors import MalformedError, SoloError
 
@@ -98,16 +96,7 @@ def load_decoders() -> None:
 
 
 def _jpeg(data: bytes, syntax: UID, layout: PixelLayout) -> tuple[Codestream, _Decoder]:
-    if not data.startswith(JPEG_SIGNATURE):
-        raise MalformedError(
-            f"the frame is no JPEG, but its transfer syntax is {syntax_name(syntax)}"
-        )
-    header = read_jpeg_header(data)
-    coding = CODINGS[syntax]
-    if header.marker not in _JPEG_PROCESSES[coding]:
-        raise MalformedError(
-            f"the frame is {header.process}, but its transfer syntax is {syntax_name(syntax)}"
-        )
+    header, coding = read_jpeg_header(data), CODINGS[syntax]
     codestream = Codestream(
         process=header.process,
         height=header.height,
