@@ -80,7 +80,7 @@ def test_a_file_that_is_replaced_is_told(parts: Path, capsys: pytest.CaptureFixt
         ({"checkpoint": "about.toml"}, "is not a checkpoint of this project"),
         ({"about": "none.toml"}, "none.toml"),
         ({"about": "checkpoint.pt"}, "checkpoint.pt is not TOML"),
-        ({"films": "nowhere"}, "is not a folder"),
+        ({"films": "nowhere"}, "is neither a folder nor a file"),
         ({"out": "no/such/folder/out.onnx"}, "no/such/folder"),
     ],
 )
