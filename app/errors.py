@@ -19,62 +19,43 @@ class HttpError(SoloError):
     hangs_up: ClassVar[bool] = False
 
 
-class UnauthorizedError(HttpError):
+class UnauthorizedError(HttpError, kind="unauthorized", title="A key is needed"):
     """No key, or one that is not known."""
 
-    kind = "unauthorized"
-    title = "A key is needed"
     challenge = 'Bearer realm="solo-xray"'
 
 
-class TooSlowError(HttpError):
+class TooSlowError(HttpError, kind="too-slow", title="The request came too slowly"):
     """The rest of a request did not come; whoever sends it is cut off."""
 
-    kind = "too-slow"
-    title = "The request came too slowly"
     hangs_up = True
 
 
-class BodyTooLargeError(HttpError):
+class BodyTooLargeError(HttpError, kind="body-too-large", title="The request has too many bytes"):
     """Over the byte limit."""
 
-    kind = "body-too-large"
-    title = "The request has too many bytes"
 
-
-class UnsupportedMediaTypeError(HttpError):
+class UnsupportedMediaTypeError(
+    HttpError, kind="unsupported-media-type", title="The media type is not supported"
+):
     """A media type that the service does not read."""
 
-    kind = "unsupported-media-type"
-    title = "The media type is not supported"
 
-
-class BodiesFullError(HttpError):
+class BodiesFullError(
+    HttpError, kind="bodies-full", title="Too many requests are being received", retry=1
+):
     """The bodies of all requests together take as much memory as they may."""
 
-    kind = "bodies-full"
-    title = "Too many requests are being received"
-    retry_after_seconds = 1
 
-
-class KeyRateError(HttpError):
+class KeyRateError(HttpError, kind="key-rate", title="The key asks too often", retry=1):
     """A key asks more often than it may."""
 
-    kind = "key-rate"
-    title = "The key asks too often"
-    retry_after_seconds = 1
 
-
-class HeadTooLargeError(HttpError):
+class HeadTooLargeError(HttpError, kind="head-too-large", title="The headers have too many bytes"):
     """The request line and the headers are too long."""
 
-    kind = "head-too-large"
-    title = "The headers have too many bytes"
     hangs_up = True
 
 
-class ClientGoneError(HttpError):
+class ClientGoneError(HttpError, kind="client-gone", title="The client has gone"):
     """Nobody is left to answer; the status is for logs and metrics only."""
-
-    kind = "client-gone"
-    title = "The client has gone"
