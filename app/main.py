@@ -22,8 +22,7 @@ from app.http.security_headers import PAGE_FILES, interface_page, security_heade
 from app.keys import Keys, KeysError
 from app.logging import configure_logging
 from app.middleware.access_log import AccessLogMiddleware
-from app.middleware.api_keys import ApiKeyMiddleware
-from app.middleware.rate_limit import RateLimiter
+from app.middleware.api_keys import ApiKeyMiddleware, RateLimiter
 from app.openapi import TITLE, describe
 from app.routes import PATHS, router
 from app.server import run_server
