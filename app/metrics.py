@@ -7,7 +7,7 @@ from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from app.statuses import CODES, KINDS
+from app.errors import CODES, KINDS
 from solo.contract.manifest import Manifest
 from solo.events import Events, Release, Reload
 from solo.result import ModelIdentity, Result

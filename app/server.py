@@ -57,15 +57,12 @@ class DrainingServer(uvicorn.Server):
         if self._service.lifecycle.fatal is not None:
             self.should_exit = True
         elif self._leaves is not None and monotonic() >= self._leaves:
-            self._drain(monotonic() - self._leaves)
+            self._service.lifecycle.drain()
+            expired = monotonic() >= self._leaves + self._settings.drain_seconds
+            if expired:
+                self._service.segmenter.abandon()
+            self.should_exit |= expired or self._service.lifecycle.requests_in_flight == 0
         return await super().on_tick(counter)
-
-    def _drain(self, seconds: float) -> None:
-        self._service.lifecycle.drain()
-        expired = seconds >= self._settings.drain_seconds
-        if expired:
-            self._service.segmenter.abandon()
-        self.should_exit |= expired or self._service.lifecycle.requests_in_flight == 0
 
 
 def run_server(app: Starlette) -> str | None:
