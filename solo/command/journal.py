@@ -53,11 +53,10 @@ class Journal:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._read(json.loads(json.dumps(head)))  # as it is read back
-        except BlockingIOError:
+        except BaseException as error:
             self._file.close()
-            raise JournalError(f"another run writes to {path.parent}") from None
-        except BaseException:
-            self._file.close()
+            if isinstance(error, BlockingIOError):
+                raise JournalError(f"another run writes to {path.parent}") from None
             raise
 
     def __enter__(self) -> Self:
