@@ -23,6 +23,7 @@ MULTIPART: Final = "multipart/form-data"
 MAX_PARTS: Final = 100
 
 _MAX_HEADER_BYTES: Final = 64 * 1024
+_LONGEST_LINE_BYTES: Final = 8 * 1024
 _FILE_NAME = re.compile(r';\s*filename\*?\s*=\s*(?!""|;|$)', re.IGNORECASE)
 
 
@@ -117,7 +118,7 @@ async def _read_form(chunks: AsyncIterator[bytes], boundary: bytes) -> list[Uplo
     files: list[UploadedFile] = []
     pieces: list[bytes] = []
     part: MultipartSegment | None = None
-    async for chunk in _without_blanks(chunks, boundary):
+    async for chunk in _legible(chunks, boundary):
         for event in parser.parse(chunk):
             if isinstance(event, MultipartSegment):
                 part, pieces = event, []
@@ -129,11 +130,12 @@ async def _read_form(chunks: AsyncIterator[bytes], boundary: bytes) -> list[Uplo
     return files
 
 
-async def _without_blanks(chunks: AsyncIterator[bytes], boundary: bytes) -> AsyncIterator[bytes]:
-    """A form without the blanks behind its boundaries.
+async def _legible(chunks: AsyncIterator[bytes], boundary: bytes) -> AsyncIterator[bytes]:
+    """A form as the parser can read it, however it was cut.
 
-    They are to be passed over (RFC 2046 section 5.1.1), which the parser does not. Who writes them
-    does so everywhere, and so seldom that it may take memory.
+    Blanks behind boundaries are to be passed over (RFC 2046 section 5.1.1), which the parser does
+    not. Who writes them does so everywhere, and so seldom that it may take memory. And a header's
+    line comes whole, for the parser takes a line feed in half of one, as in a name, for its end.
     """
     delimiter = re.compile(rb"--" + re.escape(boundary) + rb"([ \t]*)\r\n")
     begin, first = b"", None
@@ -146,9 +148,15 @@ async def _without_blanks(chunks: AsyncIterator[bytes], boundary: bytes) -> Asyn
         begin = b"\r\n" + b"".join([begin, *[chunk async for chunk in chunks]])
         plain = b"\r\n--" + boundary + b"\r\n"
         begin = re.sub(rb"\r\n" + delimiter.pattern, lambda _: plain, begin)
-    yield begin
     async for chunk in chunks:
-        yield chunk
+        end = begin.rfind(b"\r\n", -_LONGEST_LINE_BYTES) + 2
+        if end < 2:  # no line ends here: all of it may be a line yet, or is none
+            end = len(begin) if len(begin) > _LONGEST_LINE_BYTES else 0
+        if end:
+            yield begin[:end]
+        begin = begin[end:] + chunk
+    if begin:
+        yield begin
 
 
 def _is_file(part: MultipartSegment, pieces: list[bytes]) -> bool:
