@@ -10,8 +10,8 @@ from functools import partial
 from time import time_ns
 from typing import TYPE_CHECKING
 
-from app.frames import FrameRange
 from app.http.media_types import UploadedFile
+from app.http.parameters import FrameRange
 from solo.errors import InvalidParameterError, ModelFailedError, SoloError
 from solo.result import Result
 

@@ -1,10 +1,22 @@
-"""Errors of HTTP alone: what is wrong with a request before there is an image."""
+"""Errors of HTTP alone, from before there is an image, and the statuses of all kinds."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
-from solo.errors import SoloError
+from solo.errors import (
+    DeadlineError,
+    ImageTooLargeError,
+    InvalidParameterError,
+    MalformedError,
+    NotSegmentableError,
+    QueueFullError,
+    SoloError,
+    TooBusyError,
+    UnavailableError,
+    UnsupportedEncodingError,
+    error_classes,
+)
 
 
 class HttpError(SoloError):
@@ -19,62 +31,83 @@ class HttpError(SoloError):
     hangs_up: ClassVar[bool] = False
 
 
-class UnauthorizedError(HttpError):
+class UnauthorizedError(HttpError, kind="unauthorized", title="A key is needed"):
     """No key, or one that is not known."""
 
-    kind = "unauthorized"
-    title = "A key is needed"
     challenge = 'Bearer realm="solo-xray"'
 
 
-class TooSlowError(HttpError):
+class TooSlowError(HttpError, kind="too-slow", title="The request came too slowly"):
     """The rest of a request did not come; whoever sends it is cut off."""
 
-    kind = "too-slow"
-    title = "The request came too slowly"
     hangs_up = True
 
 
-class BodyTooLargeError(HttpError):
+class BodyTooLargeError(HttpError, kind="body-too-large", title="The request has too many bytes"):
     """Over the byte limit."""
 
-    kind = "body-too-large"
-    title = "The request has too many bytes"
 
-
-class UnsupportedMediaTypeError(HttpError):
+class UnsupportedMediaTypeError(
+    HttpError, kind="unsupported-media-type", title="The media type is not supported"
+):
     """A media type that the service does not read."""
 
-    kind = "unsupported-media-type"
-    title = "The media type is not supported"
 
-
-class BodiesFullError(HttpError):
+class BodiesFullError(
+    HttpError, kind="bodies-full", title="Too many requests are being received", retry=1
+):
     """The bodies of all requests together take as much memory as they may."""
 
-    kind = "bodies-full"
-    title = "Too many requests are being received"
-    retry_after_seconds = 1
 
-
-class KeyRateError(HttpError):
+class KeyRateError(HttpError, kind="key-rate", title="The key asks too often", retry=1):
     """A key asks more often than it may."""
 
-    kind = "key-rate"
-    title = "The key asks too often"
-    retry_after_seconds = 1
 
-
-class HeadTooLargeError(HttpError):
+class HeadTooLargeError(HttpError, kind="head-too-large", title="The headers have too many bytes"):
     """The request line and the headers are too long."""
 
-    kind = "head-too-large"
-    title = "The headers have too many bytes"
     hangs_up = True
 
 
-class ClientGoneError(HttpError):
+class ClientGoneError(HttpError, kind="client-gone", title="The client has gone"):
     """Nobody is left to answer; the status is for logs and metrics only."""
 
-    kind = "client-gone"
-    title = "The client has gone"
+
+# Of several with one status the first names it in the description of the interface.
+_STATUSES: Final[dict[type[SoloError], int]] = {
+    MalformedError: 400,
+    UnauthorizedError: 401,
+    TooSlowError: 408,
+    BodyTooLargeError: 413,
+    ImageTooLargeError: 413,
+    UnsupportedMediaTypeError: 415,
+    UnsupportedEncodingError: 415,
+    NotSegmentableError: 422,
+    InvalidParameterError: 422,
+    QueueFullError: 429,
+    TooBusyError: 429,
+    BodiesFullError: 429,
+    KeyRateError: 429,
+    HeadTooLargeError: 431,
+    ClientGoneError: 499,
+    UnavailableError: 503,
+    DeadlineError: 504,
+}
+_INTERNAL: Final = 500
+KINDS: Final = frozenset(error.kind for error in error_classes())
+CODES: Final = tuple(sorted({200, 404, 405, _INTERNAL, *_STATUSES.values()}))
+TITLES: Final[dict[int, str]] = {
+    _INTERNAL: SoloError.title,
+    **{
+        status: error.title
+        for error, status in reversed(_STATUSES.items())
+        if error is not ClientGoneError
+    },
+}
+"""Title of each status in an answer, for the description of the interface."""
+
+
+def status_of(error: SoloError | type[SoloError]) -> int:
+    """The status of an error: that of the nearest class above it in the tree."""
+    ancestors = error.mro() if isinstance(error, type) else type(error).mro()
+    return next((_STATUSES[one] for one in ancestors if one in _STATUSES), _INTERNAL)

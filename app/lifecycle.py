@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import Enum
+from typing import Literal
 
 from solo.errors import DrainingError, StartingError
 
-
-class Phase(Enum):
-    """Phase of the process."""
-
-    STARTING = "starting"
-    SERVING = "serving"
-    LEAVING = "leaving"
-    DRAINING = "draining"
+Phase = Literal["starting", "serving", "leaving", "draining"]
+"""Phase of the process."""
 
 
 class Lifecycle:
@@ -28,7 +22,7 @@ class Lifecycle:
     """
 
     def __init__(self) -> None:
-        self._phase = Phase.STARTING
+        self._phase: Phase = "starting"
         self.model_answers = True
         self.requests_in_flight = 0
         self.fatal: str | None = None
@@ -36,26 +30,25 @@ class Lifecycle:
     @property
     def ready(self) -> bool:
         """Whether a request sent now would be answered."""
-        return self._phase is Phase.SERVING and self.model_answers
+        return self._phase == "serving" and self.model_answers
 
     @property
     def why_not_ready(self) -> str:
         """A word for the readiness probe."""
-        return "model failed" if self._phase is Phase.SERVING else self._phase.value
+        return "model failed" if self._phase == "serving" else self._phase
 
     def serve(self) -> None:
         """Begins to serve: the model is warm. A service that is stopping stays so."""
-        if self._phase is Phase.STARTING:
-            self._phase = Phase.SERVING
+        if self._phase == "starting":
+            self._phase = "serving"
 
     def leave(self) -> None:
         """Begins the lame-duck phase: not ready any more, but requests are still taken."""
-        if self._phase is not Phase.DRAINING:
-            self._phase = Phase.LEAVING if self._phase is Phase.SERVING else Phase.DRAINING
+        self._phase = "leaving" if self._phase == "serving" else "draining"
 
     def drain(self) -> None:
         """Begins the graceful shutdown: no more new work."""
-        self._phase = Phase.DRAINING
+        self._phase = "draining"
 
     def fail(self, reason: str) -> None:
         """Ends the process at the server's next tick: it cannot go on."""
@@ -72,9 +65,9 @@ class Lifecycle:
             StartingError: before the model is warm.
             DrainingError: when the service is stopping.
         """
-        if self._phase is Phase.STARTING:
+        if self._phase == "starting":
             raise StartingError("the model is being warmed up")
-        if self._phase is Phase.DRAINING:
+        if self._phase == "draining":
             raise DrainingError("the service is stopping and takes no new requests")
         self.requests_in_flight += 1
         try:

@@ -22,8 +22,7 @@ from app.http.security_headers import PAGE_FILES, interface_page, security_heade
 from app.keys import Keys, KeysError
 from app.logging import configure_logging
 from app.middleware.access_log import AccessLogMiddleware
-from app.middleware.api_keys import ApiKeyMiddleware
-from app.middleware.rate_limit import RateLimiter
+from app.middleware.api_keys import ApiKeyMiddleware, RateLimiter
 from app.openapi import TITLE, describe
 from app.routes import PATHS, router
 from app.server import run_server
@@ -31,8 +30,6 @@ from app.service import Service
 from app.settings import Settings, SettingsError
 from solo.errors import SoloError
 from solo.inference.engine import Engine, ModelError
-from solo.inference.precision import open_engine
-from solo.inference.providers import GpuOptions
 from solo.sandbox.decoder import RadiographDecoder
 
 
@@ -51,29 +48,7 @@ def create_app(
         KeysError: if there is a file of keys that cannot be used.
         SettingsError: if traces are asked for without the libraries for them.
     """
-
-    def open_model() -> Engine:
-        gpu = GpuOptions(settings.cuda_graphs, settings.engine_cache)
-        return open_engine(
-            settings.model,
-            settings.provider,
-            settings.max_batch,
-            settings.precision,
-            gpu,
-            cores=settings.cores,
-        )
-
-    service = Service.build(settings, engine or open_model(), PATHS, open_model, decoder)
-    return application(service)
-
-
-def application(service: Service) -> Starlette:
-    """Makes the application around a service.
-
-    Raises:
-        KeysError: if there is a file of keys that cannot be used.
-    """
-    settings = service.settings
+    service = Service.build(settings, PATHS, engine, decoder)
     keys = Keys.read(settings.keys_file) if settings.keys_file else None
 
     @asynccontextmanager
@@ -138,7 +113,7 @@ def main() -> int:
     except (SettingsError, KeysError, ModelError) as error:
         print(f"solo-xray: {error}", file=sys.stderr)  # noqa: T201
         return 2
-    fatal = run_server(app, app.state.service, settings)
+    fatal = run_server(app)
     if fatal is not None:
         print(f"solo-xray: {fatal}", file=sys.stderr)  # noqa: T201
         return 1

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, get_args
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from app.statuses import CODES, KINDS
+from app.errors import CODES, KINDS
 from solo.contract.manifest import Manifest
 from solo.events import Events, Release, Reload
 from solo.result import ModelIdentity, Result
 
-Stage = Literal["receive", "decode", "queue", "inference", "postprocess", "total"]
-
 OTHER_ROUTE = "other"
+_STAGES = ("receive", "decode", "queue", "inference", "postprocess", "total")
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -58,7 +57,7 @@ class Metrics(Events):
             buckets=_SECONDS,
             registry=registry,
         )
-        self.stages = {stage: stages.labels(stage) for stage in get_args(Stage)}
+        self.stages = {stage: stages.labels(stage) for stage in _STAGES}
         self._batch_size = Histogram(
             "solo_batch_size",
             "Images in a run of the model, padding not counted",
@@ -106,11 +105,8 @@ class Metrics(Events):
 
     def on_result(self, result: Result) -> None:
         """Counts the time of an image's stages, and its instances by class."""
-        timings = result.timings
-        self.stages["decode"].observe(timings.decode_seconds)
-        self.stages["queue"].observe(timings.queue_seconds)
-        self.stages["inference"].observe(timings.inference_seconds)
-        self.stages["postprocess"].observe(timings.postprocess_seconds)
+        for name, seconds in vars(result.timings).items():
+            self.stages[name.removesuffix("_seconds")].observe(seconds)
         for instance in result.instances:
             self._instances[instance.label].inc()
 

@@ -13,14 +13,13 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from starlette.routing import BaseRoute
 
-from app.errors import KeyRateError, UnauthorizedError
-from app.http.form import MULTIPART
+from app.errors import TITLES, KeyRateError, UnauthorizedError, status_of
 from app.http.media_types import FILE_TYPES
 from app.http.parameters import PNG
 from app.http.problems import PROBLEM_TYPE
+from app.http.upload import MULTIPART
 from app.middleware.api_keys import OPEN_PATHS
 from app.schemas import ProblemDetails, SegmentHeaders, SegmentQuery
-from app.statuses import TITLES, status_of
 from solo.contract.manifest import RESEARCH_USE_ONLY
 
 TITLE: Final = "SOLO X-ray"

@@ -60,35 +60,27 @@ def respond(
 
 
 def _image(attempt: Attempt, form: ResponseFormat, request_id: str) -> ImageAnswer | ImageFailure:
-    result = attempt.result
+    result, index = attempt.result, attempt.index
     if isinstance(result, SoloError):
-        return ImageFailure(
-            index=attempt.index,
-            sha256=attempt.file.sha256,
-            frame=attempt.frame,
-            error=problem_details(result, request_id),
-        )
-    info = result.radiograph
+        error = problem_details(result, request_id)
+        sha256 = attempt.file.sha256
+        return ImageFailure(index=index, sha256=sha256, frame=attempt.frame, error=error)
     return ImageAnswer(
-        index=attempt.index,
+        index=index,
         sha256=result.sha256,
-        height=info.height,
-        width=info.width,
-        frame=info.frame,
-        grey=info.grey,
-        pixel_spacing=info.pixel_spacing,
         instances=[
             Instance(
-                label=instance.label,
-                category_id=instance.category_id,
-                score=instance.score,
-                bbox=instance.bbox,
-                area=instance.area,
-                segmentation=_segmentation(instance, form),
+                label=one.label,
+                category_id=one.category_id,
+                score=one.score,
+                bbox=one.bbox,
+                area=one.area,
+                segmentation=_segmentation(one, form),
             )
-            for instance in result.instances
+            for one in result.instances
         ],
         timings=result.timings,
+        **vars(result.radiograph),  # of which the schema takes what it has
     )
 
 

@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.attempts import attempt_all
-from app.frames import FrameRange
 from app.http.disconnect import cancel_on_disconnect
 from app.http.parameters import (
+    FrameRange,
     check_one_picture,
     negotiate_format,
     read_deadline_seconds,

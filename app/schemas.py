@@ -15,15 +15,15 @@ ResponseFormat = Literal["rle", "uncompressed-rle", "polygons", "overlay", "labe
 
 
 class Schema(BaseModel):
-    """A body or a part of one."""
+    """What a request or an answer has, or a part of it."""
 
     model_config = ConfigDict(frozen=True)
 
 
-class SegmentQuery(BaseModel):
+class SegmentQuery(Schema):
     """The query of `POST /segment`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     score_threshold: Annotated[
         float | None,
@@ -66,10 +66,8 @@ class SegmentQuery(BaseModel):
     ] = "interactive"
 
 
-class SegmentHeaders(BaseModel):
+class SegmentHeaders(Schema):
     """The headers of `POST /segment` that are its own."""
-
-    model_config = ConfigDict(frozen=True)
 
     timeout_seconds: Annotated[
         float | None,
@@ -170,8 +168,7 @@ class SegmentAnswer(Schema):
     """The answer to `POST /segment`, one image for each file and frame, in the request's order."""
 
     model_config = ConfigDict(
-        frozen=True,
-        json_schema_extra={"description": f"The instances of each image. {RESEARCH_USE_ONLY}"},
+        json_schema_extra={"description": f"The instances of each image. {RESEARCH_USE_ONLY}"}
     )
 
     request_id: str

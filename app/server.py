@@ -12,7 +12,6 @@ from starlette.applications import Starlette
 
 from app.http.connection import Connection
 from app.service import Service
-from app.settings import Settings
 
 _FLUSH_SECONDS = 2
 
@@ -25,15 +24,14 @@ class DrainingServer(uvicorn.Server):
 
     Args:
         config: of the server.
-        service: what is drained.
-        settings: say for how long it stays a lame duck, and for how long it drains then; requests
-            in flight after that are answered with 503, for which another two seconds remain.
+        service: what is drained. Its settings say for how long it stays a lame duck, and for how
+            long it drains then; requests in flight after that are answered with 503, for which
+            another two seconds remain.
     """
 
-    def __init__(self, config: uvicorn.Config, service: Service, settings: Settings) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
-        self._service = service
-        self._settings = settings
+        self._service, self._settings = service, service.settings
         self._leaves: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -59,23 +57,22 @@ class DrainingServer(uvicorn.Server):
         if self._service.lifecycle.fatal is not None:
             self.should_exit = True
         elif self._leaves is not None and monotonic() >= self._leaves:
-            self._drain(monotonic() - self._leaves)
+            self._service.lifecycle.drain()
+            expired = monotonic() >= self._leaves + self._settings.drain_seconds
+            if expired:
+                self._service.segmenter.abandon()
+            self.should_exit |= expired or self._service.lifecycle.requests_in_flight == 0
         return await super().on_tick(counter)
 
-    def _drain(self, seconds: float) -> None:
-        self._service.lifecycle.drain()
-        expired = seconds >= self._settings.drain_seconds
-        if expired:
-            self._service.segmenter.abandon()
-        self.should_exit |= expired or self._service.lifecycle.requests_in_flight == 0
 
-
-def run_server(app: Starlette, service: Service, settings: Settings) -> str | None:
+def run_server(app: Starlette) -> str | None:
     """Serves until a signal comes.
 
     Returns:
         Why the process had to end by itself, or None.
     """
+    service: Service = app.state.service
+    settings = service.settings
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -94,5 +91,5 @@ def run_server(app: Starlette, service: Service, settings: Settings) -> str | No
     # What there is by now stays: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
-    DrainingServer(config, service, settings).run()
+    DrainingServer(config, service).run()
     return service.lifecycle.fatal

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import cv2
@@ -21,6 +22,8 @@ from app.metrics import Metrics
 from app.settings import Settings, SettingsError
 from solo.async_segmenter import AsyncSegmenter, StartError
 from solo.inference.engine import Engine
+from solo.inference.precision import open_engine
+from solo.inference.providers import GpuOptions
 from solo.sandbox.decoder import RadiographDecoder
 from solo.sandbox.pool import Sandbox
 
@@ -58,23 +61,32 @@ class Service:
     def build(
         cls,
         settings: Settings,
-        engine: Engine,
         routes: Iterable[str],
-        open_engine: Callable[[], Engine],
+        engine: Engine | None = None,
         decoder: RadiographDecoder | None = None,
     ) -> Service:
         """Puts a service together; it runs within `running`.
 
         Args:
             settings: what the operator has set.
-            engine: the model that answers first.
             routes: the paths that metrics tell apart.
-            open_engine: opens the model that is set, for a hot reload.
+            engine: the model that answers first, or None to open the settings' own.
             decoder: what decodes files, or None for a sandbox.
 
         Raises:
+            ModelError: if the model cannot be served.
             SettingsError: if traces are asked for without the libraries for them.
         """
+        open_model = partial(
+            open_engine,
+            settings.model,
+            settings.provider,
+            settings.max_batch,
+            settings.precision,
+            GpuOptions(settings.cuda_graphs, settings.engine_cache),
+            cores=settings.cores,
+        )
+        engine = engine or open_model()
         registry, manifest = CollectorRegistry(), engine.manifest
         metrics = _Events(registry, manifest, engine.batch_sizes, routes, settings.queue_limit)
         metrics.lifecycle = lifecycle = Lifecycle()
@@ -91,7 +103,7 @@ class Service:
             max_pixels=settings.max_pixels,
             events=metrics,
             decoder=decoder,
-            reopen=open_engine,
+            reopen=open_model,
         )
         metrics.on_model(segmenter.model.identity)
         metrics.queue_depth.set_function(lambda: segmenter.admission.taken)
@@ -146,7 +158,5 @@ def _tracing(endpoint: HttpUrl | None, version: str) -> Tracing | None:
 
 def service_of(request: Request) -> Service:
     """The service that a request came to."""
-    service = request.app.state.service
-    if not isinstance(service, Service):
-        raise TypeError("the application was not made by create_app")
+    service: Service = request.app.state.service
     return service

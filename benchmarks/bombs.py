@@ -12,7 +12,7 @@ import argparse
 from statistics import median
 from time import process_time
 
-from app.statuses import status_of
+from app.errors import status_of
 from solo.decoding.decode import decode
 from solo.decoding.quiet import quieten_decoders
 from solo.decoding.radiograph import Limits

@@ -53,14 +53,16 @@ class Segmenter:
         # Threads wait for a place here: who blocks anyway does not want to be told to come again.
         self._places = asyncio.Semaphore(self._inner.queue_limit)
         self._lock, self._closed = threading.Lock(), False
+        started: Future[None] = Future()
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=_run, args=(self._loop,), name="solo", daemon=True)
+        life = self._loop.create_task(_live(self._inner, started))
+        self._thread = threading.Thread(target=_run, args=(life,), name="solo", daemon=True)
         self._thread.start()
         # For who forgets `close`: a notebook's cell that runs again would add threads each time.
-        self._finalizer = weakref.finalize(self, _abandon, self._inner, self._loop)
-        self._finalizer.atexit = False
+        self._end = weakref.finalize(self, _end, life)
+        self._end.atexit = False
         try:
-            _result(self._submit(self._inner.start()))
+            _result(started)
         except BaseException:
             self.close()
             raise
@@ -79,12 +81,8 @@ class Segmenter:
         if not self._thread.is_alive():  # in a fork all of it is the parent's
             return
         with self._lock:
-            if self._closed:
-                return
             self._closed = True
-        self._finalizer.detach()
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._end()
         self._thread.join()
 
     @property
@@ -166,14 +164,6 @@ class Segmenter:
                 source, frame=frame, options=options, wants_pixels=wants_pixels
             )
 
-    async def _stop(self) -> None:
-        await self._inner.stop()
-        left = asyncio.all_tasks() - {asyncio.current_task()}  # they wait for threads that go on
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
-        await self._loop.shutdown_default_executor()
-
     def _submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         alive = self._thread.is_alive()
         if alive:
@@ -186,20 +176,26 @@ class Segmenter:
         raise RuntimeError("a forked process cannot use the segmenter: open one in each process")
 
 
-def _run(loop: asyncio.AbstractEventLoop) -> None:
-    loop.run_forever()
-    loop.close()
+async def _live(inner: AsyncSegmenter, started: Future[None]) -> None:
+    """The life of a segmenter, until it is cancelled."""
+    try:
+        async with inner:
+            started.set_result(None)
+            await asyncio.Event().wait()
+    except BaseException as error:
+        if not started.done():
+            started.set_exception(error)
 
 
-def _abandon(inner: AsyncSegmenter, loop: asyncio.AbstractEventLoop) -> None:
-    """Ends what a forgotten segmenter started, without a wait: the collector may run anywhere."""
+def _run(life: asyncio.Task[None]) -> None:
+    with asyncio.Runner(loop_factory=life.get_loop) as runner:  # cancels what is left at its end
+        runner.get_loop().run_until_complete(life)
 
-    async def end() -> None:
-        await inner.stop()
-        loop.stop()
 
+def _end(life: asyncio.Task[None]) -> None:
+    """Ends a segmenter, without a wait: the collector may run anywhere."""
     with suppress(RuntimeError):  # the loop is closed
-        asyncio.run_coroutine_threadsafe(end(), loop)
+        life.get_loop().call_soon_threadsafe(life.cancel)
 
 
 def _result(future: Future[T]) -> T:

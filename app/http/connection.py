@@ -13,11 +13,10 @@ from typing import ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from app.errors import HeadTooLargeError, TooSlowError
+from app.errors import HeadTooLargeError, TooSlowError, status_of
 from app.http.problems import PROBLEM_TYPE, problem_details
 from app.logging import write
 from app.metrics import OTHER_ROUTE, Metrics
-from app.statuses import status_of
 from solo.errors import MalformedError, SoloError
 
 MAX_HEAD_BYTES: Final = 64 * 1024

@@ -9,10 +9,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.errors import HttpError
+from app.errors import HttpError, status_of
 from app.http.request_state import RequestState, state_of
 from app.schemas import ProblemDetails
-from app.statuses import status_of
 from solo.errors import SoloError
 
 PROBLEM_TYPE: Final = "application/problem+json"

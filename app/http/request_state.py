@@ -37,7 +37,5 @@ class RequestState:
 
 def state_of(request: Request) -> RequestState:
     """The state of a request."""
-    record = request.state.record
-    if not isinstance(record, RequestState):
-        raise TypeError("the request did not come through the middleware")
+    record: RequestState = request.scope["state"][RECORD]
     return record

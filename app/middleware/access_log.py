@@ -12,12 +12,11 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import ClientGoneError
+from app.errors import ClientGoneError, status_of
 from app.http.problems import problem_response
 from app.http.request_state import RECORD, RequestState
 from app.logging import write
 from app.metrics import OTHER_ROUTE, Metrics
-from app.statuses import status_of
 from solo.errors import DrainingError, SoloError
 
 # How long a refusal waits for the rest of a request that nobody will read.

@@ -1,22 +1,65 @@
-"""API keys and rate limit, before anything of a request is read."""
+"""API keys and the rate limit of each (GCRA), before anything of a request is read."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from time import monotonic
 from typing import Final
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.errors import KeyRateError, UnauthorizedError
+from app.errors import HttpError, KeyRateError, UnauthorizedError
 from app.http.problems import problem_response
 from app.http.request_state import RECORD, RequestState
 from app.keys import Keys
-from app.middleware.rate_limit import RateLimiter
-from solo.errors import SoloError
 
 # For probes and for Prometheus, which come from the inner network; everything else is closed, what
 # a later version adds included.
 OPEN_PATHS: Final = frozenset({"/healthz/live", "/healthz/ready", "/metrics"})
+
+
+class RateLimiter:
+    """A rate limiter: a rate and a burst, the same for each key, counted apart.
+
+    A request moves a key's account `1 / per_second` into the future, and it may lie `burst - 1`
+    requests ahead of the clock (the virtual scheduling of ITU-T I.371): one number a key, and no
+    timer.
+
+    Args:
+        per_second: requests that a key may send in the long run.
+        burst: requests that it may send at once, when it has not asked for a while.
+        clock: in seconds.
+    """
+
+    def __init__(
+        self, per_second: float, burst: int, clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._per_second, self._burst = per_second, burst
+        self._ahead_seconds = (burst - 1) / per_second
+        self._clock = clock
+        self._accounts: dict[str, float] = {}
+
+    def count(self, key: str) -> None:
+        """Counts a request; one that is refused is not counted.
+
+        Args:
+            key: name of the key, of which there are as many as the file of keys has.
+
+        Raises:
+            KeyRateError: if it comes too early.
+        """
+        now = self._clock()
+        account = max(self._accounts.get(key, now), now)
+        early = account - now - self._ahead_seconds
+        if early > 0:
+            raise KeyRateError(
+                f"this key may send {self._per_second:g} requests a second, and {self._burst} at "
+                "once",
+                math.ceil(early),
+            )
+        self._accounts[key] = account + 1 / self._per_second
 
 
 class ApiKeyMiddleware:
@@ -39,24 +82,21 @@ class ApiKeyMiddleware:
             await self._app(scope, receive, send)
             return
         record: RequestState = scope["state"][RECORD]
-        error = self._refusal(Headers(scope=scope).get("authorization", ""), record)
-        if error is None:
+        try:
+            self._let_in(Headers(scope=scope).get("authorization", ""), record)
+        except HttpError as error:
+            await problem_response(error, record)(scope, receive, send)
+        else:
             await self._app(scope, receive, send)
-            return
-        await problem_response(error, record)(scope, receive, send)
 
-    def _refusal(self, authorization: str, record: RequestState) -> SoloError | None:
+    def _let_in(self, authorization: str, record: RequestState) -> None:
         scheme, _, key = authorization.partition(" ")
         record.key = self._keys.name_of(key.strip()) if scheme.lower() == "bearer" else None
         if record.key is None:
-            return UnauthorizedError(
-                "this service asks for a key, as in 'Authorization: Bearer KEY'"
-                if not scheme
-                else "the key is not known"
+            raise UnauthorizedError(
+                "the key is not known"
+                if scheme
+                else "this service asks for a key, as in 'Authorization: Bearer KEY'"
             )
-        try:
-            if self._rates is not None:
-                self._rates.count(record.key)
-        except KeyRateError as error:
-            return error
-        return None
+        if self._rates is not None:
+            self._rates.count(record.key)

@@ -17,10 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from app.logging import configure_logging
-from app.main import application
-from app.routes import PATHS
+from app.main import create_app
 from app.server import run_server
-from app.service import Service
 from app.settings import Settings
 from benchmarks.contenders.accelerator import MAX_BATCH, run, run_seconds
 from solo.contract.instances import Instances
@@ -116,8 +114,7 @@ def main() -> int:
     configure_logging()
     engine = SimulatedEngine(0 if arguments.bytes_only else 2)
     decoder = BytesOnly() if arguments.bytes_only else None
-    service = Service.build(settings, engine, PATHS, lambda: engine, decoder)
-    return run_server(application(service), service, settings) is not None
+    return run_server(create_app(settings, engine, decoder)) is not None
 
 
 if __name__ == "__main__":

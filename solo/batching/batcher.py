@@ -102,20 +102,7 @@ class Batcher:
             self._settle(image, DrainingError("the service stopped before the model answered"))
         self._queue.clear()
 
-    def replace(self, model: ModelRunner) -> None:
-        """Lets another model answer the requests to come; those that are here keep theirs.
-
-        Args:
-            model: warm, and of the same canvas and classes.
-        """
-        self.failover.adopt(model)
-
-    def submit(
-        self,
-        canvas: Canvas,
-        place: Place,
-        model: ModelRunner,
-    ) -> asyncio.Future[Outcome]:
+    def submit(self, canvas: Canvas, place: Place, model: ModelRunner) -> asyncio.Future[Outcome]:
         """Puts an image into the queue.
 
         Args:

@@ -45,7 +45,7 @@ class Failover:
         """Lets another model answer new requests; the old one is kept until that has proved itself.
 
         Args:
-            model: warm, and compared with the old one.
+            model: warm, of the same canvas and classes, and compared with the old one.
         """
         self._previous, self.model = self.model, model
         self._good_runs = 0

@@ -61,7 +61,7 @@ class HotReload:
             return False
         finally:
             threads.shutdown(wait=False)
-        self._batcher.replace(successor)
+        self._batcher.failover.adopt(successor)
         self._events.on_reload("swapped")
         _logger.info("model replaced", extra={"fields": {"sha256": successor.engine.sha256}})
         return True
@@ -74,8 +74,7 @@ class HotReload:
             InferenceError: if it sees other objects in the self-test image.
             Exception: whatever opening and running it raises.
         """
-        engine = self._open_engine()
-        old, new = serving.engine, engine
+        old, new = serving.engine, self._open_engine()
         if new.sha256 == old.sha256:
             raise ModelError("it is the model that serves already")
         for name in ("canvas_size", "class_names", "category_ids"):
@@ -83,7 +82,7 @@ class HotReload:
                 raise ModelError(f"its {name} is another: start a service of its own for it")
         if new.provider != old.provider:
             raise ModelError(f"it runs on {new.provider}, and not on {old.provider}")
-        successor = ModelRunner(engine)
+        successor = ModelRunner(new)
         successor.warm_up()
         serving.self_test.check(successor.self_test.instances, OTHER_MODEL)
         return successor

@@ -33,17 +33,17 @@ class Arguments:
         out: folder for what is written.
         model: a path, or the name of a bundled model.
         formats: what is written, in the order of `Format`.
-        all_frames: whether each frame of a film is an image of its own, not the first alone.
+        frame: which frames of a film are images: the first one, or all.
         options: which instances are wanted.
         cores: processor cores to use; None for those that the process may use.
         provider: what computes.
     """
 
-    sources: tuple[Path, ...]
+    sources: list[Path]
     out: Path
     model: str
     formats: tuple[Format, ...]
-    all_frames: bool
+    frame: Literal["first", "all"]
     options: Options
     cores: int | None
     provider: Provider
@@ -71,6 +71,7 @@ def parse(words: Sequence[str] | None) -> Arguments:
     parser.add_argument("--model", default=DEFAULT, help=f"ONNX file or bundled name ({DEFAULT})")
     parser.add_argument(
         "--format",
+        dest="formats",
         default=("coco",),
         type=_formats,
         metavar="LIST",
@@ -85,21 +86,13 @@ def parse(words: Sequence[str] | None) -> Arguments:
     parser.add_argument("--score-threshold", type=float, metavar="SCORE", help="least score")
     parser.add_argument("--cores", type=_cores, metavar="N", help="processor cores to use (all)")
     parser.add_argument("--provider", default="auto", choices=get_args(Provider), help="(auto)")
-    given = parser.parse_intermixed_args(_without_dashes(sys.argv[1:] if words is None else words))
+    words = _without_dashes(sys.argv[1:] if words is None else words)
+    given = vars(parser.parse_intermixed_args(words))
     try:
-        options = Options(score_threshold=given.score_threshold)
+        options = Options(score_threshold=given.pop("score_threshold"))
     except InvalidParameterError as error:
         parser.error(error.detail)
-    return Arguments(
-        sources=tuple(given.sources),
-        out=given.out,
-        model=given.model,
-        formats=given.format,
-        all_frames=given.frame == "all",
-        options=options,
-        cores=given.cores,
-        provider=given.provider,
-    )
+    return Arguments(**given, options=options)
 
 
 def _without_dashes(words: Sequence[str]) -> list[str]:

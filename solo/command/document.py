@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Final
 
 from solo.command.journal import Journal
 from solo.formats.coco import CocoEntry
@@ -31,34 +31,23 @@ def write_document(
     Raises:
         OSError: if it cannot be written.
     """
-    frames = journal.current()
+    frames = list(enumerate(journal.current(), 1))
+    numbers = count(1)
+    images = (journal.read(*frame)[0] | {"id": image_id} for image_id, frame in frames)
+    annotations = (
+        annotation | {"id": next(numbers), "image_id": image_id}
+        for image_id, frame in frames
+        for annotation in journal.read(*frame)[1]
+    )
     part = folder / f"{DOCUMENT_NAME}.part"
     with part.open("w", encoding="ascii") as file:
-        file.write(f'{{"info": {json.dumps(info)},\n"categories": {json.dumps(categories)},\n')
-        _write_list(file, "images", _images(journal, frames))
-        file.write(",\n")
-        _write_list(file, "annotations", _annotations(journal, frames))
+        file.write(f'{{"info": {json.dumps(info)},\n"categories": {json.dumps(categories)}')
+        for name, entries in (("images", images), ("annotations", annotations)):
+            file.write(f',\n"{name}": [')
+            for index, entry in enumerate(entries):
+                file.write(f"{',' if index else ''}\n{json.dumps(entry)}")
+            file.write("\n]")
         file.write("}\n")
         file.flush()
         os.fsync(file.fileno())
     part.replace(folder / DOCUMENT_NAME)
-
-
-def _write_list(file: TextIO, name: str, entries: Iterator[dict[str, Any]]) -> None:
-    file.write(f'"{name}": [')
-    for index, entry in enumerate(entries):
-        file.write(f"{',' if index else ''}\n{json.dumps(entry)}")
-    file.write("\n]")
-
-
-def _images(journal: Journal, frames: list[tuple[str, int]]) -> Iterator[CocoEntry]:
-    for image_id, frame in enumerate(frames, 1):
-        yield journal.read(*frame)[0] | {"id": image_id}
-
-
-def _annotations(journal: Journal, frames: list[tuple[str, int]]) -> Iterator[CocoEntry]:
-    annotation_id = 0
-    for image_id, frame in enumerate(frames, 1):
-        for annotation in journal.read(*frame)[1]:
-            annotation_id += 1
-            yield annotation | {"id": annotation_id, "image_id": image_id}

@@ -55,15 +55,14 @@ class Found:
 
 
 def find_films(sources: Iterable[Path], out: Path) -> Found:
-    """Walks folders, sorted by name; links are followed, and no folder is walked twice.
+    """Walks folders, files first; links are followed, and no folder is walked twice.
 
     Args:
         sources: files and folders.
         out: folder of the document, which is not walked.
     """
     found, real_out = Found(), os.path.realpath(out)
-    seen = {_identity(out)} if os.path.isdir(out) else set()
-    known: set[str] = set()
+    seen, known = {real_out}, set[str]()
     for source in sources:
         for path in _walk(source, found, seen) if os.path.isdir(source) else [source]:
             name = _name(path, real_out)
@@ -85,34 +84,25 @@ def _name(path: Path, out: str) -> str:
     return os.path.normpath(os.path.join(folder, path.name))
 
 
-def _walk(root: Path, found: Found, seen: set[tuple[int, int]]) -> Iterator[Path]:
-    stack = [root]
-    while stack:
-        path = stack.pop()
-        if path is not root and path.name.startswith("."):
-            found.passed_over += not os.path.isdir(path)
-        elif os.path.isdir(path):  # unlike Path.is_dir, no where nobody may look
-            stack += sorted(_entries(path, found, seen), reverse=True)
-        elif _is_film(path):
-            yield path
-        else:
-            found.passed_over += 1
+def _walk(root: Path, found: Found, seen: set[str]) -> Iterator[Path]:
+    def note(error: OSError) -> None:
+        found.faults.append((Path(error.filename), error.strerror or type(error).__name__))
 
-
-def _entries(folder: Path, found: Found, seen: set[tuple[int, int]]) -> list[Path]:
-    try:
-        identity = _identity(folder)
-        entries = list(folder.iterdir())
-    except OSError as error:
-        found.faults.append((folder, error.strerror or type(error).__name__))
-        return []
-    if identity in seen:
-        return []
-    if folder / JOURNAL_NAME in entries:
-        found.results.append(folder)
-        return []
-    seen.add(identity)
-    return entries
+    for name, folders, files in os.walk(root, onerror=note, followlinks=True):
+        folder = Path(name)
+        real = os.path.realpath(folder)
+        if real not in seen and JOURNAL_NAME in files:
+            found.results.append(folder)
+        if real in seen or JOURNAL_NAME in files:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(each for each in folders if not each.startswith("."))
+        for path in (folder / each for each in sorted(files)):
+            if path.name.startswith(".") or not _is_film(path):
+                found.passed_over += 1
+            else:
+                yield path
 
 
 def _is_film(path: Path) -> bool:
@@ -125,8 +115,3 @@ def _is_film(path: Path) -> bool:
             return sniff(file.read(_HEAD_BYTES)) is not None
     except OSError as error:  # a link to nothing, or what will be refused with the reason
         return error.errno not in (errno.ENOENT, errno.ELOOP)
-
-
-def _identity(folder: Path) -> tuple[int, int]:
-    facts = folder.stat()
-    return facts.st_dev, facts.st_ino

@@ -51,10 +51,12 @@ class Journal:
         self._file = path.open("a+b")
         self._offsets: dict[tuple[str, int], int] = {}
         try:
-            self._lock()
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._read(json.loads(json.dumps(head)))  # as it is read back
-        except BaseException:
+        except BaseException as error:
             self._file.close()
+            if isinstance(error, BlockingIOError):
+                raise JournalError(f"another run writes to {path.parent}") from None
             raise
 
     def __enter__(self) -> Self:
@@ -96,12 +98,6 @@ class Journal:
         self._file.seek(self._offsets[name, frame])
         line: dict[str, Any] = json.loads(self._file.readline())
         return line
-
-    def _lock(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise JournalError(f"another run writes to {self._path.parent}") from None
 
     def _read(self, head: dict[str, Any]) -> None:
         self._file.seek(0)

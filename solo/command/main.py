@@ -13,7 +13,6 @@ import threading
 from collections.abc import Sequence
 from contextlib import redirect_stderr
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,9 @@ from tqdm import tqdm
 from solo.async_segmenter import StartError
 from solo.command.arguments import PROGRAM, Arguments, UsageError, parse
 from solo.command.document import DOCUMENT_NAME, write_document
-from solo.command.films import Found, find_films, shown
+from solo.command.films import find_films, shown
 from solo.command.journal import JOURNAL_NAME, Journal, JournalError
-from solo.command.pictures import Pictures
-from solo.command.run import Counts, Run
+from solo.command.run import Run
 from solo.events import Events
 from solo.formats.coco import coco_categories, coco_info
 from solo.inference.engine import ModelError
@@ -70,24 +68,27 @@ def main(words: Sequence[str] | None = None, sandbox: Sandbox | None = Sandbox()
     try:
         return _run(arguments, sandbox, failures)
     except KeyboardInterrupt:
+        code, sentence = _INTERRUPTED, "interrupted; the same command goes on from here"
         if failures.reason is not None:
-            return _end(1, failures.reason)
-        return _end(_INTERRUPTED, "interrupted; the same command goes on from here")
+            code, sentence = 1, failures.reason
     except (UsageError, ModelError, JournalError) as error:
-        return _end(2, str(error))
+        code, sentence = 2, str(error)
     except StartError as error:
-        return _end(1, str(error))
+        code, sentence = 1, str(error)
     except OSError as error:  # those of films are refusals
-        return _end(1, f"results cannot be written: {error.strerror or type(error).__name__}")
+        reason = error.strerror or type(error).__name__
+        code, sentence = 1, f"results cannot be written: {reason}"
     finally:
         signal.signal(signal.SIGINT, before)
+    _tell(f"{PROGRAM}: {sentence}")
+    return code
 
 
 def _run(arguments: Arguments, sandbox: Sandbox | None, failures: Events) -> int:
     out = arguments.out
     if os.path.exists(out) and not os.path.isdir(out):
         raise UsageError(f"--out {shown(out)} is a file, and has to be a folder")
-    if os.path.isdir(out) and any(map(partial(_is_same_folder, out), arguments.sources)):
+    if os.path.isdir(out) and os.path.realpath(out) in map(os.path.realpath, arguments.sources):
         raise UsageError(f"--out {shown(out)} is a folder of films, and has to be one of its own")
     found = find_films(arguments.sources, out)
     for folder in found.results:
@@ -100,40 +101,26 @@ def _run(arguments: Arguments, sandbox: Sandbox | None, failures: Events) -> int
         _make(out)
         identity = segmenter.identity
         with Journal(out / JOURNAL_NAME, _head(arguments, identity)) as journal:
-            counts = _segment(arguments, found, segmenter, journal)
+            # In a file the bar would be a long line of its own history; there, refusals are alone.
+            with tqdm(total=len(found.films), unit="image", disable=None, file=sys.stderr) as bar:
+                run = Run(arguments, segmenter, journal, bar)
+                run.segment(found)
             if "coco" in arguments.formats:
                 categories = coco_categories(segmenter.manifest)
                 write_document(out, coco_info(identity), categories, journal)
-    _tell(_summary(counts, found, arguments))
-    return 1 if counts.refused else 0
-
-
-def _is_same_folder(out: Path, source: Path) -> bool:
-    return os.path.isdir(source) and os.path.samefile(source, out)
-
-
-def _segment(arguments: Arguments, found: Found, segmenter: Segmenter, journal: Journal) -> Counts:
-    pictures = Pictures(arguments.out, arguments.formats, all_frames=arguments.all_frames)
-    # In a file the bar would be a long line of its own history; there, refusals stand alone.
-    with tqdm(total=len(found.films), unit="image", disable=None, file=sys.stderr) as bar:
-        run = Run(segmenter, arguments.options, journal, pictures, bar)
-        for folder, reason in found.faults:
-            run.refuse(shown(folder), reason)
-        run.first_frames(found.films)
-        if arguments.all_frames:
-            run.further_frames(found.films)
-    return run.counts
+                out = out / DOCUMENT_NAME
+    counts = run.counts | {"passed over that are no films": found.passed_over}
+    told = (f"{n} {what}" for what, n in counts.items() if n or what in ("segmented", "refused"))
+    _tell(f"{', '.join(told)}: {shown(out)}")
+    return 1 if run.counts["refused"] else 0
 
 
 def _head(arguments: Arguments, identity: ModelIdentity) -> dict[str, Any]:
     """What has to be the same for all that is in one folder."""
+    more = {"frame": arguments.frame, "formats": list(arguments.formats)}
     return {
         "model": {"name": identity.name, "version": identity.version, "sha256": identity.sha256},
-        "options": asdict(arguments.options)
-        | {
-            "frame": "all" if arguments.all_frames else "first",
-            "formats": list(arguments.formats),
-        },
+        "options": asdict(arguments.options) | more,
     }
 
 
@@ -142,20 +129,6 @@ def _make(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"--out {shown(out)} cannot be made: {error.strerror}") from None
-
-
-def _summary(counts: Counts, found: Found, arguments: Arguments) -> str:
-    parts = [f"{counts.segmented} segmented"]
-    parts += [f"{counts.before} done before"] if counts.before else []
-    parts += [f"{counts.refused} refused"]
-    parts += [f"{found.passed_over} passed over that are no films"] if found.passed_over else []
-    out = arguments.out / DOCUMENT_NAME if "coco" in arguments.formats else arguments.out
-    return f"{', '.join(parts)}: {shown(out)}"
-
-
-def _end(code: int, sentence: str) -> int:
-    _tell(f"{PROGRAM}: {sentence}")
-    return code
 
 
 def _tell(sentence: str) -> None:

@@ -5,61 +5,49 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
+from solo.command.arguments import Arguments
 from solo.formats.coco import CocoEntry
 from solo.formats.pictures import describe, encode_png, label_map, overlay
 from solo.result import Result
+
+Picture = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 _ODD: Final = re.compile(r"^[-. ]+|[^\w.,()+=@ -]")
 _DIGEST: Final = re.compile(r"-[0-9a-f]{16}$")
 _MOST_BYTES: Final = 150  # leaves room for a digest and a frame in a file system's 255
 
 
-class Pictures:
-    """Writes pictures below a folder.
+def write_pictures(arguments: Arguments, name: str, result: Result) -> CocoEntry:
+    """Writes the pictures of a frame that are asked for.
 
     Args:
-        folder: of the document.
-        formats: `overlay`, `label-map`; others are passed over.
-        all_frames: whether names tell frames apart.
+        arguments: of the run.
+        name: the film's in the document.
+        result: with the radiograph's pixels where there are overlays.
+
+    Returns:
+        The path of each from the document's folder, by what it is.
+
+    Raises:
+        OSError: if one cannot be written.
     """
-
-    def __init__(self, folder: Path, formats: tuple[str, ...], *, all_frames: bool) -> None:
-        self._folder = folder
-        self.overlays, self.label_maps = "overlay" in formats, "label-map" in formats
-        self._all_frames = all_frames
-
-    def write(self, name: str, result: Result) -> CocoEntry:
-        """Writes the pictures of a frame.
-
-        Args:
-            name: the film's in the document.
-            result: with the radiograph's pixels where there are overlays.
-
-        Returns:
-            The path of each from the document's folder, by what it is.
-
-        Raises:
-            OSError: if one cannot be written.
-        """
-        file_name = picture_name(name, result.radiograph.frame if self._all_frames else None)
-        written: CocoEntry = {}
-        if self.overlays and result.pixels is not None:
-            written["overlay"] = f"overlays/{file_name}"
-            self._put(
-                written["overlay"], encode_png(overlay(result.pixels, result), describe(result))
-            )
-        if self.label_maps:
-            written["label_map"] = f"label-maps/{file_name}"
-            self._put(written["label_map"], encode_png(label_map(result), describe(result)))
-        return written
-
-    def _put(self, name: str, data: bytes) -> None:
-        path = self._folder / name
+    file_name = picture_name(name, result.radiograph.frame if arguments.frame == "all" else None)
+    pictures: dict[str, tuple[str, Picture]] = {}
+    if "overlay" in arguments.formats and result.pixels is not None:
+        pictures["overlay"] = f"overlays/{file_name}", overlay(result.pixels, result)
+    if "label-map" in arguments.formats:
+        pictures["label_map"] = f"label-maps/{file_name}", label_map(result)
+    for place, picture in pictures.values():
+        path = arguments.out / place
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        path.write_bytes(encode_png(picture, describe(result)))
+    return {what: place for what, (place, _) in pictures.items()}
 
 
 def picture_name(name: str, frame: int | None) -> str:

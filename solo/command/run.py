@@ -9,30 +9,22 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import tee
 from typing import Final, NoReturn
 
 from tqdm import tqdm
 
-from solo.command.films import Film, shown
+from solo.command.arguments import Arguments
+from solo.command.films import Film, Found, shown
 from solo.command.journal import Journal, Stamp, stamp_of
-from solo.command.pictures import Pictures
+from solo.command.pictures import write_pictures
 from solo.errors import SoloError
 from solo.formats.coco import CocoEntry, coco_annotations, coco_image
-from solo.options import Options
 from solo.result import Result
 from solo.segmenter import Segmenter
 
 _MOST_BYTES: Final = 512 * 2**20  # of a file: those that are decoded ahead are in memory together
 _DRAWN_TOGETHER: Final = 2  # pictures are most of the work, and the model wants cores too
-
-
-@dataclass
-class Counts:
-    """How many images were segmented now, had been before, and were refused."""
-
-    segmented: int = 0
-    before: int = 0
-    refused: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,73 +38,55 @@ class Run:
     """Segments films that the journal does not have yet.
 
     Args:
+        arguments: what is asked for.
         segmenter: does the work.
-        options: which instances are wanted.
         journal: of what was done before, and is told of what is done now.
-        pictures: written of each image.
         bar: progress, one step an image; refusals are written above it.
 
     Attributes:
-        counts: of images.
+        counts: of images by what came of them: `segmented`, `done before`, `refused`.
     """
 
     def __init__(
-        self,
-        segmenter: Segmenter,
-        options: Options,
-        journal: Journal,
-        pictures: Pictures,
-        bar: tqdm[NoReturn],
+        self, arguments: Arguments, segmenter: Segmenter, journal: Journal, bar: tqdm[NoReturn]
     ) -> None:
-        self.counts = Counts()
-        self._segmenter, self._options = segmenter, options
-        self._journal, self._pictures, self._bar = journal, pictures, bar
+        self.counts = {"segmented": 0, "done before": 0, "refused": 0}
+        self._arguments, self._segmenter = arguments, segmenter
+        self._journal, self._bar = journal, bar
         self._refused: set[str] = set()
 
-    def first_frames(self, films: Iterable[Film]) -> None:
-        """Segments the first frame of each film.
+    def segment(self, found: Found) -> None:
+        """Segments the first frame of each film; then the others, where all are asked for.
 
         Raises:
             OSError: if results cannot be written.
         """
-        self._segment((film, 0) for film in films)
-
-    def further_frames(self, films: Iterable[Film]) -> None:
-        """Segments the other frames of each film whose first one was.
-
-        Raises:
-            OSError: if results cannot be written.
-        """
-        many = [(film, self._journal.frames(film.name)) for film in films]
-        many = [(film, n) for film, n in many if n > 1 and film.name not in self._refused]
-        self._bar.total = self._bar.n + sum(n - 1 for _, n in many)
-        self._segment((film, frame) for film, n in many for frame in range(1, n))
-
-    def refuse(self, what: str, reason: str) -> None:
-        """Counts a refusal and says why."""
-        self.counts.refused += 1
-        self._bar.write(f"{what}: {reason}", file=sys.stderr)
+        for folder, reason in found.faults:
+            self._tell_refusal(shown(folder), reason)
+        self._segment((film, 0) for film in found.films)
+        if self._arguments.frame == "first":
+            return
+        films = [film for film in found.films if film.name not in self._refused]
+        further = [(film, range(1, self._journal.frames(film.name))) for film in films]
+        self._bar.total = self._bar.n + sum(len(frames) for _, frames in further)
+        self._segment((film, frame) for film, frames in further for frame in frames)
 
     def _segment(self, frames: Iterable[tuple[Film, int]]) -> None:
-        waiting: deque[_Task] = deque()  # in the order of outcomes
-
-        def sources() -> Iterator[tuple[str, int]]:
-            for task in self._tasks(frames):
-                waiting.append(task)
-                yield str(task.film.path), task.frame
-
-        overlays = self._pictures.overlays
-        outcomes = self._segmenter.map(sources(), self._options, wants_pixels=overlays)
+        ahead, tasks = tee(self._tasks(frames))
+        outcomes = self._segmenter.map(
+            ((str(task.film.path), task.frame) for task in ahead),
+            self._arguments.options,
+            wants_pixels="overlay" in self._arguments.formats,
+        )
         drawing: deque[tuple[_Task, Result, Future[CocoEntry]]] = deque()
         with closing(outcomes), ThreadPoolExecutor(_DRAWN_TOGETHER) as threads:
-            for outcome in outcomes:
-                task = waiting.popleft()
+            for outcome, task in zip(outcomes, tasks, strict=False):
                 if isinstance(outcome, Result):
-                    pictures = threads.submit(self._pictures.write, task.film.name, outcome)
+                    name = task.film.name
+                    pictures = threads.submit(write_pictures, self._arguments, name, outcome)
                     drawing.append((task, outcome, pictures))
                 else:
                     self._refuse(task.film, task.frame, _reason(outcome))
-                    self._bar.update()
                 if len(drawing) > _DRAWN_TOGETHER:
                     self._keep(*drawing.popleft())
             while drawing:
@@ -125,29 +99,35 @@ class Run:
                 facts = film.path.stat()
             except OSError as error:
                 self._refuse(film, frame, _reason(error))
+                continue
+            task = _Task(film, frame, stamp_of(facts))
+            if self._journal.has(film.name, frame, task.stamp):
+                self._count("done before")
+            elif not stat.S_ISREG(facts.st_mode):
+                self._refuse(film, frame, "it is no regular file")
+            elif facts.st_size > _MOST_BYTES:
+                limit = f"at most {_MOST_BYTES:,} are read"
+                self._refuse(film, frame, f"the file has {facts.st_size:,} bytes; {limit}")
             else:
-                task = _Task(film, frame, stamp_of(facts))
-                if self._journal.has(film.name, frame, task.stamp):
-                    self.counts.before += 1
-                elif not stat.S_ISREG(facts.st_mode):
-                    self._refuse(film, frame, "it is no regular file")
-                elif facts.st_size > _MOST_BYTES:
-                    limit = f"at most {_MOST_BYTES:,} are read"
-                    self._refuse(film, frame, f"the file has {facts.st_size:,} bytes; {limit}")
-                else:
-                    yield task
-                    continue
-            self._bar.update()
+                yield task
 
     def _keep(self, task: _Task, result: Result, pictures: Future[CocoEntry]) -> None:
         image = coco_image(result, 0, task.film.name) | pictures.result()
         self._journal.add(task.stamp, image, coco_annotations(result, 0, 0))
-        self.counts.segmented += 1
-        self._bar.update()
+        self._count("segmented")
 
     def _refuse(self, film: Film, frame: int, reason: str) -> None:
         self._refused.add(film.name)
-        self.refuse(shown(film.path) + (f", frame {frame}" if frame else ""), reason)
+        self._tell_refusal(shown(film.path) + (f", frame {frame}" if frame else ""), reason)
+        self._bar.update()
+
+    def _tell_refusal(self, what: str, reason: str) -> None:
+        self.counts["refused"] += 1
+        self._bar.write(f"{what}: {reason}", file=sys.stderr)
+
+    def _count(self, what: str) -> None:
+        self.counts[what] += 1
+        self._bar.update()
 
 
 def _reason(error: SoloError | OSError) -> str:

@@ -32,7 +32,11 @@ class CostModel:
         """Takes a measured run into the mean of its batch size."""
         size = next(size for size in self._seconds if size >= images)
         self._seconds[size] += _NEW_WEIGHT * (seconds - self._seconds[size])
-        self._grow_again()
+        self._runs_since_shrinking += 1
+        known = list(self._seconds)
+        if len(self._sizes) < len(known) and self._runs_since_shrinking >= _RUNS_UNTIL_LARGER:
+            self._sizes = known[: len(self._sizes) + 1]
+            self._runs_since_shrinking = 0
         self._plan()
 
     def take(self, waiting: int) -> int:
@@ -64,13 +68,6 @@ class CostModel:
         self._sizes = [size for size in self._sizes if size < images] or self._sizes[:1]
         self._runs_since_shrinking = 0
         self._plan()
-
-    def _grow_again(self) -> None:
-        self._runs_since_shrinking += 1
-        known = list(self._seconds)
-        if len(self._sizes) < len(known) and self._runs_since_shrinking >= _RUNS_UNTIL_LARGER:
-            self._sizes = known[: len(self._sizes) + 1]
-            self._runs_since_shrinking = 0
 
     def _plan(self) -> None:
         """Finds the best batch size, and the cheapest way to run fewer images than that."""

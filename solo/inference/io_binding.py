@@ -38,7 +38,7 @@ class BoundSession:
     ) -> None:
         self._session, self._device = session, device
         self._canvas_size, self._rows = manifest.canvas_size, row_shapes(manifest)
-        self._buffers: dict[int, _Buffers] = {}
+        self._buffers: dict[int, tuple[Any, Any, Any]] = {}
         # ONNX Runtime keeps a recorded graph for the thread that recorded it; another thread would
         # record its own, in the middle of a request.
         self._thread = ThreadPoolExecutor(1, "cuda-graphs") if cuda_graphs else None
@@ -60,32 +60,26 @@ class BoundSession:
         return self._thread.submit(self._run, images).result()
 
     def _run(self, images: npt.NDArray[np.float32]) -> list[npt.NDArray[Any]]:
-        buffers = self._buffers.get(len(images))
-        if buffers is None:
-            buffers = self._buffers[len(images)] = self._take(len(images))
-        buffers.images.update_inplace(images)
-        buffers.binding.synchronize_inputs()
-        self._session.run_with_iobinding(buffers.binding, buffers.options)
-        buffers.binding.synchronize_outputs()
-        outputs: list[npt.NDArray[Any]] = buffers.binding.copy_outputs_to_cpu()
+        if len(images) not in self._buffers:
+            self._buffers[len(images)] = self._take(len(images))
+        place, binding, options = self._buffers[len(images)]
+        place.update_inplace(images)
+        binding.synchronize_inputs()
+        self._session.run_with_iobinding(binding, options)
+        binding.synchronize_outputs()
+        outputs: list[npt.NDArray[Any]] = binding.copy_outputs_to_cpu()
         return outputs
 
-    def _take(self, count: int) -> _Buffers:
+    def _take(self, count: int) -> tuple[Any, Any, Any]:
+        """For a batch size: where its images go, what is bound, and which graph replays it."""
         binding = self._session.io_binding()
         images = self._memory((count, 1, *self._canvas_size), np.float32)
         binding.bind_ortvalue_input(INPUT_NAME, images)
         for name, row, dtype in zip(OUTPUT_NAMES, self._rows, _OUTPUT_DTYPES, strict=True):
             binding.bind_ortvalue_output(name, self._memory((count, *row), dtype))
-        return _Buffers(images, binding, count)
+        options = ort.RunOptions()
+        options.add_run_config_entry("gpu_graph_id", str(count))  # 0 is the runtime's own
+        return images, binding, options
 
     def _memory(self, shape: tuple[int, ...], dtype: type) -> Any:  # noqa: ANN401
         return ort.OrtValue.ortvalue_from_shape_and_type(shape, dtype, self._device, 0)
-
-
-class _Buffers:
-    """Of one batch size: where its images go, what is bound, and which graph replays it."""
-
-    def __init__(self, images: Any, binding: Any, count: int) -> None:  # noqa: ANN401
-        self.images, self.binding = images, binding
-        self.options = ort.RunOptions()
-        self.options.add_run_config_entry("gpu_graph_id", str(count))  # 0 is the runtime's own

@@ -26,6 +26,7 @@ from solo.sandbox.decoder import DecodedRadiograph
 from solo.sandbox.protocol import (
     KEPT_BYTES,
     MAX_MESSAGE_BYTES,
+    SIGN_OF_LIFE,
     Job,
     Report,
     WorkerConfig,
@@ -157,7 +158,7 @@ class DecoderProcess:
             finally:
                 if length > KEPT_BYTES:
                     os.ftruncate(self._config.upload, KEPT_BYTES)
-            if report.is_sign_of_life or not taken.is_sign_of_life:
+            if report == SIGN_OF_LIFE or taken != SIGN_OF_LIFE:
                 raise self._nonsense()
             if report.info is None:
                 return report

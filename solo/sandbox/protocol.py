@@ -70,9 +70,6 @@ class Job:
 class Report:
     """A worker's reply: one of the three on each file.
 
-    None of them is set when the process has started, and when it has taken a file but not touched
-    it yet.
-
     Attributes:
         info: of the frame that was decoded.
         refusal: kind and sentence of the error that the file deserves.
@@ -83,10 +80,9 @@ class Report:
     refusal: tuple[str, str] | None = None
     fault: tuple[str, str] | None = None
 
-    @property
-    def is_sign_of_life(self) -> bool:
-        """Whether it says nothing of a file."""
-        return self.info is None and self.refusal is None and self.fault is None
+
+SIGN_OF_LIFE = Report()
+"""Says nothing of a file: the process has started, or has taken a file and not touched it yet."""
 
 
 def pack(message: WorkerConfig | Job | Report) -> bytes:
@@ -99,8 +95,3 @@ def unpack_config(text: str) -> WorkerConfig:
     fields: dict[str, Any] = json.loads(text)
     height, width = fields.pop("canvas_size")
     return WorkerConfig(canvas_size=(height, width), **fields)
-
-
-def unpack_job(message: bytes) -> Job:
-    """Reads what the parent, which is trusted, has written."""
-    return Job(**json.loads(message))

@@ -5,6 +5,7 @@ Imports what decodes and nothing else: neither the web, the runtime nor pydantic
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import sys
@@ -25,12 +26,12 @@ from solo.sandbox.limits import confine, end_with, silence
 from solo.sandbox.protocol import (
     KEPT_BYTES,
     MAX_MESSAGE_BYTES,
+    SIGN_OF_LIFE,
     Job,
     Report,
     WorkerConfig,
     pack,
     unpack_config,
-    unpack_job,
 )
 
 _DEEPEST_PLACE = 3
@@ -79,11 +80,10 @@ class Decoder:
 def serve(decoder: Decoder, descriptor: int) -> None:
     """Answers jobs until the parent closes its end."""
     with socket.socket(fileno=descriptor) as control:
-        control.send(pack(Report()))
+        control.send(pack(SIGN_OF_LIFE))
         while message := control.recv(MAX_MESSAGE_BYTES):
-            job = unpack_job(message)
-            control.send(pack(Report()))  # from here on the file may be to blame
-            control.send(pack(decoder.answer(job)))
+            control.send(pack(SIGN_OF_LIFE))  # from here on the file may be to blame
+            control.send(pack(decoder.answer(Job(**json.loads(message)))))
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from time import perf_counter
 
 import numpy as np
 
-from app.statuses import status_of
+from app.errors import status_of
 from solo.decoding.radiograph import Limits
 from solo.errors import DecoderCrashedError, SoloError
 from solo.sandbox.pool import DecoderPool

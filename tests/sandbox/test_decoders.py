@@ -21,8 +21,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from app.errors import status_of
 from app.logging import JsonFormatter
-from app.statuses import status_of
 from solo.decoding.dicom.transfer_syntaxes import JPEGXLLossless
 from solo.errors import (
     DeadlineError,

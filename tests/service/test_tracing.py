@@ -15,7 +15,7 @@ import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from app.service import Service
+from app.main import create_app
 from app.settings import Settings, SettingsError
 from tests.support.dicom import INSTANCE_UID, PATIENT_ID, PATIENT_NAME, dicom_file
 from tests.support.engines import FakeEngine
@@ -162,6 +162,5 @@ def test_without_the_libraries_the_start_is_refused(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
     monkeypatch.delitem(sys.modules, "app.tracing", raising=False)
     settings = Settings.model_validate({"traces_endpoint": "http://collector:4318/v1/traces"})
-    engine = FakeEngine()
     with pytest.raises(SettingsError, match="SOLO_TRACES_ENDPOINT needs the libraries"):
-        Service.build(settings, engine, (), lambda: engine)
+        create_app(settings, FakeEngine())

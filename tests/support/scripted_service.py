@@ -12,10 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from app.logging import configure_logging
-from app.main import application
-from app.routes import PATHS
+from app.main import create_app
 from app.server import run_server
-from app.service import Service
 from app.settings import Settings
 from tests.support.engines import FakeEngine
 
@@ -39,8 +37,7 @@ def main() -> int:
     settings = Settings.from_environment()
     configure_logging()
     engine = FakeEngine(before, before_self_test=fail_if_broken)
-    service = Service.build(settings, engine, PATHS, lambda: engine)
-    return 1 if run_server(application(service), service, settings) else 0
+    return 1 if run_server(create_app(settings, engine)) else 0
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from pydicom.uid import JPEGLSLossless
 
-from app.frames import MAX_FRAMES, FrameRange
+from app.http.parameters import MAX_FRAMES, FrameRange
 from app.main import create_app
 from app.settings import Settings
 from solo.errors import InvalidParameterError

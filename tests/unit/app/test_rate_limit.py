@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import KeyRateError
-from app.middleware.rate_limit import RateLimiter
+from app.middleware.api_keys import RateLimiter
 
 
 class Clock:

@@ -9,10 +9,9 @@ from starlette.types import Message
 
 from app.errors import BodyTooLargeError, UnsupportedMediaTypeError
 from app.http.body_limits import BodyLimits
-from app.http.form import MAX_PARTS
 from app.http.media_types import UploadedFile
 from app.http.parameters import read_headers
-from app.http.upload import Upload, read_upload
+from app.http.upload import MAX_PARTS, Upload, read_upload
 from solo.errors import EmptyError, MalformedError, SoloError
 from tests.support.films import flat, png
 

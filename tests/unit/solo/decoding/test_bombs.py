@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.statuses import status_of
+from app.errors import status_of
 from solo.decoding.decode import decode
 from solo.decoding.dicom import file as dicom_file_module
 from solo.decoding.radiograph import Limits

@@ -22,7 +22,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from app.statuses import status_of
+from app.errors import status_of
 from solo.decoding.codecs import jpeg
 from solo.decoding.decode import decode
 from solo.decoding.dicom import codestreams as codecs

@@ -17,7 +17,7 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
-from app.statuses import status_of
+from app.errors import status_of
 from solo.decoding.decode import decode, sniff
 from solo.decoding.dicom import file as dicom_file_module
 from solo.decoding.radiograph import Limits

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from app.statuses import status_of
+from app.errors import status_of
 from solo.decoding import tiff
 from solo.decoding.decode import decode
 from solo.decoding.radiograph import Limits
