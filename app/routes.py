@@ -53,7 +53,7 @@ async def segment(request: Request) -> Response:
     """
     service, state = service_of(request), state_of(request)
     query, headers = read_query(request), read_headers(request)
-    form = negotiate_format(query.format, headers.get("accept", "*/*"))
+    form = negotiate_format(query.format, ",".join(request.headers.getlist("accept")))
     seconds = read_deadline_seconds(headers, service.settings.deadline_seconds)
     with service.lifecycle.admission(), service.body_limits.incoming() as body:
         service.segmenter.admission.check(query.lane, seconds)

@@ -35,7 +35,7 @@ class UploadedFile(RadiographFile):
     def __init__(self, pieces: Sequence[bytes], media_type: str = SNIFFED) -> None:
         super().__init__(pieces)
         self.refusal: UnsupportedMediaTypeError | None = None
-        if not is_supported(media_type) and not has_signature(pieces):
+        if self.length and not is_supported(media_type) and not has_signature(pieces):
             self.refusal = UnsupportedMediaTypeError(
                 f"the bytes are none of DICOM, PNG, JPEG and TIFF by their signature, and media "
                 f"type {repeatable(media_type)} is not supported; supported are "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,6 +17,7 @@ PICTURES: Final[frozenset[ResponseFormat]] = frozenset({"overlay", "label-map"})
 PNG: Final = "image/png"
 MAX_FRAMES: Final = 128
 
+_REFUSED = re.compile(r";\s*q\s*=\s*0(\.0*)?\s*(;|$)")  # of weight 0 (RFC 9110, 12.4.2)
 _JSON: Final = ("application/json", "application/*", "*/*")
 _TIMEOUT_HEADER: Final = "x-request-timeout-seconds"
 
@@ -107,7 +109,8 @@ def negotiate_format(wanted: ResponseFormat | None, accept: str) -> ResponseForm
     """
     if wanted is not None:
         return wanted
-    types = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
+    parts = [part for part in accept.lower().split(",") if not _REFUSED.search(part)]
+    types = {part.partition(";")[0].strip() for part in parts}
     takes_picture = PNG in types or "image/*" in types
     return "overlay" if takes_picture and not types.intersection(_JSON) else "rle"
 
@@ -126,7 +129,7 @@ def check_one_picture(form: ResponseFormat, files: int, *, one_frame: bool) -> N
         )
     if not one_frame:
         raise InvalidParameterError(
-            f"format {form} is one picture, but several frames are asked for"
+            f"format {form} is one picture, but frame may be several: name one"
         )
 
 

@@ -23,7 +23,10 @@ MULTIPART: Final = "multipart/form-data"
 MAX_PARTS: Final = 100
 
 _MAX_HEADER_BYTES: Final = 64 * 1024
-_FILE_NAME = re.compile(r';\s*filename\*?\s*=\s*(?!""|;|$)', re.IGNORECASE)
+_MAX_HEADERS: Final = 64  # of a part
+_NO_COMPRESSION: Final = {"", "identity", "none", "binary", "7bit", "8bit", "utf-8", "utf8"}
+_CODING = re.compile(r"[a-z0-9-]{1,32}")
+_AS_TEXT: Final = {"base64", "quoted-printable"}
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ async def read_upload(request: Request, headers: Mapping[str, str], body: Incomi
         raise body.too_slow() from None
     except ParserLimitReached:
         raise BodyTooLargeError(
-            f"the multipart body has more than {MAX_PARTS} parts or too long a header"
+            f"the multipart body has more than {MAX_PARTS} parts, or too many or too long headers"
         ) from None
     except MultipartError:
         raise MalformedError("the multipart body is damaged or incomplete") from None
@@ -78,9 +81,10 @@ async def read_upload(request: Request, headers: Mapping[str, str], body: Incomi
 
 def _check_readable(media_type: str, encodings: str) -> None:
     """Refuses what no file can be found in, before a byte is read."""
-    if {name.strip().lower() for name in encodings.split(",")} - {"", "identity"}:
+    for coding in {name.strip().lower() for name in encodings.split(",")} - _NO_COMPRESSION:
+        name = coding if _CODING.fullmatch(coding) else "(malformed)"
         raise UnsupportedMediaTypeError(
-            "a compressed body is not supported: send it without a Content-Encoding"
+            f"Content-Encoding {name} is not supported: send the body as it is, without one"
         )
     if media_type.startswith("multipart/") and media_type != MULTIPART:
         raise UnsupportedMediaTypeError(
@@ -106,11 +110,16 @@ async def _read_form(chunks: AsyncIterator[bytes], boundary: bytes) -> list[Uplo
         boundary: between its parts.
 
     Raises:
-        MultipartError: for a body that is damaged, or has too many parts or too long a header.
+        MultipartError: for a body that is damaged, or has too many parts or headers.
+        MalformedError: without a boundary.
+        UnsupportedMediaTypeError: for files in a part of parts.
     """
-    parser = PushMultipartParser(
+    if not boundary:
+        raise MalformedError("the Content-Type names no boundary: let the client library set it")
+    parser = _FormParser(
         boundary,
         max_segment_count=MAX_PARTS,
+        max_header_count=_MAX_HEADERS,
         max_header_size=_MAX_HEADER_BYTES,
         header_charset="latin-1",
     )
@@ -120,11 +129,15 @@ async def _read_form(chunks: AsyncIterator[bytes], boundary: bytes) -> list[Uplo
     async for chunk in _without_padding(chunks, boundary):
         for event in parser.parse(chunk):
             if isinstance(event, MultipartSegment):
+                if (event.content_type or "").startswith("multipart/"):
+                    raise UnsupportedMediaTypeError(
+                        "files in a part of parts are not read: give each a part of its own"
+                    )
                 part, pieces = event, []
             elif event is not None:
                 pieces.append(bytes(event))
             elif part is not None and _is_file(part, pieces):
-                files.append(UploadedFile(pieces, part.content_type or SNIFFED))
+                files.append(_file(part, pieces))
     parser.close()
     return files
 
@@ -151,15 +164,34 @@ async def _without_padding(chunks: AsyncIterator[bytes], boundary: bytes) -> Asy
         yield chunk
 
 
+class _FormParser(PushMultipartParser):  # type: ignore[misc]  # the library has no types
+    """A parser of parts of any disposition, or none: a file is told by more than that."""
+
+    def _create_segment(self, headerlist: list[tuple[str, str]]) -> MultipartSegment:
+        return MultipartSegment(headerlist)
+
+
 def _is_file(part: MultipartSegment, pieces: list[bytes]) -> bool:
     """Whether a part is a file rather than a field or an input that was left empty.
 
-    Many clients give their fields a media type and some give their files no name, so that a part
-    without one is a file if its type is one of those that are read, or its bytes are.
+    Whose bytes are those of a film is one. Else it is one that is damaged, or none, and then its
+    name and its type tell: many clients give their fields a media type, and send JSON as a file.
     """
-    disposition = part.header("Content-Disposition", "")
-    if _FILE_NAME.search(disposition):
+    header = Message()
+    header["content-disposition"] = part.header("Content-Disposition", "")
+    media_type, name = part.content_type or "", (header.get_filename("") or "").strip(" '")
+    if has_signature(pieces):
         return True
-    if not pieces and "filename" in disposition.lower():
-        return False
-    return is_supported(part.content_type or "") or has_signature(pieces)
+    if name:
+        return is_supported(media_type or SNIFFED) or not (name == "blob" or "json" in media_type)
+    return any(pieces) and is_supported(media_type) and media_type != SNIFFED
+
+
+def _file(part: MultipartSegment, pieces: list[bytes]) -> UploadedFile:
+    file = UploadedFile(pieces, part.content_type or SNIFFED)
+    coding = (part.header("Content-Transfer-Encoding", "") or "").lower()
+    if coding in _AS_TEXT:  # which HTTP does not need, and RFC 7578 section 4.7 deprecates
+        file.refusal = UnsupportedMediaTypeError(
+            f"Content-Transfer-Encoding {coding} is not supported: send the file's bytes"
+        )
+    return file

@@ -20,6 +20,9 @@ from solo.errors import InvalidParameterError
         (None, "application/json, image/png", "rle"),
         (None, "text/html,image/avif,image/webp,image/png,*/*;q=0.8", "rle"),  # a browser
         (None, "text/plain", "rle"),
+        (None, "image/png;q=0", "rle"),
+        (None, "image/png; q=0.0, */*", "rle"),
+        (None, "image/png;q=0.05", "overlay"),
         ("polygons", "image/png", "polygons"),
         ("label-map", "application/json", "label-map"),
     ],
@@ -35,7 +38,7 @@ def test_a_picture_is_of_one_file_and_frame(form: ResponseFormat) -> None:
     check_one_picture(form, 1, one_frame=True)
     with pytest.raises(InvalidParameterError, match="3 files"):
         check_one_picture(form, 3, one_frame=True)
-    with pytest.raises(InvalidParameterError, match="several frames"):
+    with pytest.raises(InvalidParameterError, match="several: name one"):
         check_one_picture(form, 1, one_frame=False)
 
 
