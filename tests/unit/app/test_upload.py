@@ -210,7 +210,7 @@ async def test_the_files_of_a_form_are_told_from_its_fields() -> None:
     ]
     mixed = [piece for pair in zip(files, fields, strict=False) for piece in pair]
     found = (await read(b"".join([*mixed, *files[len(fields) :]]) + END, FORM)).files
-    sent = [b"one", b"two", b"three", b"four", FILM, FILM, FILM, FILM, b""]
+    sent = [b"one", b"two", b"four", FILM, FILM, FILM, FILM, b""]
     assert [b"".join(file.pieces) for file in found] == sent
     assert [file.refusal for file in found] == [None] * len(files)
     with pytest.raises(EmptyError, match="no files"):
