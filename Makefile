@@ -15,7 +15,7 @@ TORCH_BRINGS := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-c
 ENGINE  ?= $(shell docker info >/dev/null 2>&1 && echo docker || echo podman)
 DEVICE  ?= cpu
 TRACING ?= no
-VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' solo/__init__.py)
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 COMPOSE := .venv/compose
 SUPPLY  := .venv/supply

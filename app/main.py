@@ -58,7 +58,7 @@ def create_app(
 
     @cache
     def description() -> dict[str, Any]:
-        return describe(router.routes, service.engine.manifest.version, closed=keys is not None)
+        return describe(router.routes, closed=keys is not None)
 
     page = interface_page(TITLE)
 

@@ -20,6 +20,7 @@ from app.http.problems import PROBLEM_TYPE
 from app.http.upload import MULTIPART
 from app.middleware.api_keys import OPEN_PATHS
 from app.schemas import ProblemDetails, SegmentHeaders, SegmentQuery
+from solo import __version__
 from solo.contract.manifest import RESEARCH_USE_ONLY
 
 TITLE: Final = "SOLO X-ray"
@@ -65,15 +66,16 @@ SEGMENT_OPERATION: Final[dict[str, Any]] = {
 }
 
 
-def describe(routes: Sequence[BaseRoute], version: str, *, closed: bool) -> dict[str, Any]:
+def describe(routes: Sequence[BaseRoute], *, closed: bool) -> dict[str, Any]:
     """The description as an OpenAPI 3.1 document.
 
     Args:
         routes: FastAPI's.
-        version: of the model.
         closed: whether a key is asked for.
     """
-    document = get_openapi(title=TITLE, version=version, description=_DESCRIPTION, routes=routes)
+    document = get_openapi(
+        title=TITLE, version=__version__, description=_DESCRIPTION, routes=routes
+    )
     if closed:
         scheme = {"key": {"type": "http", "scheme": "bearer"}}
         document["components"]["securitySchemes"] = scheme

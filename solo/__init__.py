@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 # disk. It looks for this once, while it is loaded. Nothing leaves a process for patients' films.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
+__version__ = "0.2.0"
+
 if TYPE_CHECKING:
     from solo.async_segmenter import AsyncSegmenter, StartError
     from solo.errors import SoloError

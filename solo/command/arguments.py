@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, get_args
 
+from solo import __version__
 from solo.contract.manifest import RESEARCH_USE_ONLY
 from solo.errors import InvalidParameterError
 from solo.inference.providers import Provider
@@ -85,6 +86,7 @@ def parse(words: Sequence[str] | None) -> Arguments:
     )
     parser.add_argument("--score-threshold", type=float, metavar="SCORE", help="least score")
     parser.add_argument("--cores", type=_cores, metavar="N", help="processor cores to use (all)")
+    parser.add_argument("--version", action="version", version=f"solo-xray {__version__}")
     parser.add_argument("--provider", default="auto", choices=get_args(Provider), help="(auto)")
     words = _without_dashes(sys.argv[1:] if words is None else words)
     given = vars(parser.parse_intermixed_args(words))

@@ -103,7 +103,7 @@ def check_image(engine: Engine, proof: Proof, base: str) -> None:
     commit = run(["git", "rev-parse", "HEAD"]).strip()
     named = labels["org.opencontainers.image.revision"]
     proof("its label has the commit", named == commit, commit[:12])
-    version = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.M)
+    version = re.search(r'^__version__ = "(.+)"', (ROOT / "solo/__init__.py").read_text(), re.M)
     found = labels["org.opencontainers.image.version"]
     proof("and the version", version is not None and found == version[1], found)
     program = "import importlib.util as u; print([*filter(u.find_spec, ('torch', 'onnx', 'pip'))])"
