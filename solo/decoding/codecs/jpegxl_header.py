@@ -5,9 +5,9 @@ libjxl reports codestreams that end early, so nothing but the header is looked a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
+from solo.decoding.codecs.frame_header import FrameHeader
 from solo.errors import MalformedError, NotSegmentableError
 
 _CODESTREAM: Final = b"\xff\x0a"
@@ -26,23 +26,6 @@ _RATIOS: Final = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 _GREY: Final = 1
 
 
-@dataclass(frozen=True)
-class JpegXlHeader:
-    """Image header of a JPEG XL codestream.
-
-    Attributes:
-        height: rows.
-        width: columns.
-        components: 1 for grey, 3 for colour.
-        precision: bits of a sample.
-    """
-
-    height: int
-    width: int
-    components: int
-    precision: int
-
-
 class _Bits:
     """Reads bits, lowest first; beyond the end there are zeros."""
 
@@ -59,7 +42,7 @@ class _Bits:
         return offset + self.take(count)
 
 
-def read_jpegxl_header(data: bytes) -> JpegXlHeader:
+def read_jpegxl_header(data: bytes) -> FrameHeader:
     """Reads size, bit depth and channels of a codestream, bare or in its container.
 
     Raises:
@@ -71,18 +54,10 @@ def read_jpegxl_header(data: bytes) -> JpegXlHeader:
         raise MalformedError("the JPEG XL frame does not start with a codestream")
     bits = _Bits(data[start + 2 : start + _HEADER_BYTES])
     height, width = _size(bits)
-    if bits.take(1):  # all by default
-        return JpegXlHeader(height, width, 3, 8)
-    _check_extra_fields(bits)
-    if bits.take(1):
-        raise NotSegmentableError("the JPEG XL frame has floating point samples")
-    precision = bits.choose(_INTEGER_DEPTH)
-    bits.take(1)  # whether 16-bit buffers suffice
-    if bits.choose(_EXTRA_CHANNELS):
-        raise NotSegmentableError("the JPEG XL frame has channels beside its colour")
-    bits.take(1)  # whether the colour is XYB within
-    grey = not bits.take(1) and not bits.take(1) and bits.choose(_ENUM) == _GREY
-    return JpegXlHeader(height, width, 1 if grey else 3, precision)
+    components, precision = (3, 8) if bits.take(1) else _colour(bits)
+    return FrameHeader(
+        process="JPEG XL", height=height, width=width, components=components, precision=precision
+    )
 
 
 def _codestream(data: bytes) -> int:
@@ -117,11 +92,20 @@ def _size(bits: _Bits) -> tuple[int, int]:
     return height, 8 * (bits.take(5) + 1) if small else bits.choose(_SIZE)
 
 
-def _check_extra_fields(bits: _Bits) -> None:
-    if not bits.take(1):
-        return
-    bits.take(3)  # orientation, which is not applied: masks must fit the stored array
+def _colour(bits: _Bits) -> tuple[int, int]:
+    """(components, precision) of the image metadata (D.3), where they are not the default."""
     if bits.take(1):
-        _size(bits)  # the size that its maker would like it to be shown at
-    if bits.take(1) or bits.take(1):
-        raise NotSegmentableError("the JPEG XL frame has a preview or is an animation")
+        bits.take(3)  # orientation, which is not applied: masks must fit the stored array
+        if bits.take(1):
+            _size(bits)  # the size that its maker would like it to be shown at
+        if bits.take(1) or bits.take(1):
+            raise NotSegmentableError("the JPEG XL frame has a preview or is an animation")
+    if bits.take(1):
+        raise NotSegmentableError("the JPEG XL frame has floating point samples")
+    precision = bits.choose(_INTEGER_DEPTH)
+    bits.take(1)  # whether 16-bit buffers suffice
+    if bits.choose(_EXTRA_CHANNELS):
+        raise NotSegmentableError("the JPEG XL frame has channels beside its colour")
+    bits.take(1)  # whether the colour is XYB within
+    grey = not bits.take(1) and not bits.take(1) and bits.choose(_ENUM) == _GREY
+    return (1 if grey else 3), precision
