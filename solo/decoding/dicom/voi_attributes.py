@@ -19,7 +19,7 @@ from pydicom.dataset import Dataset
 
 from solo.decoding.dicom.elements import code, items, number, numbers, value_of
 from solo.decoding.dicom.pixel_layout import SampleBits, photometric_interpretation
-from solo.decoding.dicom.sop_classes import FOR_PROCESSING
+from solo.decoding.dicom.sop_classes import is_for_processing
 from solo.errors import MalformedError
 
 WindowFunction = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
@@ -110,7 +110,7 @@ class GreyDescription:
             inverted=photometric_interpretation(dataset) == "MONOCHROME1"
             or code(dataset, "PresentationLUTShape") == "INVERSE",
             for_processing=code(dataset, "PresentationIntentType") == "FOR PROCESSING"
-            or sop_class in FOR_PROCESSING,
+            or is_for_processing(sop_class),
         )
 
 
