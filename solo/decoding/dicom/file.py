@@ -13,7 +13,6 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
 from pydicom import config
-from pydicom.dataset import Dataset
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -82,13 +81,13 @@ class DicomFile:
 
     Attributes:
         transfer_syntax: as declared; where none is, the native one of the data set's encoding.
-        dataset: its other elements, not yet converted from bytes.
+        dataset: its other elements, not converted.
         pixel_data: native or encapsulated; None where there are none.
         media_class: Media Storage SOP Class UID of the file meta information, empty where absent.
     """
 
     transfer_syntax: UID
-    dataset: Dataset
+    dataset: Elements
     pixel_data: NativePixels | Encapsulated | None = None
     media_class: str = ""
 
@@ -154,7 +153,7 @@ def _parse(data: memoryview) -> DicomFile:
 
 def _data_set(
     body: memoryview, encoding: Encoding, *, strict: bool
-) -> tuple[Dataset, NativePixels | Encapsulated | None]:
+) -> tuple[Elements, NativePixels | Encapsulated | None]:
     """The elements before the pixel data, which have to be whole, and those that can be read after.
 
     Nothing that follows whole pixels refuses them; of what is there twice, the first counts. Only
@@ -167,9 +166,7 @@ def _data_set(
         pixel_data, end = _pixel_data(body, header, encoding)
         with nullcontext() if strict else suppress(MalformedError):
             walk.elements(end, later)
-    dataset = Dataset(later | elements)
-    dataset.set_original_encoding(*encoding)
-    return dataset, pixel_data
+    return later | elements, pixel_data
 
 
 def _file_meta(data: memoryview, offset: int) -> tuple[dict[int, str], int]:

@@ -15,7 +15,7 @@ from solo.contract.greyscale import Grey, as_grey
 from solo.decoding.codecs.rle import decode_segments
 from solo.decoding.dicom.codestreams import Samples, decode_codestream
 from solo.decoding.dicom.codings import check_colour, coding_of, signature_of
-from solo.decoding.dicom.elements import value_of
+from solo.decoding.dicom.elements import unconverted
 from solo.decoding.dicom.encapsulation import MAX_ITEMS, Encapsulated, frame_bytes
 from solo.decoding.dicom.file import DicomFile, NativePixels
 from solo.decoding.dicom.pixel_layout import PixelLayout
@@ -98,9 +98,7 @@ def _encapsulated_frame(
 
 def _extended_offsets(file: DicomFile) -> tuple[int, ...]:
     """The Extended Offset Table (PS3.3 C.7.6.3.1.8), empty where absent."""
-    table = value_of(file.dataset, "ExtendedOffsetTable", _OFFSETS_BYTES)
-    if not isinstance(table, bytes):
-        return ()
+    table = unconverted(file.dataset, "ExtendedOffsetTable", _OFFSETS_BYTES)
     return tuple(np.frombuffer(table[: len(table) // 8 * 8], "<u8").tolist())
 
 
