@@ -17,7 +17,7 @@ import numpy.typing as npt
 from solo.contract.greyscale import HIGH_PERCENT, LOW_PERCENT, Grey, as_grey
 from solo.decoding.codecs.jpeg_header import JPEG_END, JPEG_SIGNATURE
 from solo.decoding.codecs.memory import check_memory
-from solo.decoding.radiograph import Limits, Radiograph
+from solo.decoding.radiograph import Limits, Radiograph, check_frame
 from solo.decoding.raster import decode_jpeg, grey_radiograph
 from solo.decoding.tiff_header import read_directories
 from solo.decoding.tiff_lzw import decompress_lzw
@@ -33,7 +33,6 @@ from solo.decoding.tiff_page import (
     is_film,
 )
 from solo.errors import (
-    InvalidParameterError,
     MalformedError,
     NotSegmentableError,
     SoloError,
@@ -52,10 +51,7 @@ def decode_tiff(data: bytes, limits: Limits, frame: int) -> Radiograph:
     pages = [tags for tags in read_directories(data) if is_film(tags)]
     if not pages:
         raise UnsupportedEncodingError("the TIFF has no pages but thumbnails and masks")
-    if not 0 <= frame < len(pages):
-        raise InvalidParameterError(
-            f"frame is {frame}, but the file has {len(pages)} frames, from 0"
-        )
+    check_frame(frame, len(pages))
     page = TiffPage(pages[frame], limits)
     try:
         samples = _read_samples(page)

@@ -17,6 +17,7 @@ EXTENDED: Final = 0xC1
 PROGRESSIVE: Final = 0xC2
 LOSSLESS: Final = 0xC3
 JPEG_LS: Final = 0xF7
+LOSSY: Final = (BASELINE, EXTENDED, PROGRESSIVE)
 START_OF_FRAME: Final = {JPEG_LS, *range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # these are tables
 START_OF_SCAN: Final = 0xDA
 _STANDALONE: Final = {0x01, *range(0xD0, 0xD8)}  # markers without a length: TEM and restarts

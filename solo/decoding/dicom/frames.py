@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from functools import partial
 from typing import Final
 
 import cv2
@@ -21,11 +20,8 @@ from solo.decoding.dicom.file import DicomFile, NativePixels
 from solo.decoding.dicom.pixel_layout import PixelLayout
 from solo.decoding.dicom.pixel_length import check_length, is_exact
 from solo.decoding.dicom.transfer_syntaxes import CODINGS, Coding, syntax_name
-from solo.errors import (
-    InvalidParameterError,
-    MalformedError,
-    TruncatedError,
-)
+from solo.decoding.radiograph import check_frame
+from solo.errors import MalformedError, TruncatedError
 
 _OFFSETS_BYTES: Final = 8 * MAX_ITEMS
 
@@ -47,10 +43,7 @@ def read_frame(file: DicomFile, layout: PixelLayout, frame: int) -> Grey:
         NotSegmentableError: for a codestream that holds no radiograph.
         MalformedError: if they are not as many as the layout says, or damaged.
     """
-    if not 0 <= frame < layout.frames:
-        raise InvalidParameterError(
-            f"frame is {frame}, but the file has {layout.frames} frames, from 0"
-        )
+    check_frame(frame, layout.frames)
     pixels = file.pixel_data
     if isinstance(pixels, NativePixels):
         if (
@@ -88,7 +81,9 @@ def _native_frame(pixels: NativePixels, syntax: UID, layout: PixelLayout, frame:
 def _encapsulated_frame(
     pixels: Encapsulated, file: DicomFile, layout: PixelLayout, frame: int
 ) -> Grey:
-    data = frame_bytes(pixels, layout.frames, frame, partial(_extended_offsets, file))
+    data = frame_bytes(
+        pixels.fragments, layout.frames, frame, _extended_offsets(file) or pixels.offset_table
+    )
     coding = coding_of(data, file.transfer_syntax, layout)
     if coding in _UNPACKERS:
         return _UNPACKERS[coding](data, layout)
