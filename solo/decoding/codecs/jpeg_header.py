@@ -38,20 +38,16 @@ class JpegHeader(FrameHeader):
         luminance_first: whether colours are luminance and chrominance, not red, green and blue;
             None where the file does not say.
         adobe: transform that an Adobe marker names, or None.
+        segments: marker, contents and end of each up to the first scan, whose header is the last.
     """
 
     marker: int
     luminance_first: bool | None
     adobe: int | None
+    segments: list[tuple[int, bytes, int]]
 
 
-def marker_segments(data: bytes) -> list[tuple[int, bytes, int]]:
-    """Marker segments up to the header of the first scan: (marker, contents, where it ends).
-
-    Raises:
-        MalformedError: if something else stands between them, or there are too many.
-        TruncatedError: if the data end before the scan.
-    """
+def _segments(data: bytes) -> list[tuple[int, bytes, int]]:
     segments, offset = list[tuple[int, bytes, int]](), 2
     while not segments or segments[-1][0] != START_OF_SCAN:
         if offset + 4 > len(data):
@@ -74,10 +70,11 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
     """Reads the marker segments up to the first scan, and looks for the end of the image.
 
     Raises:
-        MalformedError: if there is not exactly one frame header before the scan.
+        MalformedError: if something stands between them, or there are too many, or not exactly one
+            frame header.
         TruncatedError: if the data end before the scan, or the image has no end.
     """
-    segments = marker_segments(data)
+    segments = _segments(data)
     frames = [(kind, contents) for kind, contents, _ in segments if kind in START_OF_FRAME]
     if len(frames) != 1:
         raise MalformedError(f"the JPEG has {len(frames)} frame headers before its scan, not one")
@@ -111,6 +108,7 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
         marker=marker,
         luminance_first=True if jfif else _luminance_first(adobe, parts),
         adobe=adobe,
+        segments=segments,
     )
 
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from solo.decoding.codecs.jpeg_header import marker_segments
+from solo.decoding.codecs.jpeg_header import JpegHeader
 from solo.errors import MalformedError, TruncatedError
 
 Words = npt.NDArray[np.uint16]
@@ -42,7 +42,7 @@ class _Coding(NamedTuple):
     costs: npt.NDArray[np.uint8]
 
 
-def check_bits(data: bytes, precision: int, samples: npt.NDArray[np.generic]) -> None:
+def check_bits(data: bytes, header: JpegHeader, samples: npt.NDArray[np.generic]) -> None:
     """Checks that each entropy-coded segment has the bits that its samples take.
 
     Where more than a byte is left over, some of it was to be samples, unless a writer filled up
@@ -50,7 +50,7 @@ def check_bits(data: bytes, precision: int, samples: npt.NDArray[np.generic]) ->
 
     Args:
         data: a lossless JPEG of one component.
-        precision: bits of a sample.
+        header: its header.
         samples: uint8 or uint16 [H, W], decoded from it.
 
     Raises:
@@ -58,16 +58,16 @@ def check_bits(data: bytes, precision: int, samples: npt.NDArray[np.generic]) ->
         MalformedError: if it has too many, or restart markers are missing.
     """
     tables: dict[int, dict[int, int]] = {}
-    interval, segments = 0, marker_segments(data)
-    for marker, contents, _ in segments:
+    interval = 0
+    for marker, contents, _ in header.segments:
         if marker == _HUFFMAN_TABLES:
             tables |= _code_lengths(contents)
         elif marker == _RESTART_INTERVAL:
             interval = int.from_bytes(contents[:2], "big")
-    _, scan, start = segments[-1]
+    _, scan, start = header.segments[-1]
     shift = scan[5] & 0x0F
     costs = _costs(tables.get(scan[2] >> 4, {}))
-    coding = _Coding(scan[3], shift, 1 << (precision - shift - 1), costs)
+    coding = _Coding(scan[3], shift, 1 << (header.precision - shift - 1), costs)
     height, width = samples.shape
     rows = interval // width or height
     tops = range(0, height, rows)
