@@ -1,10 +1,12 @@
 """Image header of a JPEG XL codestream: size, depth, channels (ISO/IEC 18181-1, Annex D).
 
-libjxl reports codestreams that end early, so nothing but the header is looked at here.
+libjxl reports codestreams that end early, and is told the size and depth that it may decode: so
+nothing but the header is looked at here, in the first box that looks like one of a codestream.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from solo.decoding.codecs.frame_header import FrameHeader
@@ -12,8 +14,7 @@ from solo.errors import MalformedError, NotSegmentableError
 
 _CODESTREAM: Final = b"\xff\x0a"
 _CONTAINER: Final = b"\0\0\0\x0cJXL \r\n\x87\n"
-_CODESTREAM_BOXES: Final = {b"jxlc": 0, b"jxlp": 4}  # the latter begins with its number
-_MAX_BOXES: Final = 100
+_BOX: Final = re.compile(rb"jxlc|jxlp.{4}", re.DOTALL)  # with a part, which has a number
 _HEADER_BYTES: Final = 64
 
 # An integer of a two-bit choice: (offset, bits) each (B.2.2)
@@ -49,36 +50,16 @@ def read_jpegxl_header(data: bytes) -> FrameHeader:
         MalformedError: for what is no JPEG XL.
         NotSegmentableError: for animations, floating point and channels beside the colour.
     """
-    start = _codestream(data)
+    box = _BOX.search(data) if data.startswith(_CONTAINER) else None
+    start = box.end() if box else 0
     if data[start : start + 2] != _CODESTREAM:
-        raise MalformedError("the JPEG XL frame does not start with a codestream")
+        raise MalformedError("the JPEG XL frame has no codestream where it should")
     bits = _Bits(data[start + 2 : start + _HEADER_BYTES])
     height, width = _size(bits)
     components, precision = (3, 8) if bits.take(1) else _colour(bits)
     return FrameHeader(
         process="JPEG XL", height=height, width=width, components=components, precision=precision
     )
-
-
-def _codestream(data: bytes) -> int:
-    """Start of the codestream, which may lie in a box."""
-    if not data.startswith(_CONTAINER):
-        return 0
-    offset = 0
-    for _ in range(_MAX_BOXES):
-        length, kind = (
-            int.from_bytes(data[offset : offset + 4], "big"),
-            data[offset + 4 : offset + 8],
-        )
-        header = 8
-        if length == 1:
-            length, header = int.from_bytes(data[offset + 8 : offset + 16], "big"), 16
-        if kind in _CODESTREAM_BOXES:
-            return offset + header + _CODESTREAM_BOXES[kind]
-        if length < header:
-            break
-        offset += length
-    raise MalformedError("the JPEG XL container has no codestream")
 
 
 def _size(bits: _Bits) -> tuple[int, int]:

@@ -131,7 +131,9 @@ def _decode(data: bytes, coding: Coding, header: FrameHeader, layout: PixelLayou
         if luminance_first is None:
             luminance_first = layout.photometric != "RGB"
     else:  # RGB whatever the photometric interpretation, which may tell of the JPEG it once was
-        samples = imagecodecs.jpegxl_decode(data, index=0, keeporientation=True, numthreads=1)
+        shape = (layout.rows, layout.columns, layout.samples)[: 2 if layout.samples == 1 else 3]
+        samples = np.zeros(shape, np.uint8 if header.precision <= 8 else np.uint16)
+        imagecodecs.jpegxl_decode(data, index=0, keeporientation=True, numthreads=1, out=samples)
         luminance_first = False
     if samples.ndim == 2:
         return samples
