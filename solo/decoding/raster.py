@@ -66,17 +66,19 @@ def decode_jpeg(data: bytes, limits: Limits, frame: int) -> Radiograph:
     return grey_radiograph(luminance(as_grey(pixels)), "jpeg")
 
 
-def grey_radiograph(pixels: Grey, kind: FileKind) -> Radiograph:
+def grey_radiograph(pixels: Grey, kind: FileKind, frame: int = 0, frames: int = 1) -> Radiograph:
     """The radiograph of a PNG, JPEG or TIFF, which has no window and no pixel spacing.
 
     Args:
         pixels: uint8 [H, W], grey as stored, or uint16 [H, W], to be stretched.
         kind: the file's format.
+        frame: which of the file's frames it is.
+        frames: how many there are.
     """
     recipe: GreyRecipe = "as_stored" if pixels.dtype == np.uint8 else "percentiles"
     height, width = pixels.shape
     info = RadiographInfo(
-        height, width, frame=0, frames=1, grey=recipe, pixel_spacing=None, kind=kind, encoding=kind
+        height, width, frame, frames, grey=recipe, pixel_spacing=None, kind=kind, encoding=kind
     )
     return Radiograph(stretch(pixels), info)
 

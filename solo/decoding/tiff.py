@@ -6,7 +6,6 @@ libtiff leaves the rest of a damaged one as the memory was.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -60,8 +59,7 @@ def decode_tiff(data: bytes, limits: Limits, frame: int) -> Radiograph:
     except Exception as error:  # its text is the library's
         check_memory(error)
         raise MalformedError("the TIFF cannot be decoded: its data are damaged") from None
-    radiograph = grey_radiograph(_to_grey(samples, page), "tiff")
-    return replace(radiograph, info=replace(radiograph.info, frame=frame, frames=len(pages)))
+    return grey_radiograph(_to_grey(samples, page), "tiff", frame, len(pages))
 
 
 def _read_samples(page: TiffPage) -> Samples:

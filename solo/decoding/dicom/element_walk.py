@@ -134,18 +134,8 @@ class Walk:
             MalformedError: for more elements, items and depth than a radiograph has.
             TruncatedError: if the data end within an element.
         """
-        may_be_items = False
-        while offset < self._end:  # zeros at the end are padding
-            header = self._header(offset, self._encoding)
-            if header.tag == PIXEL_DATA:
-                return header
-            if header.tag >> 16 != _DELIMITERS:
-                may_be_items = header.length == 0
-            elif not may_be_items:
-                raise MalformedError("the DICOM file has an item outside of a sequence")
-            offset = self._end_of(header, self._encoding, 0)
-            self._keep(into, header, offset)
-        return None
+        # zeros at the end are padding
+        return self._read(offset, self._end, PIXEL_DATA, into)
 
     def items(self) -> Iterator[Elements]:
         """Reads the items of a sequence's value, one after the other.
@@ -165,22 +155,30 @@ class Walk:
             if header.length != UNDEFINED_LENGTH:
                 end = self._within(header.start + header.length)
             elements: Elements = {}
-            offset = header.start
-            while offset < end:
-                element = self._header(offset, self._encoding)
-                if element.tag == _END_OF_ITEM:
-                    offset = element.start
-                    break
-                offset = self._end_of(element, self._encoding, 1)
-                self._keep(elements, element, offset)
+            last = self._read(header.start, end, _END_OF_ITEM, elements)
+            offset = last.start if last else end
             yield elements
 
-    def _keep(self, elements: Elements, header: Header, end: int) -> None:
-        """Keeps an element that may be asked for: no private one and no item."""
-        group = header.tag >> 16
-        if group % 2 == 0 and group != _DELIMITERS:
-            value = bytes(self._data[header.start : end])
-            elements[header.tag] = Element(header.representation, value, self._encoding)
+    def _read(self, offset: int, end: int, stop: int, into: Elements) -> Header | None:
+        """Reads elements up to an end, or to the header of one, which is returned.
+
+        Kept are those that may be asked for: no private ones.
+        """
+        may_be_items = False
+        while offset < end:
+            header = self._header(offset, self._encoding)
+            if header.tag == stop:
+                return header
+            group = header.tag >> 16
+            if group != _DELIMITERS:
+                may_be_items = header.length == 0
+            elif not may_be_items:
+                raise MalformedError("the DICOM file has an item outside of a sequence")
+            offset = self._end_of(header, self._encoding, 0)
+            if group % 2 == 0 and group != _DELIMITERS:
+                value = bytes(self._data[header.start : offset])
+                into[header.tag] = Element(header.representation, value, self._encoding)
+        return None
 
     def _header(self, offset: int, encoding: Encoding) -> Header:
         self._steps += 1
