@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Literal
+from typing import Final, Literal
 
 SpacingSource = Literal["fiducial", "geometry", "detector", "unknown"]
+_CORRECTIONS: Final[dict[str, SpacingSource]] = {"FIDUCIAL": "fiducial", "GEOMETRY": "geometry"}
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,7 @@ def choose_spacing(
         return None if detector is None else PixelSpacing(*detector, "detector")
     if corrected == detector:
         return PixelSpacing(*corrected, "detector")
-    match calibration:
-        case "FIDUCIAL":
-            return PixelSpacing(*corrected, "fiducial")
-        case "GEOMETRY":
-            return PixelSpacing(*corrected, "geometry")
-        case _:
-            return PixelSpacing(*corrected, "unknown")
+    return PixelSpacing(*corrected, _CORRECTIONS.get(calibration, "unknown"))
 
 
 def _pair(values: Sequence[float]) -> tuple[float, float] | None:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from solo.contract.greyscale import Grey
 from solo.decoding.pixel_spacing import PixelSpacing
-from solo.errors import ImageTooLargeError, MalformedError
+from solo.errors import ImageTooLargeError, InvalidParameterError, MalformedError
 
 GreyRecipe = Literal["window", "voi_lut", "percentiles", "as_stored"]
 """How stored values became grey: by the file's window, by its VOI LUT, by stretching the 0.5 to
@@ -41,6 +41,16 @@ class Limits:
                 f"the image is {height} x {width} = {height * width:,} pixels; "
                 f"at most {self.max_pixels:,} are accepted"
             )
+
+
+def check_frame(frame: int, frames: int) -> None:
+    """Refuses the number of a frame that a file does not have.
+
+    Raises:
+        InvalidParameterError: naming how many it has.
+    """
+    if not 0 <= frame < frames:
+        raise InvalidParameterError(f"frame is {frame}, but the file has {frames} frames, from 0")
 
 
 @dataclass(frozen=True)

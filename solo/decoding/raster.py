@@ -12,17 +12,18 @@ import numpy.typing as npt
 
 from solo.contract.greyscale import Grey, as_grey, luminance, stretch
 from solo.decoding.codecs.jpeg import decode_jpeg as decode_codestream
-from solo.decoding.codecs.jpeg_header import BASELINE, EXTENDED, PROGRESSIVE, read_jpeg_header
+from solo.decoding.codecs.jpeg_header import LOSSY, read_jpeg_header
 from solo.decoding.codecs.memory import check_memory
 from solo.decoding.png_chunks import pixel_chunks, png_size
-from solo.decoding.radiograph import FileKind, GreyRecipe, Limits, Radiograph, RadiographInfo
-from solo.errors import (
-    InvalidParameterError,
-    MalformedError,
-    UnsupportedEncodingError,
+from solo.decoding.radiograph import (
+    FileKind,
+    GreyRecipe,
+    Limits,
+    Radiograph,
+    RadiographInfo,
+    check_frame,
 )
-
-_DECODABLE_PROCESSES = (BASELINE, EXTENDED, PROGRESSIVE)
+from solo.errors import MalformedError, UnsupportedEncodingError
 
 
 def decode_png(data: bytes, limits: Limits, frame: int) -> Radiograph:
@@ -33,7 +34,7 @@ def decode_png(data: bytes, limits: Limits, frame: int) -> Radiograph:
     Raises:
         SoloError: one of those that `solo.decoding.decode` names.
     """
-    refuse_other_frames(frame)
+    check_frame(frame, 1)
     height, width = png_size(data)
     limits.check(height, width)
     chunks = pixel_chunks(data)
@@ -53,10 +54,10 @@ def decode_jpeg(data: bytes, limits: Limits, frame: int) -> Radiograph:
     Raises:
         SoloError: one of those that `solo.decoding.decode` names.
     """
-    refuse_other_frames(frame)
+    check_frame(frame, 1)
     header = read_jpeg_header(data)
     limits.check(header.height, header.width)
-    if header.marker not in _DECODABLE_PROCESSES or header.precision != 8:
+    if header.marker not in LOSSY or header.precision != 8:
         raise UnsupportedEncodingError(
             f"{header.process} with {header.precision} bits is not supported: only baseline, "
             "extended and progressive JPEG with 8 bits are"
@@ -65,27 +66,19 @@ def decode_jpeg(data: bytes, limits: Limits, frame: int) -> Radiograph:
     return grey_radiograph(luminance(as_grey(pixels)), "jpeg")
 
 
-def refuse_other_frames(frame: int) -> None:
-    """Refuses any frame number but 0.
-
-    Raises:
-        InvalidParameterError: for another.
-    """
-    if frame != 0:
-        raise InvalidParameterError(f"frame is {frame}, but the file has one frame, number 0")
-
-
-def grey_radiograph(pixels: Grey, kind: FileKind) -> Radiograph:
+def grey_radiograph(pixels: Grey, kind: FileKind, frame: int = 0, frames: int = 1) -> Radiograph:
     """The radiograph of a PNG, JPEG or TIFF, which has no window and no pixel spacing.
 
     Args:
         pixels: uint8 [H, W], grey as stored, or uint16 [H, W], to be stretched.
         kind: the file's format.
+        frame: which of the file's frames it is.
+        frames: how many there are.
     """
     recipe: GreyRecipe = "as_stored" if pixels.dtype == np.uint8 else "percentiles"
     height, width = pixels.shape
     info = RadiographInfo(
-        height, width, frame=0, frames=1, grey=recipe, pixel_spacing=None, kind=kind, encoding=kind
+        height, width, frame, frames, grey=recipe, pixel_spacing=None, kind=kind, encoding=kind
     )
     return Radiograph(stretch(pixels), info)
 
@@ -103,7 +96,7 @@ def radiograph_of(pixels: npt.NDArray[np.generic], limits: Limits, frame: int = 
         ImageTooLargeError: above the pixel limit.
         InvalidParameterError: for another frame.
     """
-    refuse_other_frames(frame)
+    check_frame(frame, 1)
     grey = pixels.ndim == 2
     if not (grey or (pixels.ndim == 3 and pixels.shape[2] == 3)) or not pixels.size:
         raise MalformedError(

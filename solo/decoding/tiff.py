@@ -6,7 +6,6 @@ libtiff leaves the rest of a damaged one as the memory was.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -17,7 +16,7 @@ import numpy.typing as npt
 from solo.contract.greyscale import HIGH_PERCENT, LOW_PERCENT, Grey, as_grey
 from solo.decoding.codecs.jpeg_header import JPEG_END, JPEG_SIGNATURE
 from solo.decoding.codecs.memory import check_memory
-from solo.decoding.radiograph import Limits, Radiograph
+from solo.decoding.radiograph import Limits, Radiograph, check_frame
 from solo.decoding.raster import decode_jpeg, grey_radiograph
 from solo.decoding.tiff_header import read_directories
 from solo.decoding.tiff_lzw import decompress_lzw
@@ -33,7 +32,6 @@ from solo.decoding.tiff_page import (
     is_film,
 )
 from solo.errors import (
-    InvalidParameterError,
     MalformedError,
     NotSegmentableError,
     SoloError,
@@ -52,10 +50,7 @@ def decode_tiff(data: bytes, limits: Limits, frame: int) -> Radiograph:
     pages = [tags for tags in read_directories(data) if is_film(tags)]
     if not pages:
         raise UnsupportedEncodingError("the TIFF has no pages but thumbnails and masks")
-    if not 0 <= frame < len(pages):
-        raise InvalidParameterError(
-            f"frame is {frame}, but the file has {len(pages)} frames, from 0"
-        )
+    check_frame(frame, len(pages))
     page = TiffPage(pages[frame], limits)
     try:
         samples = _read_samples(page)
@@ -64,8 +59,7 @@ def decode_tiff(data: bytes, limits: Limits, frame: int) -> Radiograph:
     except Exception as error:  # its text is the library's
         check_memory(error)
         raise MalformedError("the TIFF cannot be decoded: its data are damaged") from None
-    radiograph = grey_radiograph(_to_grey(samples, page), "tiff")
-    return replace(radiograph, info=replace(radiograph.info, frame=frame, frames=len(pages)))
+    return grey_radiograph(_to_grey(samples, page), "tiff", frame, len(pages))
 
 
 def _read_samples(page: TiffPage) -> Samples:

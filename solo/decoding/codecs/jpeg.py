@@ -23,7 +23,6 @@ from solo.decoding.codecs.jpeg_header import (
     START_OF_FRAME,
     START_OF_SCAN,
     JpegHeader,
-    marker_segments,
 )
 from solo.decoding.codecs.jpeg_lossless import check_bits
 from solo.decoding.codecs.memory import check_memory
@@ -63,14 +62,14 @@ def decode_jpeg(data: bytes, header: JpegHeader, *, as_stored: bool) -> Samples:
     if header.precision > 8:
         samples = imagecodecs.jpeg8_decode(data)
         if header.marker != LOSSLESS:
-            _decode_strictly(_in_8_bits(data, None), "GRAY", smallest=True)
+            _decode_strictly(_in_8_bits(data, header, None), "GRAY", smallest=True)
     else:
         samples = _decode_strictly(
-            _in_8_bits(data, _RGB if as_stored else _adobe_transform(header)),
+            _in_8_bits(data, header, _RGB if as_stored else _adobe_transform(header)),
             "GRAY" if header.components == 1 else colours,
         )
     if header.marker == LOSSLESS and samples.ndim == 2:
-        check_bits(data, header.precision, samples)
+        check_bits(data, header, samples)
     return samples
 
 
@@ -81,7 +80,7 @@ def _adobe_transform(header: JpegHeader) -> int | None:
     return None if header.adobe is None else _YCCK if header.adobe else _RGB
 
 
-def _in_8_bits(data: bytes, transform: int | None) -> bytes:
+def _in_8_bits(data: bytes, header: JpegHeader, transform: int | None) -> bytes:
     """The same JPEG, said to have 8 bits at most, with no segment but what makes its pixels.
 
     Others may be odd in ways that libjpeg warns of.
@@ -89,16 +88,14 @@ def _in_8_bits(data: bytes, transform: int | None) -> bytes:
     pieces = [b"\xff\xd8"]
     if transform is not None:
         pieces.append(b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0" + bytes([transform]))
-    segments = marker_segments(data)
-    kinds = {marker for marker, *_ in segments}
-    for marker, contents, _ in segments:
+    for marker, contents, _ in header.segments:
         if marker in START_OF_FRAME:
             contents = bytes([min(contents[0], 8)]) + contents[1:]
-        if marker == START_OF_SCAN and not {BASELINE, EXTENDED}.isdisjoint(kinds):
+        if marker == START_OF_SCAN and header.marker in (BASELINE, EXTENDED):
             contents = contents[:-3] + _WHOLE_SPECTRUM
         if marker not in _NO_PIXELS:
             pieces += [struct.pack(">BBH", 0xFF, marker, len(contents) + 2), contents]
-    return b"".join([*pieces, memoryview(data)[segments[-1][2] :]])
+    return b"".join([*pieces, memoryview(data)[header.segments[-1][2] :]])
 
 
 def _decode_strictly(data: bytes, colours: str, *, smallest: bool = False) -> Samples:

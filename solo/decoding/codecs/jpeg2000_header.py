@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
+from solo.decoding.codecs.frame_header import FrameHeader
 from solo.errors import MalformedError, TruncatedError
 
 _START: Final = b"\xff\x4f\xff\x51"  # start of codestream, then the image and tile size
@@ -29,28 +30,14 @@ _LEAST_TILE_PART: Final = 14  # bytes of its header
 _MAX_TILES: Final = 4096  # decoders keep some kilobytes of each before the first is decoded
 
 
-@dataclass(frozen=True)
-class Jpeg2000Header:
+@dataclass(frozen=True, kw_only=True)
+class Jpeg2000Header(FrameHeader):
     """Main header of a JPEG 2000 codestream.
 
     Attributes:
-        height: rows of the image area.
-        width: columns of the image area.
-        components: of the image.
-        precision: bits of a sample of the first component.
-        signed: whether they are signed.
-        reversible: whether the 5/3 wavelet is used.
-        high_throughput: whether the codestream is HTJ2K.
         codestream: from its start to its end, without what encloses and follows it.
     """
 
-    height: int
-    width: int
-    components: int
-    precision: int
-    signed: bool
-    reversible: bool
-    high_throughput: bool
     codestream: bytes
 
 
@@ -80,13 +67,13 @@ def _read(data: bytes) -> Jpeg2000Header:
     height, width, components, depth, tiles = _image(segments[_SIZE])
     (transformation,) = struct.unpack_from(">9xB", segments[_CODING_STYLE])
     return Jpeg2000Header(
-        height,
-        width,
-        components,
+        process="HTJ2K" if _CAPABILITIES in segments else "JPEG 2000",
+        height=height,
+        width=width,
+        components=components,
         precision=(depth & 0x7F) + 1,
         signed=depth > 0x7F,
         reversible=transformation == 1,
-        high_throughput=_CAPABILITIES in segments,
         codestream=data[: _end_of_tile_parts(data, offset, tiles, announced)] + _END,
     )
 

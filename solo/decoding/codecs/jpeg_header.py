@@ -6,6 +6,7 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
+from solo.decoding.codecs.frame_header import FrameHeader
 from solo.errors import MalformedError, TruncatedError
 
 JPEG_SIGNATURE: Final = b"\xff\xd8\xff"
@@ -16,6 +17,7 @@ EXTENDED: Final = 0xC1
 PROGRESSIVE: Final = 0xC2
 LOSSLESS: Final = 0xC3
 JPEG_LS: Final = 0xF7
+LOSSY: Final = (BASELINE, EXTENDED, PROGRESSIVE)
 START_OF_FRAME: Final = {JPEG_LS, *range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # these are tables
 START_OF_SCAN: Final = 0xDA
 _STANDALONE: Final = {0x01, *range(0xD0, 0xD8)}  # markers without a length: TEM and restarts
@@ -27,44 +29,25 @@ _LS_OVERSIZE: Final = b"\4"  # the extension that replaces the frame header's si
 _MAX_SEGMENTS: Final = 10_000
 
 
-@dataclass(frozen=True)
-class JpegHeader:
+@dataclass(frozen=True, kw_only=True)
+class JpegHeader(FrameHeader):
     """Frame header, and what else stands before the first scan.
 
     Attributes:
         marker: start-of-frame marker, which names the process: 0xC0 is SOF0.
-        precision: bits of a sample.
-        height: lines.
-        width: samples of a line.
-        components: of the frame.
-        near: largest error of JPEG-LS; without meaning in the other processes.
         luminance_first: whether colours are luminance and chrominance, not red, green and blue;
             None where the file does not say.
         adobe: transform that an Adobe marker names, or None.
+        segments: marker, contents and end of each up to the first scan, whose header is the last.
     """
 
     marker: int
-    precision: int
-    height: int
-    width: int
-    components: int
-    near: int
     luminance_first: bool | None
     adobe: int | None
-
-    @property
-    def process(self) -> str:
-        """Name of the coding process, as in the standard's tables."""
-        return "JPEG-LS" if self.marker == JPEG_LS else f"JPEG SOF{self.marker - 0xC0}"
+    segments: list[tuple[int, bytes, int]]
 
 
-def marker_segments(data: bytes) -> list[tuple[int, bytes, int]]:
-    """Marker segments up to the header of the first scan: (marker, contents, where it ends).
-
-    Raises:
-        MalformedError: if something else stands between them, or there are too many.
-        TruncatedError: if the data end before the scan.
-    """
+def _segments(data: bytes) -> list[tuple[int, bytes, int]]:
     segments, offset = list[tuple[int, bytes, int]](), 2
     while not segments or segments[-1][0] != START_OF_SCAN:
         if offset + 4 > len(data):
@@ -87,10 +70,11 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
     """Reads the marker segments up to the first scan, and looks for the end of the image.
 
     Raises:
-        MalformedError: if there is not exactly one frame header before the scan.
+        MalformedError: if something stands between them, or there are too many, or not exactly one
+            frame header.
         TruncatedError: if the data end before the scan, or the image has no end.
     """
-    segments = marker_segments(data)
+    segments = _segments(data)
     frames = [(kind, contents) for kind, contents, _ in segments if kind in START_OF_FRAME]
     if len(frames) != 1:
         raise MalformedError(f"the JPEG has {len(frames)} frame headers before its scan, not one")
@@ -109,12 +93,23 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
         1 <= factor <= 4 for _, factors, _ in parts for factor in divmod(factors, 16)
     ):
         raise MalformedError("the JPEG has a damaged frame header")
-    near = scan[-3] if marker == JPEG_LS and len(scan) >= 3 else 0  # before ILV and the transform
+    # The largest error of JPEG-LS stands before the interleave mode and the transform.
+    exact = marker == LOSSLESS or (marker == JPEG_LS and scan[-3:-2] in (b"", b"\0"))
     named = [contents for kind, contents, _ in segments if (kind, contents[:5]) == _ADOBE]
     adobe = named[-1][11] if named and len(named[-1]) > 11 else None
     jfif = any((kind, contents[:5]) == _JFIF for kind, contents, _ in segments)
-    first = True if jfif else _luminance_first(adobe, parts)
-    return JpegHeader(marker, precision, height, width, components, near, first, adobe)
+    return JpegHeader(
+        process="JPEG-LS" if marker == JPEG_LS else f"JPEG SOF{marker - 0xC0}",
+        height=height,
+        width=width,
+        components=components,
+        precision=precision,
+        reversible=exact,
+        marker=marker,
+        luminance_first=True if jfif else _luminance_first(adobe, parts),
+        adobe=adobe,
+        segments=segments,
+    )
 
 
 def _luminance_first(adobe: int | None, parts: list[tuple[int, ...]]) -> bool | None:

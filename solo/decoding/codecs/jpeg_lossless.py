@@ -7,13 +7,13 @@ each with the code of its category and as many bits as that has.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from solo.decoding.codecs.jpeg_header import marker_segments
+from solo.decoding.codecs.jpeg_header import JpegHeader
 from solo.errors import MalformedError, TruncatedError
 
 Words = npt.NDArray[np.uint16]
@@ -26,23 +26,7 @@ _NO_CODE: Final = 255  # more than any code takes
 _ROWS: Final = 64  # at a time, so that they stay in the cache
 
 
-class _Coding(NamedTuple):
-    """What the bits of a sample depend on.
-
-    Attributes:
-        predictor: selection value (Table H.1).
-        shift: low bits that are not coded.
-        middle: from which the first sample is predicted.
-        costs: uint8 [65536], bits of each difference modulo 2^16.
-    """
-
-    predictor: int
-    shift: int
-    middle: int
-    costs: npt.NDArray[np.uint8]
-
-
-def check_bits(data: bytes, precision: int, samples: npt.NDArray[np.generic]) -> None:
+def check_bits(data: bytes, header: JpegHeader, samples: npt.NDArray[np.generic]) -> None:
     """Checks that each entropy-coded segment has the bits that its samples take.
 
     Where more than a byte is left over, some of it was to be samples, unless a writer filled up
@@ -50,7 +34,7 @@ def check_bits(data: bytes, precision: int, samples: npt.NDArray[np.generic]) ->
 
     Args:
         data: a lossless JPEG of one component.
-        precision: bits of a sample.
+        header: its header.
         samples: uint8 or uint16 [H, W], decoded from it.
 
     Raises:
@@ -58,21 +42,22 @@ def check_bits(data: bytes, precision: int, samples: npt.NDArray[np.generic]) ->
         MalformedError: if it has too many, or restart markers are missing.
     """
     tables: dict[int, dict[int, int]] = {}
-    interval, segments = 0, marker_segments(data)
-    for marker, contents, _ in segments:
+    interval = 0
+    for marker, contents, _ in header.segments:
         if marker == _HUFFMAN_TABLES:
             tables |= _code_lengths(contents)
         elif marker == _RESTART_INTERVAL:
             interval = int.from_bytes(contents[:2], "big")
-    _, scan, start = segments[-1]
-    shift = scan[5] & 0x0F
-    costs = _costs(tables.get(scan[2] >> 4, {}))
-    coding = _Coding(scan[3], shift, 1 << (precision - shift - 1), costs)
+    _, scan, start = header.segments[-1]
+    costs, predictor = _costs(tables.get(scan[2] >> 4, {})), scan[3]
+    if shift := scan[5] & 0x0F:  # low bits that are not coded
+        samples = samples.astype(np.uint16, copy=False) >> np.uint16(shift)
+    middle = 1 << (header.precision - shift - 1)  # from which the first sample is predicted
     height, width = samples.shape
     rows = interval // width or height
     tops = range(0, height, rows)
     for top, (begin, end, coded) in zip(tops, _segments(data, start, len(tops)), strict=True):
-        left = 8 * coded - _segment_bits(samples[top : top + rows], coding)
+        left = 8 * coded - _segment_bits(samples[top : top + rows], predictor, middle, costs)
         if left < 0:
             raise TruncatedError("the JPEG's data end before its image does: part is missing")
         count = left // 8
@@ -107,23 +92,23 @@ def _code_lengths(contents: bytes) -> dict[int, dict[int, int]]:
     return tables
 
 
-def _segment_bits(samples: npt.NDArray[np.generic], coding: _Coding) -> int:
-    """Prediction starts anew with each segment (H.1.2.1)."""
+def _segment_bits(
+    samples: npt.NDArray[np.generic], predictor: int, middle: int, costs: npt.NDArray[np.uint8]
+) -> int:
+    """Bits of a segment, with which prediction starts anew (H.1.2.1)."""
     bits = 0
     for top in range(0, len(samples), _ROWS):
         above = max(top - 1, 0)
         block = samples[above : top + _ROWS].astype(np.uint16, copy=False)
-        if coding.shift:
-            block = block >> np.uint16(coding.shift)
         differences = np.empty_like(block)
         differences[1:, 0] = block[1:, 0] - block[:-1, 0]
-        np.subtract(block[1:, 1:], _predicted(block, coding.predictor), out=differences[1:, 1:])
+        np.subtract(block[1:, 1:], _predicted(block, predictor), out=differences[1:, 1:])
         if top == 0:  # the first row is predicted along itself, from the middle of the range
-            differences[0, 0] = (int(block[0, 0]) - coding.middle) & 0xFFFF
+            differences[0, 0] = (int(block[0, 0]) - middle) & 0xFFFF
             differences[0, 1:] = block[0, 1:] - block[0, :-1]
         else:
             differences = differences[1:]
-        bits += int(cv2.sumElems(cv2.LUT(differences, coding.costs))[0])
+        bits += int(cv2.sumElems(cv2.LUT(differences, costs))[0])
     return bits
 
 

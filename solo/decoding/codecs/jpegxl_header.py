@@ -1,19 +1,20 @@
 """Image header of a JPEG XL codestream: size, depth, channels (ISO/IEC 18181-1, Annex D).
 
-libjxl reports codestreams that end early, so nothing but the header is looked at here.
+libjxl reports codestreams that end early, and is told the size and depth that it may decode: so
+nothing but the header is looked at here, in the first box that looks like one of a codestream.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
 from typing import Final
 
+from solo.decoding.codecs.frame_header import FrameHeader
 from solo.errors import MalformedError, NotSegmentableError
 
 _CODESTREAM: Final = b"\xff\x0a"
 _CONTAINER: Final = b"\0\0\0\x0cJXL \r\n\x87\n"
-_CODESTREAM_BOXES: Final = {b"jxlc": 0, b"jxlp": 4}  # the latter begins with its number
-_MAX_BOXES: Final = 100
+_BOX: Final = re.compile(rb"jxlc|jxlp.{4}", re.DOTALL)  # with a part, which has a number
 _HEADER_BYTES: Final = 64
 
 # An integer of a two-bit choice: (offset, bits) each (B.2.2)
@@ -24,23 +25,6 @@ _EXTRA_CHANNELS: Final[_Choices] = ((0, 0), (1, 0), (2, 4), (1, 12))
 _ENUM: Final[_Choices] = ((0, 0), (1, 0), (2, 4), (18, 6))
 _RATIOS: Final = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 _GREY: Final = 1
-
-
-@dataclass(frozen=True)
-class JpegXlHeader:
-    """Image header of a JPEG XL codestream.
-
-    Attributes:
-        height: rows.
-        width: columns.
-        components: 1 for grey, 3 for colour.
-        precision: bits of a sample.
-    """
-
-    height: int
-    width: int
-    components: int
-    precision: int
 
 
 class _Bits:
@@ -59,51 +43,23 @@ class _Bits:
         return offset + self.take(count)
 
 
-def read_jpegxl_header(data: bytes) -> JpegXlHeader:
+def read_jpegxl_header(data: bytes) -> FrameHeader:
     """Reads size, bit depth and channels of a codestream, bare or in its container.
 
     Raises:
         MalformedError: for what is no JPEG XL.
         NotSegmentableError: for animations, floating point and channels beside the colour.
     """
-    start = _codestream(data)
+    box = _BOX.search(data) if data.startswith(_CONTAINER) else None
+    start = box.end() if box else 0
     if data[start : start + 2] != _CODESTREAM:
-        raise MalformedError("the JPEG XL frame does not start with a codestream")
+        raise MalformedError("the JPEG XL frame has no codestream where it should")
     bits = _Bits(data[start + 2 : start + _HEADER_BYTES])
     height, width = _size(bits)
-    if bits.take(1):  # all by default
-        return JpegXlHeader(height, width, 3, 8)
-    _check_extra_fields(bits)
-    if bits.take(1):
-        raise NotSegmentableError("the JPEG XL frame has floating point samples")
-    precision = bits.choose(_INTEGER_DEPTH)
-    bits.take(1)  # whether 16-bit buffers suffice
-    if bits.choose(_EXTRA_CHANNELS):
-        raise NotSegmentableError("the JPEG XL frame has channels beside its colour")
-    bits.take(1)  # whether the colour is XYB within
-    grey = not bits.take(1) and not bits.take(1) and bits.choose(_ENUM) == _GREY
-    return JpegXlHeader(height, width, 1 if grey else 3, precision)
-
-
-def _codestream(data: bytes) -> int:
-    """Start of the codestream, which may lie in a box."""
-    if not data.startswith(_CONTAINER):
-        return 0
-    offset = 0
-    for _ in range(_MAX_BOXES):
-        length, kind = (
-            int.from_bytes(data[offset : offset + 4], "big"),
-            data[offset + 4 : offset + 8],
-        )
-        header = 8
-        if length == 1:
-            length, header = int.from_bytes(data[offset + 8 : offset + 16], "big"), 16
-        if kind in _CODESTREAM_BOXES:
-            return offset + header + _CODESTREAM_BOXES[kind]
-        if length < header:
-            break
-        offset += length
-    raise MalformedError("the JPEG XL container has no codestream")
+    components, precision = (3, 8) if bits.take(1) else _colour(bits)
+    return FrameHeader(
+        process="JPEG XL", height=height, width=width, components=components, precision=precision
+    )
 
 
 def _size(bits: _Bits) -> tuple[int, int]:
@@ -117,11 +73,20 @@ def _size(bits: _Bits) -> tuple[int, int]:
     return height, 8 * (bits.take(5) + 1) if small else bits.choose(_SIZE)
 
 
-def _check_extra_fields(bits: _Bits) -> None:
-    if not bits.take(1):
-        return
-    bits.take(3)  # orientation, which is not applied: masks must fit the stored array
+def _colour(bits: _Bits) -> tuple[int, int]:
+    """(components, precision) of the image metadata (D.3), where they are not the default."""
     if bits.take(1):
-        _size(bits)  # the size that its maker would like it to be shown at
-    if bits.take(1) or bits.take(1):
-        raise NotSegmentableError("the JPEG XL frame has a preview or is an animation")
+        bits.take(3)  # orientation, which is not applied: masks must fit the stored array
+        if bits.take(1):
+            _size(bits)  # the size that its maker would like it to be shown at
+        if bits.take(1) or bits.take(1):
+            raise NotSegmentableError("the JPEG XL frame has a preview or is an animation")
+    if bits.take(1):
+        raise NotSegmentableError("the JPEG XL frame has floating point samples")
+    precision = bits.choose(_INTEGER_DEPTH)
+    bits.take(1)  # whether 16-bit buffers suffice
+    if bits.choose(_EXTRA_CHANNELS):
+        raise NotSegmentableError("the JPEG XL frame has channels beside its colour")
+    bits.take(1)  # whether the colour is XYB within
+    grey = not bits.take(1) and not bits.take(1) and bits.choose(_ENUM) == _GREY
+    return (1 if grey else 3), precision

@@ -7,12 +7,10 @@ from typing import Final
 from pydicom.uid import UID
 
 from solo.decoding.codecs.jpeg_header import (
-    BASELINE,
-    EXTENDED,
     JPEG_LS,
     JPEG_SIGNATURE,
     LOSSLESS,
-    PROGRESSIVE,
+    LOSSY,
     read_jpeg_header,
 )
 from solo.decoding.codecs.rle import begins_segments
@@ -28,10 +26,10 @@ _SIGNATURES: Final = {
     b"\xff\x0a": Coding.JPEG_XL,
     b"\0\0\0\x0cJXL \r\n\x87\n": Coding.JPEG_XL,
 }
-JPEG_PROCESSES: Final = {
-    Coding.JPEG: (BASELINE, EXTENDED, PROGRESSIVE),
-    Coding.JPEG_LOSSLESS: (LOSSLESS,),
-    Coding.JPEG_LS: (JPEG_LS,),
+_JPEG_CODINGS: Final = {
+    **dict.fromkeys(LOSSY, Coding.JPEG),
+    LOSSLESS: Coding.JPEG_LOSSLESS,
+    JPEG_LS: Coding.JPEG_LS,
 }
 # Of these three components are RGB or YCbCr by the same words and markers.
 _SAME_COLOUR: Final = {Coding.JPEG, Coding.JPEG_LOSSLESS}
@@ -82,12 +80,11 @@ def coding_of(data: bytes, syntax: UID, layout: PixelLayout) -> Coding:
 
 def _jpeg_coding(data: bytes) -> Coding:
     header = read_jpeg_header(data)
-    for coding, markers in JPEG_PROCESSES.items():
-        if header.marker in markers:
-            return coding
-    raise UnsupportedEncodingError(
-        f"the frame is {header.process}: hierarchical and arithmetic JPEG are not read"
-    )
+    if header.marker not in _JPEG_CODINGS:
+        raise UnsupportedEncodingError(
+            f"the frame is {header.process}: hierarchical and arithmetic JPEG are not read"
+        )
+    return _JPEG_CODINGS[header.marker]
 
 
 def check_colour(coding: Coding, syntax: UID, layout: PixelLayout) -> None:

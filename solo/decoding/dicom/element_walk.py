@@ -2,7 +2,7 @@
 
 pydicom converts while it walks, and some conversions take minutes for a megabyte: of character
 sets, of sequences. Here nothing is converted, sequences are passed over, and what is walked is
-counted. pydicom then reads the few elements that are asked for.
+counted. `elements` then converts the few that are asked for.
 """
 
 from __future__ import annotations
@@ -11,16 +11,10 @@ import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.dataset import Dataset
-from pydicom.tag import BaseTag, Tag
-
 from solo.errors import MalformedError, TruncatedError
 
-Elements = dict[BaseTag, DataElement | RawDataElement]
-
 UNDEFINED_LENGTH: Final = 0xFFFFFFFF
-PIXEL_DATA: Final = Tag("PixelData")
+PIXEL_DATA: Final = 0x7FE00010
 
 MAX_STEPS: Final = 200_000  # elements and items; 0.8 s and 70 MB; 50 Mpixel take 5 s in J2K
 _MAX_DEPTH: Final = 64  # of sequences and their items
@@ -31,7 +25,6 @@ _FORMS: Final = {
     little: (struct.Struct(f"{order}HH2sH"), struct.Struct(f"{order}I"))
     for little, order in ((True, "<"), (False, ">"))
 }
-_CHARACTER_SET: Final = 0x00080005
 _DELIMITERS: Final = 0xFFFE
 _ITEM_HEADER_BYTES: Final = 8
 _BLOCK_BYTES: Final = 65_536
@@ -45,6 +38,24 @@ class Encoding(NamedTuple):
 
     implicit: bool
     little: bool
+
+
+class Element(NamedTuple):
+    """A data element, not converted.
+
+    Attributes:
+        representation: two letters; None where they are implicit.
+        value: its bytes.
+        encoding: of the data set that it is from.
+    """
+
+    representation: str | None
+    value: bytes
+    encoding: Encoding
+
+
+Elements = dict[int, Element]
+"""A data set, or a part of one, by tag."""
 
 
 class Header(NamedTuple):
@@ -123,20 +134,10 @@ class Walk:
             MalformedError: for more elements, items and depth than a radiograph has.
             TruncatedError: if the data end within an element.
         """
-        may_be_items = False
-        while offset < self._end:  # zeros at the end are padding
-            header = self._header(offset, self._encoding)
-            if header.tag == PIXEL_DATA:
-                return header
-            if header.tag >> 16 != _DELIMITERS:
-                may_be_items = header.length == 0
-            elif not may_be_items:
-                raise MalformedError("the DICOM file has an item outside of a sequence")
-            offset = self._end_of(header, self._encoding, 0)
-            self._keep(into, header, offset)
-        return None
+        # zeros at the end are padding
+        return self._read(offset, self._end, PIXEL_DATA, into)
 
-    def items(self) -> Iterator[Dataset]:
+    def items(self) -> Iterator[Elements]:
         """Reads the items of a sequence's value, one after the other.
 
         Raises:
@@ -154,27 +155,30 @@ class Walk:
             if header.length != UNDEFINED_LENGTH:
                 end = self._within(header.start + header.length)
             elements: Elements = {}
-            offset = header.start
-            while offset < end:
-                element = self._header(offset, self._encoding)
-                if element.tag == _END_OF_ITEM:
-                    offset = element.start
-                    break
-                offset = self._end_of(element, self._encoding, 1)
-                self._keep(elements, element, offset)
-            dataset = Dataset(elements)
-            dataset.set_original_encoding(*self._encoding)
-            yield dataset
+            last = self._read(header.start, end, _END_OF_ITEM, elements)
+            offset = last.start if last else end
+            yield elements
 
-    def _keep(self, elements: Elements, header: Header, end: int) -> None:
-        """Keeps an element that may be asked for: no private one and no item."""
-        group = header.tag >> 16
-        if group % 2 or group == _DELIMITERS or header.tag == _CHARACTER_SET:
-            return  # what is read here is in the default character set
-        tag, value = BaseTag(header.tag), bytes(self._data[header.start : end])
-        elements[tag] = RawDataElement(
-            tag, header.representation, len(value), value, header.start, *self._encoding
-        )
+    def _read(self, offset: int, end: int, stop: int, into: Elements) -> Header | None:
+        """Reads elements up to an end, or to the header of one, which is returned.
+
+        Kept are those that may be asked for: no private ones.
+        """
+        may_be_items = False
+        while offset < end:
+            header = self._header(offset, self._encoding)
+            if header.tag == stop:
+                return header
+            group = header.tag >> 16
+            if group != _DELIMITERS:
+                may_be_items = header.length == 0
+            elif not may_be_items:
+                raise MalformedError("the DICOM file has an item outside of a sequence")
+            offset = self._end_of(header, self._encoding, 0)
+            if group % 2 == 0 and group != _DELIMITERS:
+                value = bytes(self._data[header.start : offset])
+                into[header.tag] = Element(header.representation, value, self._encoding)
+        return None
 
     def _header(self, offset: int, encoding: Encoding) -> Header:
         self._steps += 1

@@ -9,58 +9,66 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import isfinite, nan
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from pydicom.datadict import dictionary_VR
-from pydicom.dataelem import RawDataElement
-from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
+from pydicom.datadict import dictionary_VR, tag_for_keyword
 
-from solo.decoding.dicom.element_walk import Encoding, Walk
+from solo.decoding.dicom.element_walk import Element, Elements, Encoding, Walk
 from solo.errors import MalformedError
 
-UNREADABLE: Final = "?"
-"""In place of a value that cannot be converted."""
+_MOST_BYTES: Final = 4096  # of what is not a table; a conversion should not take long
+_TEXT: Final = frozenset(
+    ("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI",
+     "UR", "UT")
+)  # fmt: skip
+_BINARY: Final = {
+    "US": "u2", "SS": "i2", "UL": "u4", "SL": "i4", "UV": "u8", "SV": "i8", "FL": "f4", "FD": "f8",
+}  # fmt: skip
+_BYTES: Final = frozenset((None, "UN", "OB", "OD", "OF", "OL", "OV", "OW"))
 
-_MOST_BYTES: Final = 4096  # of what is not a table
-_TEXT: Final = frozenset({"AE", "AS", "CS", "DS", "IS", "LO", "LT", "SH", "ST", "UC", "UI", "UT"})
 
-
-def code(dataset: Dataset, keyword: str) -> str:
+def code(dataset: Elements, keyword: str) -> str:
     """A Code String or UID in upper case without padding; of several the first; empty if absent."""
-    raw = dataset.get_item(keyword)
-    value = b"" if raw is None or raw.value is None else raw.value
+    value = _find(dataset, keyword).value
     return value.split(b"\\", 1)[0].decode("ascii", "replace").strip("\0 \t\r\n").upper()
 
 
-def numbers(dataset: Dataset, keyword: str, most_bytes: int = _MOST_BYTES) -> list[float]:
+def unconverted(dataset: Elements, keyword: str, most_bytes: int = _MOST_BYTES) -> bytes:
+    """A value that is bytes or has no representation; empty where it is none, absent or longer."""
+    found = _find(dataset, keyword)
+    return found.value if found.representation in _BYTES and len(found.value) <= most_bytes else b""
+
+
+def numbers(dataset: Elements, keyword: str, most_bytes: int = _MOST_BYTES) -> list[float]:
     """All values as floats; NaN for what is no finite number, nothing where absent.
 
     A decimal comma is read as the point that it stands for: some writers follow their country.
     """
-    raw, listed = dataset.get_item(keyword), dictionary_VR(keyword)
-    representation = listed if raw is None or raw.VR in (None, "UN") else raw.VR
-    if isinstance(raw, RawDataElement) and representation in _TEXT:
-        text = (raw.value or b"").decode("ascii", "replace").strip("\0 ")
-        values = text.split("\\") if len(text) <= most_bytes else [UNREADABLE]
-        return [_number(one) for one in values] if text else []
-    value = value_of(dataset, keyword, most_bytes)
-    if value is None:
+    declared, value, encoding = _find(dataset, keyword)
+    listed = dictionary_VR(keyword)
+    representation = listed if declared in (None, "UN") else declared
+    if not value:
         return []
-    if isinstance(value, bytes) and "US" in listed:
+    if representation in _TEXT:
+        text = value.decode("ascii", "replace").strip("\0 ")
+        values = text.split("\\") if len(text) <= most_bytes else ["?"]
+        return [_number(one) for one in values] if text else []
+    if representation != "US" and declared in _BYTES and "US" in listed:
         # Words in implicit VR, where their sign could not be told, or declared bytes.
-        order = ">" if dataset.original_encoding[1] is False else "<"
-        return list(map(float, np.frombuffer(value[: len(value) // 2 * 2], f"{order}u2")))
-    return [_number(one) for one in (value if isinstance(value, MultiValue | list) else [value])]
+        representation, value = "US", value[: len(value) // 2 * 2]
+    kind = np.dtype(("<" if encoding.little else ">") + _BINARY.get(representation or "", "V"))
+    if len(value) > most_bytes or not kind.itemsize or len(value) % kind.itemsize:
+        return [nan]
+    return [one if isfinite(one) else nan for one in np.frombuffer(value, kind).astype(float)]
 
 
-def number(dataset: Dataset, keyword: str, default: float = nan) -> float:
+def number(dataset: Elements, keyword: str, default: float = nan) -> float:
     """The first value as a float, the default where absent; NaN for what is no finite number."""
     return next(iter(numbers(dataset, keyword)), default)
 
 
-def integer(dataset: Dataset, keyword: str, default: int | None = None) -> int:
+def integer(dataset: Elements, keyword: str, default: int | None = None) -> int:
     """The first value as an integer.
 
     Raises:
@@ -76,47 +84,29 @@ def integer(dataset: Dataset, keyword: str, default: int | None = None) -> int:
     return default
 
 
-def items(dataset: Dataset, keyword: str) -> Iterator[Dataset]:
+def items(dataset: Elements, keyword: str) -> Iterator[Elements]:
     """The items of a sequence; none where it is absent.
 
     Raises:
         MalformedError: at an item that is damaged, or at once if the element is no sequence.
     """
-    raw = dataset.get_item(keyword)
-    if not isinstance(raw, RawDataElement):
-        return
-    if raw.VR not in ("SQ", "UN", None):
+    representation, value, encoding = _find(dataset, keyword)
+    if representation not in ("SQ", "UN", None):
         raise MalformedError(f"the DICOM element {keyword} is not a sequence")
-    # What is unknown to a writer is in implicit little endian (PS3.5 6.2.2).
-    implicit, little = raw.is_implicit_VR or raw.VR == "UN", raw.is_little_endian or raw.VR == "UN"
-    yield from Walk(memoryview(raw.value or b""), Encoding(implicit, little)).items()
+    if representation == "UN":  # what is unknown to a writer is in implicit little endian (6.2.2)
+        encoding = Encoding(implicit=True, little=True)
+    yield from Walk(memoryview(value), encoding).items()
 
 
-def value_of(dataset: Dataset, keyword: str, most_bytes: int = _MOST_BYTES) -> Any:  # noqa: ANN401
-    """A binary value, None where the element is absent or empty, `UNREADABLE` where that is all.
+def _find(dataset: Elements, keyword: str) -> Element:
+    """The element, empty where it is absent."""
+    absent = Element(None, b"", Encoding(implicit=True, little=True))
+    return dataset.get(tag_for_keyword(keyword) or 0, absent)
 
-    Args:
-        dataset: what is searched.
-        keyword: the element's.
-        most_bytes: of the value; some conversions take a second for a megabyte.
-    """
+
+def _number(text: str) -> float:
     try:
-        raw = dataset.get_item(keyword)
-        if isinstance(raw, RawDataElement) and (
-            raw.VR == "SQ" or len(raw.value or b"") > most_bytes
-        ):
-            return UNREADABLE
-        value = None if raw is None else dataset[keyword].value
-    except MemoryError:
-        raise
-    except Exception:  # whatever the conversion comes to
-        return UNREADABLE
-    return None if value is None or value == "" or value == b"" else value
-
-
-def _number(value: object) -> float:
-    try:
-        found = float(str(value).replace(",", "."))
+        found = float(text.replace(",", "."))
     except ValueError:
         return nan
     return found if isfinite(found) else nan

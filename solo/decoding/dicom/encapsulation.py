@@ -7,7 +7,7 @@ they may occur and joins what a wrong offset table says.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -82,27 +82,23 @@ def read_items(data: memoryview, start: int) -> tuple[Encapsulated, int]:
 
 
 def frame_bytes(
-    encapsulated: Encapsulated,
-    frames: int,
-    frame: int,
-    extended_offsets: Callable[[], Sequence[int]],
+    fragments: Sequence[memoryview], frames: int, frame: int, offsets: Sequence[int]
 ) -> bytes:
     """Joins the fragments of one frame.
 
     Where there is one fragment a frame, or a codestream begins as often as there are frames, no
-    table is asked: writers get them wrong. Otherwise the extended offset table (PS3.3 C.7.6.3.1.8)
-    counts, and then the basic one.
+    table is asked: writers get them wrong.
 
     Args:
-        encapsulated: the items.
+        fragments: of all frames.
         frames: how many there are by the header.
         frame: which one, from 0.
-        extended_offsets: reads (7FE0,0001); empty where absent.
+        offsets: of the frames by the extended offset table (PS3.3 C.7.6.3.1.8), or else the basic
+            one; may be empty.
 
     Raises:
         MalformedError: if the fragments cannot be told apart.
     """
-    fragments = encapsulated.fragments
     if len(fragments) < frames:
         raise MalformedError(
             f"the pixel data have {len(fragments)} fragments, but {frames} frames need at least "
@@ -115,7 +111,7 @@ def frame_bytes(
     signature = signature_of(fragments[0])
     firsts = [index for index, one in enumerate(fragments) if signature_of(one) == signature]
     if signature is None or len(firsts) != frames:
-        firsts = _fragments_at(extended_offsets() or encapsulated.offset_table, fragments)
+        firsts = _fragments_at(offsets, fragments)
     if len(firsts) != frames or firsts[0] != 0:
         raise MalformedError(
             f"the {len(fragments)} fragments of the pixel data cannot be told apart into "

@@ -7,13 +7,11 @@ stay where they are.
 
 from __future__ import annotations
 
-import re
 import zlib
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
 from pydicom import config
-from pydicom.dataset import Dataset
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -24,6 +22,7 @@ from pydicom.uid import (
 
 from solo.decoding.dicom.element_walk import (
     UNDEFINED_LENGTH,
+    Element,
     Elements,
     Encoding,
     Header,
@@ -31,6 +30,7 @@ from solo.decoding.dicom.element_walk import (
     has_representation,
     read_header,
 )
+from solo.decoding.dicom.elements import code
 from solo.decoding.dicom.encapsulation import Encapsulated, has_items, read_items
 from solo.decoding.dicom.transfer_syntaxes import check_syntax
 from solo.errors import (
@@ -45,13 +45,10 @@ MAX_INFLATED_BYTES = 128 * 2**20  # no more than a body without compression may 
 _PREAMBLE_BYTES = 128
 _PREFIX = b"DICM"
 _DATA_START = _PREAMBLE_BYTES + len(_PREFIX)
-_VALUE_REPRESENTATION = re.compile(rb"[A-Z]{2}")
 _FIRST_GROUPS = (b"\x02\x00", b"\x08\x00")
 _BIG_ENDIAN_GROUP = b"\x00\x08"
 _META = Encoding(implicit=False, little=True)
 _META_GROUP = 0x0002
-_MEDIA_STORAGE_SOP_CLASS = 0x00020002
-_TRANSFER_SYNTAX = 0x00020010
 _NATIVE_SYNTAXES = {
     Encoding(implicit=True, little=True): ImplicitVRLittleEndian,
     Encoding(implicit=False, little=True): ExplicitVRLittleEndian,
@@ -82,13 +79,13 @@ class DicomFile:
 
     Attributes:
         transfer_syntax: as declared; where none is, the native one of the data set's encoding.
-        dataset: its other elements, not yet converted from bytes.
+        dataset: its other elements, not converted.
         pixel_data: native or encapsulated; None where there are none.
         media_class: Media Storage SOP Class UID of the file meta information, empty where absent.
     """
 
     transfer_syntax: UID
-    dataset: Dataset
+    dataset: Elements
     pixel_data: NativePixels | Encapsulated | None = None
     media_class: str = ""
 
@@ -112,7 +109,7 @@ def looks_like_dicom(data: bytes | memoryview, other_signature: bool) -> bool:
 def _is_first_element(data: bytes) -> bool:
     """Whether it is of group 0002 or 0008, low element numbers first, which few files imitate."""
     if data[:2] == _BIG_ENDIAN_GROUP:
-        return data[2:3] == b"\x00" and _VALUE_REPRESENTATION.fullmatch(data[4:6]) is not None
+        return data[2:3] == b"\x00" and has_representation(memoryview(data), 0)
     return data[:2] in _FIRST_GROUPS and data[3:4] == b"\x00" and len(data) == 8
 
 
@@ -135,7 +132,7 @@ def parse_dicom(data: bytes | memoryview) -> DicomFile:
 def _parse(data: memoryview) -> DicomFile:
     has_prefix = data[_PREAMBLE_BYTES:_DATA_START] == _PREFIX
     meta, offset = _file_meta(data, _DATA_START if has_prefix else 0)
-    syntax = UID(meta.get(_TRANSFER_SYNTAX, ""), config.IGNORE)
+    syntax = UID(code(meta, "TransferSyntaxUID"), config.IGNORE)
     body, inflated = data[offset:], False
     if syntax == DeflatedExplicitVRLittleEndian and not _begins_data_set(body):
         body, inflated = memoryview(_inflate(body)), True
@@ -149,12 +146,12 @@ def _parse(data: memoryview) -> DicomFile:
         raise
     if not isinstance(pixel_data, Encapsulated):  # whose codings are told by their bytes
         check_syntax(syntax)
-    return DicomFile(syntax, dataset, pixel_data, meta.get(_MEDIA_STORAGE_SOP_CLASS, ""))
+    return DicomFile(syntax, dataset, pixel_data, code(meta, "MediaStorageSOPClassUID"))
 
 
 def _data_set(
     body: memoryview, encoding: Encoding, *, strict: bool
-) -> tuple[Dataset, NativePixels | Encapsulated | None]:
+) -> tuple[Elements, NativePixels | Encapsulated | None]:
     """The elements before the pixel data, which have to be whole, and those that can be read after.
 
     Nothing that follows whole pixels refuses them; of what is there twice, the first counts. Only
@@ -167,25 +164,21 @@ def _data_set(
         pixel_data, end = _pixel_data(body, header, encoding)
         with nullcontext() if strict else suppress(MalformedError):
             walk.elements(end, later)
-    dataset = Dataset(later | elements)
-    dataset.set_original_encoding(*encoding)
-    return dataset, pixel_data
+    return later | elements, pixel_data
 
 
-def _file_meta(data: memoryview, offset: int) -> tuple[dict[int, str], int]:
-    """UIDs of the file meta information and the data set's offset; explicit VR little endian."""
-    uids: dict[int, str] = {}
+def _file_meta(data: memoryview, offset: int) -> tuple[Elements, int]:
+    """The file meta information and the data set's offset; explicit VR little endian."""
+    meta = Elements()
     while len(data) >= offset + 8:
-        tag, _, start, length = read_header(data, offset, _META)
+        tag, representation, start, length = read_header(data, offset, _META)
         if tag >> 16 != _META_GROUP:
             break
         if start + length > len(data):
             raise TruncatedError(f"the DICOM file ends within its header, after {len(data)} bytes")
-        if tag in (_MEDIA_STORAGE_SOP_CLASS, _TRANSFER_SYNTAX):
-            value = bytes(data[start : start + length]).decode("ascii", "replace")
-            uids[tag] = value.strip("\0 \t\r\n")
         offset = start + length
-    return uids, offset
+        meta[tag] = Element(representation, bytes(data[start:offset]), _META)
+    return meta, offset
 
 
 def _pixel_data(

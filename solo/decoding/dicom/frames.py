@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from functools import partial
 from typing import Final
 
 import cv2
@@ -15,17 +14,14 @@ from solo.contract.greyscale import Grey, as_grey
 from solo.decoding.codecs.rle import decode_segments
 from solo.decoding.dicom.codestreams import Samples, decode_codestream
 from solo.decoding.dicom.codings import check_colour, coding_of, signature_of
-from solo.decoding.dicom.elements import value_of
+from solo.decoding.dicom.elements import unconverted
 from solo.decoding.dicom.encapsulation import MAX_ITEMS, Encapsulated, frame_bytes
 from solo.decoding.dicom.file import DicomFile, NativePixels
 from solo.decoding.dicom.pixel_layout import PixelLayout
 from solo.decoding.dicom.pixel_length import check_length, is_exact
 from solo.decoding.dicom.transfer_syntaxes import CODINGS, Coding, syntax_name
-from solo.errors import (
-    InvalidParameterError,
-    MalformedError,
-    TruncatedError,
-)
+from solo.decoding.radiograph import check_frame
+from solo.errors import MalformedError, TruncatedError
 
 _OFFSETS_BYTES: Final = 8 * MAX_ITEMS
 
@@ -47,10 +43,7 @@ def read_frame(file: DicomFile, layout: PixelLayout, frame: int) -> Grey:
         NotSegmentableError: for a codestream that holds no radiograph.
         MalformedError: if they are not as many as the layout says, or damaged.
     """
-    if not 0 <= frame < layout.frames:
-        raise InvalidParameterError(
-            f"frame is {frame}, but the file has {layout.frames} frames, from 0"
-        )
+    check_frame(frame, layout.frames)
     pixels = file.pixel_data
     if isinstance(pixels, NativePixels):
         if (
@@ -88,7 +81,9 @@ def _native_frame(pixels: NativePixels, syntax: UID, layout: PixelLayout, frame:
 def _encapsulated_frame(
     pixels: Encapsulated, file: DicomFile, layout: PixelLayout, frame: int
 ) -> Grey:
-    data = frame_bytes(pixels, layout.frames, frame, partial(_extended_offsets, file))
+    data = frame_bytes(
+        pixels.fragments, layout.frames, frame, _extended_offsets(file) or pixels.offset_table
+    )
     coding = coding_of(data, file.transfer_syntax, layout)
     if coding in _UNPACKERS:
         return _UNPACKERS[coding](data, layout)
@@ -98,9 +93,7 @@ def _encapsulated_frame(
 
 def _extended_offsets(file: DicomFile) -> tuple[int, ...]:
     """The Extended Offset Table (PS3.3 C.7.6.3.1.8), empty where absent."""
-    table = value_of(file.dataset, "ExtendedOffsetTable", _OFFSETS_BYTES)
-    if not isinstance(table, bytes):
-        return ()
+    table = unconverted(file.dataset, "ExtendedOffsetTable", _OFFSETS_BYTES)
     return tuple(np.frombuffer(table[: len(table) // 8 * 8], "<u8").tolist())
 
 

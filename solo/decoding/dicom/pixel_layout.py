@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from pydicom.dataset import Dataset
-
+from solo.decoding.dicom.element_walk import Elements
 from solo.decoding.dicom.elements import code, integer, number
 from solo.decoding.radiograph import Limits
 from solo.errors import MalformedError, NotSegmentableError
@@ -45,7 +44,7 @@ class SampleBits:
         return self.high + 1 - self.stored
 
     @classmethod
-    def of(cls, dataset: Dataset) -> SampleBits:
+    def of(cls, dataset: Elements) -> SampleBits:
         """Reads the four elements.
 
         Those that are absent have the only values that make sense, and so has a high bit that
@@ -97,7 +96,7 @@ class PixelLayout:
         return self.frame_cells * self.bits.allocated // 8
 
     @classmethod
-    def of(cls, dataset: Dataset, limits: Limits) -> PixelLayout:
+    def of(cls, dataset: Elements, limits: Limits) -> PixelLayout:
         """Reads the Image Pixel module and refuses what cannot be segmented.
 
         Raises:
@@ -120,7 +119,7 @@ class PixelLayout:
         return cls(rows, columns, frames, samples, bits, planar, photometric)
 
 
-def photometric_interpretation(dataset: Dataset) -> str:
+def photometric_interpretation(dataset: Elements) -> str:
     """Photometric Interpretation; MONOCHROME2 for grey that does not say which end is white.
 
     That is what most films are, and what other readers take it for.

@@ -54,18 +54,18 @@ def check_length(
         return
     row, column = expected // (frames * layout.rows), expected // layout.columns
     step = column if frames == 1 else frames * row // layout.columns
-    if excess >= step and excess % step <= 1:
-        reason = "other columns or samples" if frames == 1 else "padding after each frame"
-        raise MalformedError(
-            f"the pixel data have {length:,} bytes, more than the {expected:,} that {shape} need: "
-            f"they may have {reason}, which cannot be told"
-        )
     is_padding = excess < row or (excess % row == 0 and excess < expected // frames)
     if unpacked:
         is_padding = excess <= _MOST_UNPACKED
     is_zeros = len(data) == length and not np.frombuffer(data, np.uint8)[expected:].any()
-    if not (is_padding or is_zeros):
-        raise MalformedError(
-            f"the pixel data have {length:,} bytes, more than the {expected:,} that {shape} need, "
-            "and not by padding: they are damaged, or their DICOM header is wrong"
-        )
+    if excess >= step and excess % step <= 1:
+        other = "other columns or samples" if frames == 1 else "padding after each frame"
+        reason = f": they may have {other}, which cannot be told"
+    elif is_padding or is_zeros:
+        return
+    else:
+        reason = ", and not by padding: they are damaged, or their DICOM header is wrong"
+    raise MalformedError(
+        f"the pixel data have {length:,} bytes, more than the {expected:,} that {shape} need"
+        + reason
+    )

@@ -5,65 +5,33 @@ from __future__ import annotations
 from typing import Final
 
 from pydicom.config import IGNORE
-from pydicom.uid import (
-    UID,
-    BreastProjectionXRayImageStorageForPresentation,
-    BreastProjectionXRayImageStorageForProcessing,
-    ComputedRadiographyImageStorage,
-    DigitalIntraOralXRayImageStorageForPresentation,
-    DigitalIntraOralXRayImageStorageForProcessing,
-    DigitalMammographyXRayImageStorageForPresentation,
-    DigitalMammographyXRayImageStorageForProcessing,
-    DigitalXRayImageStorageForPresentation,
-    DigitalXRayImageStorageForProcessing,
-    EnhancedContinuousRTImageStorage,
-    EnhancedRTImageStorage,
-    EnhancedXAImageStorage,
-    EnhancedXRFImageStorage,
-    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
-    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
-    MultiFrameSingleBitSecondaryCaptureImageStorage,
-    MultiFrameTrueColorSecondaryCaptureImageStorage,
-    RTImageStorage,
-    SecondaryCaptureImageStorage,
-    XRayAngiographicImageStorage,
-    XRayRadiofluoroscopicImageStorage,
-)
+from pydicom.uid import UID
 
 from solo.errors import NotSegmentableError
 
-FOR_PROCESSING: Final = frozenset(
-    {
-        DigitalXRayImageStorageForProcessing,
-        DigitalMammographyXRayImageStorageForProcessing,
-        DigitalIntraOralXRayImageStorageForProcessing,
-        BreastProjectionXRayImageStorageForProcessing,
-    }
+# Keywords of the SOP classes (PS3.6, Table A-1)
+PROJECTIONS: Final = frozenset(
+    (
+        "ComputedRadiographyImageStorage",
+        "DigitalXRayImageStorageForPresentation",
+        "DigitalXRayImageStorageForProcessing",
+        "DigitalMammographyXRayImageStorageForPresentation",
+        "DigitalMammographyXRayImageStorageForProcessing",
+        "DigitalIntraOralXRayImageStorageForPresentation",
+        "DigitalIntraOralXRayImageStorageForProcessing",
+        "BreastProjectionXRayImageStorageForPresentation",
+        "BreastProjectionXRayImageStorageForProcessing",
+        "XRayAngiographicImageStorage",
+        "XRayAngiographicBiPlaneImageStorage",  # retired
+        "EnhancedXAImageStorage",
+        "XRayRadiofluoroscopicImageStorage",
+        "EnhancedXRFImageStorage",
+        "RTImageStorage",
+        "EnhancedRTImageStorage",
+        "EnhancedContinuousRTImageStorage",
+    )
 )
-PROJECTIONS: Final = FOR_PROCESSING | {
-    ComputedRadiographyImageStorage,
-    DigitalXRayImageStorageForPresentation,
-    DigitalMammographyXRayImageStorageForPresentation,
-    DigitalIntraOralXRayImageStorageForPresentation,
-    BreastProjectionXRayImageStorageForPresentation,
-    XRayAngiographicImageStorage,
-    UID("1.2.840.10008.5.1.4.1.1.12.3"),  # X-Ray Angiographic Bi-Plane Image Storage, retired
-    EnhancedXAImageStorage,
-    XRayRadiofluoroscopicImageStorage,
-    EnhancedXRFImageStorage,
-    RTImageStorage,
-    EnhancedRTImageStorage,
-    EnhancedContinuousRTImageStorage,
-}
-SECONDARY_CAPTURES: Final = frozenset(
-    {
-        SecondaryCaptureImageStorage,
-        MultiFrameSingleBitSecondaryCaptureImageStorage,
-        MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
-        MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
-        MultiFrameTrueColorSecondaryCaptureImageStorage,
-    }
-)
+_SECONDARY_CAPTURE: Final = "SecondaryCaptureImageStorage"  # or with the kind of its pixels before
 # PS3.3 C.7.3.1.1.1: those of today, those retired (DS for XA; CF, DF and VF for RF), and DR, XR and
 # RX, which are in no edition but in many films.
 PROJECTION_MODALITIES: Final = frozenset(
@@ -103,18 +71,25 @@ def projection_class(sop_class: str, media_class: str, modality: str) -> str:
     """
     known = next((uid for uid in (sop_class, media_class) if uid.startswith(_STANDARD_ROOT)), "")
     contradicted = known != sop_class and modality in _OTHER_MODALITIES.split()
-    if known in PROJECTIONS and not contradicted:
+    keyword = UID(known, IGNORE).keyword
+    if keyword in PROJECTIONS and not contradicted:
         return known
+    captured = keyword.endswith(_SECONDARY_CAPTURE)
     accepted = PROJECTION_MODALITIES | (_UNDECIDED if known else frozenset())
-    if (not known or known in SECONDARY_CAPTURES) and modality in accepted:
+    if (not known or captured) and modality in accepted:
         return known
-    told = known and known not in SECONDARY_CAPTURES and not contradicted
+    told = known and not captured and not contradicted
     raise NotSegmentableError(
         f"{_class_name(known, sop_class or media_class)} with modality {_modality_name(modality)} "
         f"{'is not' if told else 'does not say that it is'} a projection radiograph: expected "
         "computed or digital radiography, mammography, intra-oral, angiographic, fluoroscopic or "
         "portal X-ray, or a secondary capture of one"
     )
+
+
+def is_for_processing(sop_class: str) -> bool:
+    """Whether the SOP class of a projection radiograph is one of raw films."""
+    return UID(sop_class, IGNORE).keyword.endswith("ForProcessing")
 
 
 def _class_name(known: str, any_class: str) -> str:

@@ -9,25 +9,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
-from pydicom.uid import (
-    HTJ2K,
-    JPEG2000,
-    UID,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    HTJ2KLossless,
-    HTJ2KLosslessRPCL,
-    ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEGLSNearLossless,
-    RLELossless,
-)
+from pydicom import uid as uids
+from pydicom.uid import UID
 
 from solo.errors import UnsupportedEncodingError
 
@@ -61,24 +44,24 @@ class Coding(Enum):
 
 
 CODINGS: Final[dict[UID, Coding]] = {
-    ImplicitVRLittleEndian: Coding.NATIVE,
-    ExplicitVRLittleEndian: Coding.NATIVE,
-    ExplicitVRBigEndian: Coding.NATIVE,
-    DeflatedExplicitVRLittleEndian: Coding.NATIVE,
+    uids.ImplicitVRLittleEndian: Coding.NATIVE,
+    uids.ExplicitVRLittleEndian: Coding.NATIVE,
+    uids.ExplicitVRBigEndian: Coding.NATIVE,
+    uids.DeflatedExplicitVRLittleEndian: Coding.NATIVE,
     EncapsulatedUncompressed: Coding.ENCAPSULATED,
     DeflatedImageFrame: Coding.DEFLATED,
-    RLELossless: Coding.RLE,
-    JPEGBaseline8Bit: Coding.JPEG,
-    JPEGExtended12Bit: Coding.JPEG,
-    JPEGLossless: Coding.JPEG_LOSSLESS,
-    JPEGLosslessSV1: Coding.JPEG_LOSSLESS,
-    JPEGLSLossless: Coding.JPEG_LS,
-    JPEGLSNearLossless: Coding.JPEG_LS,
-    JPEG2000Lossless: Coding.JPEG_2000,
-    JPEG2000: Coding.JPEG_2000,
-    HTJ2KLossless: Coding.JPEG_2000,
-    HTJ2KLosslessRPCL: Coding.JPEG_2000,
-    HTJ2K: Coding.JPEG_2000,
+    uids.RLELossless: Coding.RLE,
+    uids.JPEGBaseline8Bit: Coding.JPEG,
+    uids.JPEGExtended12Bit: Coding.JPEG,
+    uids.JPEGLossless: Coding.JPEG_LOSSLESS,
+    uids.JPEGLosslessSV1: Coding.JPEG_LOSSLESS,
+    uids.JPEGLSLossless: Coding.JPEG_LS,
+    uids.JPEGLSNearLossless: Coding.JPEG_LS,
+    uids.JPEG2000Lossless: Coding.JPEG_2000,
+    uids.JPEG2000: Coding.JPEG_2000,
+    uids.HTJ2KLossless: Coding.JPEG_2000,
+    uids.HTJ2KLosslessRPCL: Coding.JPEG_2000,
+    uids.HTJ2K: Coding.JPEG_2000,
     JPEGXLLossless: Coding.JPEG_XL,
     JPEGXLJPEGRecompression: Coding.JPEG_XL,
     JPEGXL: Coding.JPEG_XL,

@@ -15,11 +15,11 @@ from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.dataset import Dataset
 
-from solo.decoding.dicom.elements import code, items, number, numbers, value_of
+from solo.decoding.dicom.element_walk import Elements
+from solo.decoding.dicom.elements import code, items, number, numbers, unconverted
 from solo.decoding.dicom.pixel_layout import SampleBits, photometric_interpretation
-from solo.decoding.dicom.sop_classes import FOR_PROCESSING
+from solo.decoding.dicom.sop_classes import is_for_processing
 from solo.errors import MalformedError
 
 WindowFunction = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
@@ -84,7 +84,7 @@ class GreyDescription:
     for_processing: bool = False
 
     @classmethod
-    def of(cls, dataset: Dataset, sop_class: str) -> GreyDescription:
+    def of(cls, dataset: Elements, sop_class: str) -> GreyDescription:
         """Reads the attributes from a data set of a SOP class.
 
         Raises:
@@ -110,11 +110,11 @@ class GreyDescription:
             inverted=photometric_interpretation(dataset) == "MONOCHROME1"
             or code(dataset, "PresentationLUTShape") == "INVERSE",
             for_processing=code(dataset, "PresentationIntentType") == "FOR PROCESSING"
-            or sop_class in FOR_PROCESSING,
+            or is_for_processing(sop_class),
         )
 
 
-def _padding(dataset: Dataset, bits: SampleBits) -> tuple[int, int] | None:
+def _padding(dataset: Elements, bits: SampleBits) -> tuple[int, int] | None:
     """Pixel Padding Value and Range Limit (PS3.3 C.7.5.1.1.2), in either order."""
     value, limit = number(dataset, "PixelPaddingValue"), number(dataset, "PixelPaddingRangeLimit")
     if isnan(value):
@@ -136,7 +136,7 @@ def _cell_value(value: int, bits: SampleBits) -> int:
     return value - 2 * half if half <= value < 2 * half else value
 
 
-def _windows(dataset: Dataset) -> Iterator[Window]:
+def _windows(dataset: Elements) -> Iterator[Window]:
     function = _FUNCTIONS.get(code(dataset, "VOILUTFunction"))
     if function is None:
         return
@@ -147,17 +147,17 @@ def _windows(dataset: Dataset) -> Iterator[Window]:
             yield Window(center, width, function)
 
 
-def _tables(dataset: Dataset, keyword: str) -> Iterator[LookupTable | None]:
+def _tables(dataset: Elements, keyword: str) -> Iterator[LookupTable | None]:
     """Tables of a LUT sequence; None for one that is not usable. An empty item says nothing."""
     try:
         for item in islice(items(dataset, keyword), _MOST_PROPOSALS):
-            if numbers(item, "LUTDescriptor") or value_of(item, "LUTData", _TABLE_BYTES):
+            if numbers(item, "LUTDescriptor") or numbers(item, "LUTData", _TABLE_BYTES):
                 yield _table(item)
     except MalformedError:  # the sequence is damaged
         yield None
 
 
-def _table(item: Dataset) -> LookupTable | None:
+def _table(item: Elements) -> LookupTable | None:
     descriptor = numbers(item, "LUTDescriptor")
     if len(descriptor) != 3 or any(map(isnan, descriptor)):
         return None
@@ -175,9 +175,9 @@ def _table(item: Dataset) -> LookupTable | None:
     return LookupTable(first, words, (1 << bits) - 1 if believable else largest)
 
 
-def _entries(item: Dataset, entries: int) -> npt.NDArray[np.generic]:
+def _entries(item: Elements, entries: int) -> npt.NDArray[np.generic]:
     """LUT Data, which may be words (US), a byte string of words (OW), or of packed bytes."""
-    data = value_of(item, "LUTData", _TABLE_BYTES)
-    if isinstance(data, bytes) and len(data) in (entries, entries + 1):
+    data = unconverted(item, "LUTData", _TABLE_BYTES)
+    if len(data) in (entries, entries + 1):
         return np.frombuffer(data, np.uint8)
     return np.array(numbers(item, "LUTData", _TABLE_BYTES))

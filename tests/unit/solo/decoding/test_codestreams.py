@@ -196,6 +196,24 @@ def test_animations_and_alpha_are_no_radiographs(no_decoder: None) -> None:
             decode(encapsulated_file([frame], JPEGXLLossless, byte), LIMITS)
 
 
+def test_a_box_that_lies_of_a_jpeg_xl_reaches_no_memory() -> None:
+    other = np.zeros((3000, 2000), np.uint16)
+    boxed = bytes(imagecodecs.jpegxl_encode(other, lossless=True, usecontainer=True))
+    lie = b"jxlc" + whole(JPEGXLLossless)[:40]
+    free = struct.pack(">I4s", 8 + len(lie), b"free") + lie
+    with pytest.raises(MalformedError, match="JPEG XL frame cannot be decoded"):
+        decode(described(boxed[:12] + free + boxed[12:], JPEGXLLossless), LIMITS)
+
+
+@pytest.mark.parametrize("bits", range(9, 17))
+def test_a_jpeg_xl_without_loss_is_not_scaled_to_its_cell(bits: int) -> None:
+    film = np.minimum(FILM, 2**bits - 1).astype(np.uint16)
+    frame = imagecodecs.jpegxl_encode(film, lossless=True, bitspersample=bits)
+    elements: dict[str, Any] = {"BitsStored": bits, "HighBit": bits - 1}
+    found = decode(encapsulated_file([frame], JPEGXLLossless, film, **elements), LIMITS)
+    assert np.array_equal(found.pixels, decode(dicom_file(film, **elements), LIMITS).pixels)
+
+
 def test_deflated_frames_are_inflated_no_further_than_the_image() -> None:
     bomb = bytes(EXACT[DeflatedImageFrame](np.zeros((2000, 2000), np.uint16)))
     with pytest.raises(MalformedError, match="more than the 8,400"):

@@ -18,6 +18,7 @@ from pydicom.uid import (
     JPEGLosslessSV1,
 )
 
+from solo.decoding.codecs.jpeg_header import read_jpeg_header
 from solo.decoding.codecs.jpeg_lossless import check_bits
 from solo.decoding.decode import decode
 from solo.decoding.radiograph import Limits
@@ -159,24 +160,24 @@ def test_bits_are_counted_to_the_last(
     data = lossless_jpeg(film, precision, predictor, shift, restart_rows)
     decoded = imagecodecs.jpeg8_decode(data)
     assert np.array_equal(decoded, film >> shift << shift)
-    check_one_byte_less_and_more(data, precision, decoded)
+    check_one_byte_less_and_more(data, decoded)
     found = decode(encapsulated_file([data], JPEGLossless, film), LIMITS)
     assert found.pixels.shape == film.shape
 
 
-def check_one_byte_less_and_more(data: bytes, precision: int, samples: npt.NDArray[Any]) -> None:
+def check_one_byte_less_and_more(data: bytes, samples: npt.NDArray[Any]) -> None:
     """All segments are whole, the last one is not without its last byte, nor with one more."""
-    check_bits(data, precision, samples)
+    check_bits(data, read_jpeg_header(data), samples)
     less = data[: -4 if data[-4:-2] == b"\xff\0" else -3] + data[-2:]
     with pytest.raises(TruncatedError, match="part is missing"):
-        check_bits(less, precision, samples)
+        check_bits(less, read_jpeg_header(less), samples)
     with pytest.raises(MalformedError, match="more data than its image takes"):
-        check_bits(data[:-2] + b"\x12" + data[-2:], precision, samples)
+        check_bits(data[:-2] + b"\x12" + data[-2:], read_jpeg_header(data), samples)
 
 
 def test_the_largest_difference_has_no_bits_of_its_own() -> None:
     film = np.array([[32768, 0, 32768, 65535, 32767, 0]], np.uint16)
-    check_one_byte_less_and_more(lossless_jpeg(film, 16), 16, film)
+    check_one_byte_less_and_more(lossless_jpeg(film, 16), film)
 
 
 @pytest.mark.parametrize("restart_rows", [0, 5])

@@ -165,11 +165,16 @@ REQUIRED = {"Rows": 0x10, "Columns": 0x11, "BitsAllocated": 0x100, "BitsStored":
 
 
 @pytest.mark.parametrize("keyword", REQUIRED)
-@pytest.mark.parametrize("value", [b"many", b"1.5 ", b"nan "])
-def test_what_the_pixels_depend_on_refuses_the_film(keyword: str, value: bytes) -> None:
+@pytest.mark.parametrize(
+    ("representation", "value"),
+    [(b"LO", b"many"), (b"LO", b"1.5 "), (b"LO", b"nan "), (b"AT", b"\1\0")],
+)
+def test_what_the_pixels_depend_on_refuses_the_film(
+    keyword: str, representation: bytes, value: bytes
+) -> None:
     data = dicom_file(FILM, without=(keyword,), BitsStored=12)
     with pytest.raises(SoloError, match=f"{keyword} is not an integer"):
-        read(with_element(0x00280000 | REQUIRED[keyword], b"LO", value, data))
+        read(with_element(0x00280000 | REQUIRED[keyword], representation, value, data))
 
 
 @pytest.mark.parametrize("high", [0, 5, 16, 31, 255])

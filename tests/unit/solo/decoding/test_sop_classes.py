@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydicom._uid_dict import UID_dictionary
 from pydicom.uid import (
+    UID,
     BasicTextSRStorage,
     BreastProjectionXRayImageStorageForProcessing,
     BreastTomosynthesisImageStorage,
@@ -38,13 +40,14 @@ from tests.support.dicom import dicom_file
 CT, DX, SC = CTImageStorage, DigitalXRayImageStorageForPresentation, SecondaryCaptureImageStorage
 CR, RAW = ComputedRadiographyImageStorage, DigitalXRayImageStorageForProcessing
 FUJI, RENEWED = "1.2.392.200036.9125.1.1.2", "2.25.329800735698586629295641978511506172918"
+ALL_PROJECTIONS = sorted(uid for uid in UID_dictionary if UID(uid).keyword in PROJECTIONS)
 BIPLANE = "1.2.840.10008.5.1.4.1.1.12.3"
 
 
 @pytest.mark.parametrize(
     ("sop_class", "media_class", "modality", "expected"),
     [
-        *((uid, uid, "", uid) for uid in sorted(PROJECTIONS)),
+        *((uid, uid, "", uid) for uid in ALL_PROJECTIONS),
         (EnhancedXAImageStorage, "", "XA", EnhancedXAImageStorage),
         (EnhancedXRFImageStorage, "", "RF", EnhancedXRFImageStorage),
         (BIPLANE, "", "XA", BIPLANE),
