@@ -1,7 +1,7 @@
 """COCO reader and validation: a sentence for each thing that is wrong with a data set.
 
 A data set is a folder with one annotation file and the images, in the layouts that annotation tools
-export: see `model.data.coco_files`.
+export: see `model.data.annotation_file` and `model.data.coco_files`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
+from model.data.annotation_file import find_annotation_file
 from model.data.coco_entries import (
     frame_of,
     image_faults,
@@ -26,7 +27,7 @@ from model.data.coco_entries import (
     repeated,
     with_ids,
 )
-from model.data.coco_files import FilmFiles, find_annotation_file
+from model.data.coco_files import FilmFiles
 from model.data.coco_values import (
     as_flag,
     image_size,
@@ -245,12 +246,16 @@ def _read_images(
     objects: dict[int, list[Annotation]],
     faults: list[str],
 ) -> Iterator[ImageRecord]:
+    shown: dict[tuple[Path, int], int] = {}
     for key, entry in entries:
         size, path, own = sizes[key], None, []
         if size is None:
             own.append(" has no valid 'height' and 'width'")
         try:
             path = _film(entry, files)
+            other = shown.setdefault((path, frame_of(entry)), key)
+            if other != key:
+                own.append(f": {path.name} is the film of image {other} too")
         except ValueError as error:
             own.append(f": {error}")
         own += image_faults(entry)
