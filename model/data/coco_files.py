@@ -46,7 +46,7 @@ class FilmFiles:
         origin = annotation_file.parent
         if origin.absolute().name == ANNOTATIONS:
             split = annotation_file.stem.rpartition("_")[2]
-            places += [split, f"images/{split}"]
+            places[1:1] = [split, f"images/{split}"]
             known.append(split)
         if origin.is_relative_to(folder):
             known += origin.relative_to(folder).parts
@@ -56,7 +56,7 @@ class FilmFiles:
         self._folder = folder
         self._origin = origin
         self._names: dict[Path, str] = {}
-        self._by_last_part: defaultdict[str, list[Path]] | None = None
+        self._by_last_part: defaultdict[str, dict[Path, list[str]]] | None = None
 
     def find(self, name: str, *, anywhere: bool = False) -> Path:
         """The film of this name.
@@ -84,7 +84,7 @@ class FilmFiles:
 
     def _nearest(self, name: str) -> Path:
         wanted, is_rooted = _parse(name)
-        candidates = self._files_called(wanted[-1]) if wanted else []
+        candidates = self._files_called(wanted[-1]) if wanted else {}
         if not candidates:
             outside = _is_file(self._origin / name)
             raise ValueError(
@@ -92,7 +92,7 @@ class FilmFiles:
                 if outside
                 else f"there is no file '{name}'"
             )
-        ends = {path: _shared_end(wanted, _absolute(path)) for path in candidates}
+        ends = {path: _shared_end(wanted, parts) for path, parts in candidates.items()}
         shared = max(end for end, _ in ends.values())
         nearest = [path for path in candidates if ends[path][0] == shared]
         rest = [] if is_rooted else wanted[:-shared]
@@ -114,12 +114,13 @@ class FilmFiles:
         unshared = {folder.casefold() for folder in (*below[:-shared], *rest)}
         return unshared <= self._film_folders and not _is_stray(path, wanted)
 
-    def _files_called(self, last_part: str) -> list[Path]:
+    def _files_called(self, last_part: str) -> dict[Path, list[str]]:
         if self._by_last_part is None:
-            self._by_last_part = defaultdict(list)
+            self._by_last_part = defaultdict(dict)
             for path in _walk(self._folder):
-                self._by_last_part[_absolute(path)[-1].casefold()].append(path)
-        return self._by_last_part.get(last_part.casefold(), [])
+                parts = _absolute(path)
+                self._by_last_part[parts[-1].casefold()][path] = parts
+        return self._by_last_part.get(last_part.casefold(), {})
 
     def _show(self, path: Path) -> Path:
         return path.relative_to(self._folder) if path.is_relative_to(self._folder) else path

@@ -183,7 +183,7 @@ def test_compressed_run_lengths_must_add_up(counts: str, tmp_path: Path) -> None
     ],
 )
 def test_an_image_that_cannot_be_used(entry: Any, sentence: str, tmp_path: Path) -> None:
-    content = document(images=[image(id=1), entry], annotations=[])
+    content = document(images=[image(id=1, file_name="b.png"), entry], annotations=[])
     assert faults(tmp_path, content) == [sentence]
 
 
@@ -257,7 +257,11 @@ def test_all_faults_are_named_in_one_go_before_an_image_is_decoded(
     monkeypatch.setattr(cv2, "imread", refuse)
     monkeypatch.setattr(cv2, "imdecode", refuse)
     content = document(
-        images=[image(), image(id=8, file_name="missing.png"), image(id=9, height=-1)],
+        images=[
+            image(),
+            image(id=8, file_name="missing.png"),
+            image(id=9, file_name="b.png", height=-1),
+        ],
         annotations=[
             annotation(segmentation=[[1, 1, 2, 2]]),
             annotation(id=71, category_id=99),

@@ -248,6 +248,12 @@ def test_films_are_found_beside_files_of_their_names(tmp_path: Path) -> None:
     assert found(tmp_path, tmp_path) == ["images/a.png", "images/B.PNG"]
 
 
+def test_a_split_has_its_own_films_first(tmp_path: Path) -> None:
+    put(tmp_path, "images/a.png", "images/val/a.png", "val/b.png", "images/b.png")
+    export(tmp_path, "annotations/instances_val.json", "a.png", "b.png")
+    assert found(tmp_path, tmp_path) == ["images/val/a.png", "val/b.png"]
+
+
 def test_a_name_may_begin_with_the_folder_of_the_data_set(tmp_path: Path) -> None:
     put(tmp_path / "set", "train/a.png")
     export(tmp_path / "set", "result.json", "set/train/a.png")
