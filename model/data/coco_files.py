@@ -18,7 +18,17 @@ from urllib.parse import unquote
 from model.data.annotation_file import ANNOTATIONS, is_clutter, listed
 
 # Folders that tell nothing of their films, so that a path may have them where another has not.
-_FILM_FOLDERS = ("images", "image", "imgs", "img", "films", "data", "default", "jpegimages")
+_FILM_FOLDERS = (
+    "images",
+    "image",
+    "imgs",
+    "img",
+    "films",
+    "data",
+    "default",
+    "jpegimages",
+    "imagestr",
+)
 # Folders that hold pictures of the films' names which are no films.
 _OTHER_FOLDERS = (
     *(ANNOTATIONS, "labels", "labelstr", "labelsts", "label-maps", "mask", "masks", "overlays"),
