@@ -65,6 +65,7 @@ def _train(arguments: argparse.Namespace, device: torch.device, group: ProcessGr
     held_out: CocoDataset | None = None
     if arguments.fold is not None:
         data, held_out = split_by_patient(data, arguments.fold, arguments.folds)
+    data.require_objects()
     preset = _choose_preset(arguments, data)
 
     arguments.out.mkdir(parents=True, exist_ok=True)

@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from datasets.doctor.boxes import find_contradicted
 from datasets.doctor.cells import PlacedImage, Survey, place_objects, survey
-from datasets.doctor.findings import compare, examine
+from datasets.doctor.findings import compare, counted, examine
 from datasets.doctor.page import draw_page
 from datasets.doctor.proposals import describe_levels, propose
 from datasets.doctor.resolution import find_coarseness
@@ -40,15 +41,19 @@ def _examine(arguments: argparse.Namespace) -> None:
         raise FileExistsError(f"{arguments.page} is there already: nothing is overwritten")
     if arguments.page and not arguments.page.parent.is_dir():
         raise FileNotFoundError(f"{arguments.page.parent} is not a folder")
+    if arguments.page and arguments.page.suffix.lower() != ".png":
+        raise ValueError(f"{arguments.page} must end with .png: the page is a picture")
     if arguments.films < 1:
         raise ValueError("--films must be 1 or more")
     data = load_readable(arguments.data)
     other = load_coco(arguments.other) if arguments.other else None
     objects = sum(len(record.annotations) for record in data.images)
-    _say(f"{len(data.images)} images, {objects} objects of {len(data.class_names)} classes.")
-    _list(examine(data))
+    images, objects_of = counted(len(data.images), "image"), counted(objects, "object")
+    _say(f"{images}, {objects_of} of {counted(len(data.class_names), 'class', 'classes')}.")
+    _list([*examine(data), *find_contradicted(data)])
     if other is not None:
         _list(compare(data, other))
+    data.require_objects()
 
     config = PRESETS[arguments.preset]((data.class_names, data.category_ids)).model
     data = _sample(data, arguments.films)
@@ -71,7 +76,7 @@ def _sample(data: CocoDataset, most: int) -> CocoDataset:
     """At most so many films, evenly picked: every object is drawn in full."""
     if len(data.images) <= most:
         return data
-    _say(f"Of these, {most} films are looked at closely (--films).")
+    _say(f"Looked at closely (--films): {counted(most, 'film')} of these.")
     return _thin_out(data, most)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.data.coco import CocoDataset, ImageRecord
+from model.data.coco import CROWDS, CocoDataset, ImageRecord
 from model.data.orientation import TURNED_BY_VIEWERS, orientation
 
 _NAMED = 8  # ids in a sentence; the rest is counted
@@ -35,6 +35,11 @@ class Finding:
         return f"{self.sentence} Images {named}" + (f" and {more} more." if more > 0 else ".")
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number of things in words: "1 film", "2 films"."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def examine(data: CocoDataset) -> list[Finding]:
     """Examines categories, outlines, negatives and patients of one data set."""
     return [
@@ -54,8 +59,8 @@ def compare(data: CocoDataset, other: CocoDataset) -> list[Finding]:
         ids = _ids(record for record in data.images if record.patient in shared)
         findings.append(
             Finding(
-                f"{len(shared)} patients are in both data sets: what is measured on the other is "
-                "too good.",
+                f"Both data sets have {counted(len(shared), 'patient')} in common: what is "
+                "measured on the other is too good.",
                 ids,
             )
         )
@@ -83,7 +88,7 @@ def _categories(data: CocoDataset) -> Iterator[Finding]:
     if counts and max(counts.values()) > 100 * min(counts.values()):
         rare = data.class_names[min(counts, key=counts.__getitem__)]
         yield Finding(
-            f"'{rare}' has {min(counts.values())} objects, the most frequent class "
+            f"'{rare}' has {counted(min(counts.values()), 'object')}, the most frequent class "
             f"{max(counts.values())}: expect little of the rare one."
         )
 
@@ -94,11 +99,7 @@ def _outlines(data: CocoDataset) -> Iterator[Finding]:
         yield Finding("Polygons reach out of the image and are cut at its edge.", _ids(outside))
     crowds = [record for record in data.images if any(a.is_crowd for a in record.annotations)]
     if crowds:
-        yield Finding(
-            "Crowd regions are not trained on: what is in them counts as background. CVAT writes "
-            "brush masks as such ('iscrowd' is 1).",
-            _ids(crowds),
-        )
+        yield Finding(CROWDS, _ids(crowds))
     relative = [record for record in data.images if any(a.is_relative for a in record.annotations)]
     if relative:
         yield Finding(
@@ -109,7 +110,7 @@ def _outlines(data: CocoDataset) -> Iterator[Finding]:
     empty = [record for record in data.images if not record.annotations]
     if empty:
         yield Finding(
-            f"{len(empty)} of {len(data.images)} images show no object; they are kept as "
+            f"Of {counted(len(data.images), 'image')}, {len(empty)} without an object: kept as "
             "negatives.",
             _ids(empty),
         )
@@ -129,7 +130,8 @@ def _turned(data: CocoDataset) -> Iterator[Finding]:
     if turned:
         first = turned[0].path.name
         yield Finding(
-            f"{len(turned)} films, {first} first, have {TURNED_BY_VIEWERS}.", _ids(turned)
+            f"{counted(len(turned), 'film')}, {first} first, with {TURNED_BY_VIEWERS}.",
+            _ids(turned),
         )
 
 
@@ -138,8 +140,8 @@ def _patients(data: CocoDataset) -> Iterator[Finding]:
     unnamed = [r for r in data.images if r.patient == f"the one of image {r.image_id}"]
     if unnamed:
         yield Finding(
-            f"{len(unnamed)} images name no patient ('patientid' or 'patient_id') and count as one "
-            "each: --fold may put films of one patient on both sides.",
+            f"{counted(len(unnamed), 'image')} without a patient ('patientid' or 'patient_id'), "
+            "each taken for one of its own: --fold may put films of one patient on both sides.",
             _ids(unnamed),
         )
     if len(patients) == 1 and len(data.images) > 1:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from datasets.doctor.cells import Survey, place_objects
+from datasets.doctor.findings import counted
 from model.data.coco import CocoDataset, ImageRecord
 from model.data.radiograph import read_radiograph
 from solo.contract.letterbox import Letterbox
@@ -58,7 +59,7 @@ def _tile(record: ImageRecord, survey: Survey) -> Picture:
         inside = (_fit(mask) >= 64).astype(np.uint8)
         outlines, _ = cv2.findContours(inside, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(tile, outlines, -1, COLOURS[item.trouble], 1)
-    label = f"image {record.image_id}: {len(seen)} objects"
+    label = f"image {record.image_id}: {counted(len(seen), 'object')}"
     cv2.putText(tile, label, (6, _TILE - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 255), 1)
     return tile
 

@@ -1,7 +1,7 @@
 """COCO reader and validation: a sentence for each thing that is wrong with a data set.
 
 A data set is a folder with one annotation file and the images, in the layouts that annotation tools
-export: see `model.data.coco_files`.
+export: see `model.data.annotation_file` and `model.data.coco_files`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
+from model.data.annotation_file import find_annotation_file
 from model.data.coco_entries import (
     frame_of,
     image_faults,
@@ -26,14 +27,14 @@ from model.data.coco_entries import (
     repeated,
     with_ids,
 )
-from model.data.coco_files import FilmFiles, find_annotation_file
-from model.data.coco_values import (
-    as_flag,
-    image_size,
-    whole_number,
-)
+from model.data.coco_files import FilmFiles
+from model.data.coco_values import as_box, as_flag, image_size, whole_number
 from model.data.outlines import Polygons, polygon_area, read_outline
 
+CROWDS = (
+    "Crowd regions are not trained on: what is in them counts as background. CVAT writes brush "
+    "masks as such ('iscrowd' is 1)."
+)
 _LISTED = 20  # faults of a kind: one slip of an export is a fault of every image
 
 
@@ -69,6 +70,8 @@ class Annotation:
         rle: COCO compressed RLE at the image's size, where there are no polygons.
         area: in image pixels.
         is_crowd: a region of many objects, which is not trained on.
+        annotation_id: where it has one.
+        box: the `bbox` that the file gives beside the outline: x, y, width, height in pixels.
     """
 
     label: int
@@ -76,6 +79,18 @@ class Annotation:
     rle: dict[str, Any] | None
     area: float
     is_crowd: bool
+    annotation_id: int | None = None
+    box: tuple[float, float, float, float] | None = None
+
+    @property
+    def outline_box(self) -> tuple[float, float, float, float]:
+        """The tight `bbox` of the outline: x, y, width, height in pixels."""
+        if self.rle:
+            x, y, width, height = coco_mask.toBbox(self.rle).tolist()
+        else:
+            points = np.concatenate(self.polygons)
+            (x, y), (width, height) = points.min(0).tolist(), np.ptp(points, 0).tolist()
+        return x, y, width, height
 
     @property
     def is_relative(self) -> bool:
@@ -124,6 +139,20 @@ class CocoDataset:
                 f"the data set's are {', '.join(self.class_names)}"
             )
         return np.array([self.class_names.index(name) for name in class_names], np.int64)
+
+    def require_objects(self) -> None:
+        """Checks that there is something to train on.
+
+        Raises:
+            DatasetError: if no image shows an object, or all are crowds.
+        """
+        objects = [annotation for record in self.images for annotation in record.annotations]
+        if all(annotation.is_crowd for annotation in objects):
+            raise DatasetError(
+                f"All objects are crowds. {CROWDS}"
+                if objects
+                else "No image shows an object: there is nothing to train on."
+            )
 
     def subset(self, images: tuple[ImageRecord, ...]) -> CocoDataset:
         """The same classes with other images."""
@@ -235,7 +264,8 @@ def _read_annotation(
         return []
     polygons, rle = read_outline(entry.get("segmentation"), size)
     area = float(coco_mask.area(rle)) if rle else sum(map(polygon_area, polygons))
-    return [Annotation(labels[category_id], polygons, rle, area, is_crowd)]
+    key, box = whole_number(entry.get("id")), as_box(entry.get("bbox"))
+    return [Annotation(labels[category_id], polygons, rle, area, is_crowd, key, box)]
 
 
 def _read_images(
@@ -245,12 +275,16 @@ def _read_images(
     objects: dict[int, list[Annotation]],
     faults: list[str],
 ) -> Iterator[ImageRecord]:
+    shown: dict[tuple[Path, int], int] = {}
     for key, entry in entries:
         size, path, own = sizes[key], None, []
         if size is None:
             own.append(" has no valid 'height' and 'width'")
         try:
             path = _film(entry, files)
+            other = shown.setdefault((path, frame_of(entry)), key)
+            if other != key:
+                own.append(f": {path.name} is the film of image {other} too")
         except ValueError as error:
             own.append(f": {error}")
         own += image_faults(entry)

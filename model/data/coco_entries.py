@@ -40,38 +40,51 @@ def repeated(what: str, values: Iterable[str]) -> Iterator[str]:
 def read_categories(document: Entry, faults: list[str]) -> dict[int, str]:
     """Names by category id, in the order of the file; ids need not be contiguous.
 
-    A category without annotations that is the supercategory of another is no class but a node of
-    the tree, as the root that Roboflow writes, often with the name of a class.
+    A category without annotations is no class if it is the supercategory of another, as the root
+    that Roboflow writes, often with the name of a class, or if it is called the background.
 
     Args:
         document: the whole annotation file.
         faults: to add to.
     """
     entries = with_ids("category", document["categories"], faults)
-    roots = _roots(entries, document)
-    entries = [(key, entry) for key, entry in entries if key not in roots]
-    unnamed = [key for key, entry in entries if not is_text(entry.get("name"))]
-    faults += [f"category {key} has no 'name'" for key in unnamed]
-    names = {key: entry["name"] for key, entry in entries if key not in unnamed}
-    faults += repeated("category name", (f"'{name}'" for name in names.values()))
+    unused = _no_classes(entries, document)
+    names = {key: entry.get("name") for key, entry in entries if key not in unused}
+    for key, name in names.items():
+        if not is_text(name) or not name.strip():
+            faults.append(f"category {key} has no 'name' in letters")
+    faults += _alike([name for name in names.values() if is_text(name) and name.strip()])
     if not document["categories"]:
         faults.append("the data set has no categories")
-    return names
+    return {key: str(name) for key, name in names.items()}
 
 
-def _roots(entries: list[tuple[int, Entry]], document: Entry) -> set[int]:
+def _alike(names: list[str]) -> Iterator[str]:
+    """A fault for each name that two classes have, but for case and blanks: a slip of the hand."""
+    yield from repeated("category name", (f"'{name}'" for name in names))
+    spellings: dict[str, dict[str, None]] = {}
+    for name in names:
+        spellings.setdefault("".join(name.split()).casefold(), {})[name] = None
+    for alike in spellings.values():
+        if len(alike) > 1:
+            listed = ", ".join(f"'{name}'" for name in alike)
+            yield f"the category names {listed} differ by case or blanks alone"
+
+
+def _no_classes(entries: list[tuple[int, Entry]], document: Entry) -> set[int]:
     annotated = {
         whole_number(entry.get("category_id"))
         for entry in document["annotations"]
         if isinstance(entry, dict)
     }
-    roots = {
+    found = {
         key
         for key, entry in entries
         if key not in annotated and is_text(name := entry.get("name"))
-        if any(other.get("supercategory") == name for number, other in entries if number != key)
+        if name.strip("_ ").casefold() == "background"
+        or any(other.get("supercategory") == name for number, other in entries if number != key)
     }
-    return roots if len(roots) < len(entries) else set()
+    return found if len(found) < len(entries) else set()
 
 
 def image_faults(entry: Entry) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Files of a COCO data set: its annotation file, and its films by the names that tools write.
+"""Films of a COCO data set, found by the names that annotation tools write.
 
 Films are looked for below the data set's folder alone, so that a path of the machine where it was
 exported cannot lead to another file of this one.
@@ -12,55 +12,38 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import takewhile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from urllib.parse import unquote
 
-_ANNOTATIONS = "annotations"  # the folder beside those of the films
-# Where exports have their JSON, nearest first: CVAT and mmdetection in `annotations/`, Roboflow
-# beside the images of each split, an archive perhaps in a folder of its own.
-_ANNOTATION_FILES = (
-    "*.json",
-    "annotations/*.json",
-    "*/*.json",
-    "*/annotations/*.json",
-    "*/*/*.json",
+from model.data.annotation_file import ANNOTATIONS, is_clutter, listed
+
+# Folders that tell nothing of their films, so that a path may have them where another has not.
+_FILM_FOLDERS = (
+    "images",
+    "image",
+    "imgs",
+    "img",
+    "films",
+    "data",
+    "default",
+    "jpegimages",
+    "imagestr",
 )
-_NAMED = 5  # files in a sentence
-
-
-def find_annotation_file(data: Path) -> tuple[Path, Path]:
-    """The annotation file of a data set, and the folder that has its films.
-
-    Args:
-        data: the folder, or one of several annotation files of a folder. The films of a file in
-            `annotations/` are looked for beside that folder too.
-
-    Raises:
-        ValueError: unless there is exactly one in the place nearest to the folder.
-    """
-    if data.is_file():
-        return data, _film_folder(data.parent)
-    if not data.is_dir():
-        raise ValueError(f"{data} is neither a folder nor a file")
-    for pattern in _ANNOTATION_FILES:
-        found = sorted(path.relative_to(data) for path in data.glob(pattern))
-        found = [path for path in found if not any(map(_is_clutter, path.parts))]
-        if len(found) > 1:
-            raise ValueError(
-                f"{data} holds {len(found)} JSON files, {_listed(found)}: "
-                "give the path of one in place of the folder's"
-            )
-        if found:
-            return data / found[0], _film_folder(data)
-    raise ValueError(f"{data} holds no JSON file of annotations")
+# Folders that hold pictures of the films' names which are no films.
+_OTHER_FOLDERS = (
+    *(ANNOTATIONS, "labels", "labelstr", "labelsts", "label-maps", "mask", "masks", "overlays"),
+    *("thumbnails", "visualization", "visualizations", "segmentationclass", "segmentationobject"),
+)
 
 
 class FilmFiles:
     """The films of a data set, found by the names in its annotation file.
 
-    A name is taken as it stands first. Else it is one of another machine, and the file below the
-    folder that shares most of the path's end is meant: if there is only one, and no other name
-    means it.
+    A name is taken as it stands first, in a folder of films. Else the file meant is the one below
+    the data set's folder whose path shares most of the name's end. What the two do not share may
+    be folders such as `images` alone, which tell nothing; a name that begins at the root of another
+    machine, or leads out of the folder, may begin with any folders. So the film of another patient,
+    or a mask or thumbnail of the film's name, is never taken for it. No two names mean one file.
 
     Args:
         folder: that has the films.
@@ -69,16 +52,21 @@ class FilmFiles:
     """
 
     def __init__(self, folder: Path, annotation_file: Path) -> None:
-        places = ["", "images", "data"]
-        if annotation_file.absolute().parent.name == _ANNOTATIONS:
+        places, known = ["", "images", "data"], [*_FILM_FOLDERS]
+        origin = annotation_file.parent
+        if origin.absolute().name == ANNOTATIONS:
             split = annotation_file.stem.rpartition("_")[2]
-            places += [split, f"images/{split}"]
-        bases = dict.fromkeys((annotation_file.parent, folder))
+            places[1:1] = [split, f"images/{split}"]
+            known.append(split)
+        if origin.is_relative_to(folder):
+            known += origin.relative_to(folder).parts
+        self._film_folders = {name.casefold() for name in known}
+        bases = dict.fromkeys((origin, folder))
         self._places = [base / place for base in bases for place in places]
         self._folder = folder
-        self._origin = annotation_file.parent
+        self._origin = origin
         self._names: dict[Path, str] = {}
-        self._by_last_part: defaultdict[str, list[tuple[Path, list[str]]]] | None = None
+        self._by_last_part: defaultdict[str, dict[Path, list[str]]] | None = None
 
     def find(self, name: str, *, anywhere: bool = False) -> Path:
         """The film of this name.
@@ -99,14 +87,14 @@ class FilmFiles:
     def _as_it_stands(self, name: str, anywhere: bool) -> Path | None:
         if anywhere and _is_file(self._origin / name):
             return self._origin / name
-        leads_out = name.startswith("/") or ".." in PurePosixPath(name).parts
-        spellings = [*([] if leads_out else [name]), "/".join(_parts(name))]
+        parts, is_rooted = _parse(name)
+        spellings = [*([] if is_rooted or ".." in name else [name]), "/".join(parts)]
         paths = (place / spelling for spelling in spellings for place in self._places)
-        return next(filter(_is_file, paths), None)
+        return next((p for p in paths if _is_file(p) and not _is_stray(p, parts)), None)
 
     def _nearest(self, name: str) -> Path:
-        wanted = _parts(name)
-        candidates = self._files_called(wanted[-1]) if wanted else []
+        wanted, is_rooted = _parse(name)
+        candidates = self._files_called(wanted[-1]) if wanted else {}
         if not candidates:
             outside = _is_file(self._origin / name)
             raise ValueError(
@@ -114,36 +102,67 @@ class FilmFiles:
                 if outside
                 else f"there is no file '{name}'"
             )
-        ends = [_shared_end(wanted, parts) for _, parts in candidates]
-        found = [path for (path, _), end in zip(candidates, ends, strict=True) if end == max(ends)]
+        ends = {path: _shared_end(wanted, parts) for path, parts in candidates.items()}
+        shared = max(end for end, _ in ends.values())
+        nearest = [path for path in candidates if ends[path][0] == shared]
+        rest = [] if is_rooted else wanted[:-shared]
+        found = [path for path in nearest if self._is_meant(path, shared, rest, wanted)]
+        if not found:
+            in_top = any(path.parent == self._folder for path in nearest)
+            top = self._folder.parent if in_top else self._folder
+            shown = listed(sorted(path.relative_to(top) for path in nearest))
+            are = "is" if len(nearest) == 1 else "are"
+            raise ValueError(f"there is no file '{name}'; {shown} {are} in other folders")
+        found = [path for path in found if ends[path] == max(ends[one] for one in found)]
         if len(found) > 1:
-            shown = _listed(sorted(map(self._show, found)))
+            shown = listed(sorted(map(self._show, found)))
             raise ValueError(f"'{name}' may be any of {len(found)} files, {shown}")
         return found[0]
 
-    def _files_called(self, last_part: str) -> list[tuple[Path, list[str]]]:
+    def _is_meant(self, path: Path, shared: int, rest: list[str], wanted: list[str]) -> bool:
+        below = _absolute(path)[len(_absolute(self._folder)) :]
+        unshared = {folder.casefold() for folder in (*below[:-shared], *rest)}
+        return unshared <= self._film_folders and not _is_stray(path, wanted)
+
+    def _files_called(self, last_part: str) -> dict[Path, list[str]]:
         if self._by_last_part is None:
-            self._by_last_part = defaultdict(list)
+            self._by_last_part = defaultdict(dict)
             for path in _walk(self._folder):
-                parts = _parts(str(path.absolute()))
-                self._by_last_part[parts[-1].casefold()].append((path, parts))
-        return self._by_last_part.get(last_part.casefold(), [])
+                parts = _absolute(path)
+                self._by_last_part[parts[-1].casefold()][path] = parts
+        return self._by_last_part.get(last_part.casefold(), {})
 
     def _show(self, path: Path) -> Path:
         return path.relative_to(self._folder) if path.is_relative_to(self._folder) else path
 
 
-def _film_folder(folder: Path) -> Path:
-    whole = folder.absolute()
-    return whole.parent if whole.name == _ANNOTATIONS else folder
+def _parse(name: str) -> tuple[list[str], bool]:
+    """Folders and file of a path, and whether it begins at a root or leads out of its folder.
 
-
-def _parts(name: str) -> list[str]:
-    """Folders and file of a path: POSIX, Windows or a URL, as Label Studio's `/data/?d=a%2Fb`."""
+    The path is POSIX, Windows or a URL, as Label Studio's `/data/?d=a%2Fb`.
+    """
     if "://" in name:
         name = re.sub(r"\?(?!d=).*", "", name)
-    parts = re.split(r"[/\\]|\?d=", unquote(name))
-    return [unicodedata.normalize("NFC", part) for part in parts if part not in ("", ".", "..")]
+    parts: list[str] = []
+    is_rooted = bool(re.match(r"[/\\]|[a-z]:|[a-z][a-z0-9+.-]*://|.*\?d=", name, re.IGNORECASE))
+    for part in re.split(r"[/\\]|\?d=", unquote(name)):
+        if part == ".." and parts:
+            parts.pop()
+        elif part == "..":
+            is_rooted = True
+        elif part not in ("", "."):
+            parts.append(unicodedata.normalize("NFC", part))
+    return parts, is_rooted
+
+
+def _absolute(path: Path) -> list[str]:
+    return _parse(str(path.absolute()))[0]
+
+
+def _is_stray(path: Path, wanted: list[str]) -> bool:
+    """Whether a file is among label maps, thumbnails and such, where its name does not say so."""
+    folder = _absolute(path)[-2:-1]
+    return " ".join(folder).casefold() in _OTHER_FOLDERS and wanted[-2:-1] != folder
 
 
 def _shared_end(one: list[str], other: list[str]) -> tuple[int, int]:
@@ -159,15 +178,10 @@ def _walk(folder: Path) -> Iterator[Path]:
     seen = set()
     for place, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)
-        folders[:] = sorted(name for name in folders if not _is_clutter(name) and real not in seen)
+        folders[:] = sorted(name for name in folders if not is_clutter(name) and real not in seen)
         if real not in seen:
-            yield from (Path(place, name) for name in files if not _is_clutter(name))
+            yield from (Path(place, name) for name in files if not is_clutter(name))
         seen.add(real)
-
-
-def _is_clutter(name: str) -> bool:
-    """What macOS and storage servers add: `._film.png`, `.DS_Store`, `__MACOSX/`, `@eaDir/`."""
-    return name.startswith(".") or name in ("__MACOSX", "@eaDir")
 
 
 def _is_file(path: Path) -> bool:
@@ -175,8 +189,3 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:  # a name too long for any file
         return False
-
-
-def _listed(paths: list[Path]) -> str:
-    more = len(paths) - _NAMED
-    return ", ".join(map(str, paths[:_NAMED])) + (f" and {more} more" if more > 0 else "")

@@ -37,6 +37,16 @@ def as_flag(value: object) -> bool | None:
     return bool(number) if number in (0, 1) else None
 
 
+def as_box(value: object) -> tuple[float, float, float, float] | None:
+    """x, y, width and height of a `bbox`, or None where it says nothing of an object."""
+    if not isinstance(value, list) or len(value) != 4:
+        return None
+    if not all(type(number) in (int, float) and abs(number) <= _LARGEST for number in value):
+        return None
+    x, y, width, height = map(float, value)
+    return (x, y, width, height) if min(width, height) > 0 else None
+
+
 def is_spacing(value: object) -> bool:
     """Whether a value is two lengths above 0."""
     return (

@@ -12,8 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
+from model.data.coco_values import whole_number
+
 Polygons = tuple[npt.NDArray[np.float64], ...]
 Size = tuple[int, int]
+_LEAST_AREA = 1e-9  # in pixels; below it is rounding
 
 
 def read_outline(segmentation: object, size: Size) -> tuple[Polygons, dict[str, Any] | None]:
@@ -71,29 +74,37 @@ def _read_polygon(ring: object, size: Size) -> npt.NDArray[np.float64]:
         raise ValueError("a polygon lies outside the image")
     if (low < -extent).any() or (high > 2 * extent).any():
         raise ValueError("a polygon reaches farther out of the image than the image is large")
-    if polygon_area(points) == 0:
-        raise ValueError("a polygon encloses no area")
+    if polygon_area(points) < _LEAST_AREA:
+        if np.linalg.matrix_rank(points - points[0]) < 2:
+            raise ValueError("a polygon encloses no area")
+        raise ValueError("a polygon crosses or retraces itself, so that its parts cancel out")
     return points
 
 
 def _read_rle(segmentation: dict[str, Any], size: Size) -> dict[str, Any]:
-    if segmentation.get("size") != list(size):
-        raise ValueError(
-            f"its mask is of size {segmentation.get('size')}, the image is {list(size)}"
-        )
+    given = segmentation.get("size")
+    if not isinstance(given, list) or list(map(whole_number, given)) != list(size):
+        raise ValueError(f"its mask is of size {given}, the image is {list(size)}")
     counts = segmentation.get("counts")
     if isinstance(counts, str) and counts:
         runs = _decompress(counts)
     elif isinstance(counts, list):
-        runs = counts
+        runs = [_run_length(run) for run in counts]
     else:
         raise ValueError("its mask has no 'counts'")
-    if any(type(run) is not int or run < 0 for run in runs) or sum(runs) != size[0] * size[1]:
+    if min(runs, default=0) < 0 or sum(runs) != size[0] * size[1]:
         raise ValueError("its run lengths do not add up to the image")
     if not sum(runs[1::2]):
         raise ValueError("its mask is empty")
     rle: dict[str, Any] = coco_mask.frPyObjects({"size": list(size), "counts": runs}, *size)
     return rle
+
+
+def _run_length(run: object) -> int:
+    length = whole_number(run)
+    if length is None or length < 0:
+        raise ValueError("a run length is no whole number of 0 or more")
+    return length
 
 
 def _decompress(counts: str) -> list[int]:

@@ -17,6 +17,7 @@ from tests.support.tiny import CATEGORIES
 Document = dict[str, Any]
 SIZE = (80, 100)
 DISC, SQUARE = CATEGORIES[1]
+_UNREAD = ("film.png", "b.png", "c.png", "d.png")
 
 
 def document(**changes: Any) -> Document:
@@ -60,7 +61,7 @@ def write_unread(folder: Path, content: Document) -> Path:
     """The films are no images at all: whoever decodes one of them fails."""
     write(folder, content, {})
     for entry in content["images"]:
-        if isinstance(entry, dict) and entry.get("file_name") in ("film.png", "b.png"):
+        if isinstance(entry, dict) and entry.get("file_name") in _UNREAD:
             (folder / entry["file_name"]).write_bytes(b"not a picture")
     return folder
 

@@ -14,6 +14,7 @@ import torch
 
 from datasets.phantom.__main__ import main as make_films
 from model import train
+from model.data.coco import CROWDS
 from model.network.checkpoint import load_checkpoint, load_network
 from model.network.efficientnet_lite import imagenet_state_dict
 from model.network.presets import PRESETS
@@ -75,6 +76,16 @@ def test_the_same_command_goes_on_and_another_does_not(
     assert "checkpoint.pt is there already: going on from step 1" in said
     assert command(discs, tmp_path / "run", "--iterations", "2") == 1
     assert "a run with other settings: it cannot be resumed" in capsys.readouterr().err
+
+
+def test_crowds_alone_are_not_trained_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    films = {"film.png": np.zeros((80, 100), np.uint8)}
+    data = write(tmp_path / "data", document(annotations=[annotation(iscrowd=1)]), films)
+    assert command(data, tmp_path / "run") == 1
+    assert capsys.readouterr().err.splitlines()[-1] == f"All objects are crowds. {CROWDS}"
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_is_not_resumed_on_other_films(discs: Path, tmp_path: Path) -> None:

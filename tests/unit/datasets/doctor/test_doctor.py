@@ -194,8 +194,8 @@ def test_categories_crowds_negatives_and_outlines_are_told(tmp_path: Path) -> No
     assert "No object is a 'disc'" in text
     assert "Polygons reach out of the image and are cut at its edge. Images 7." in text
     assert "Crowd regions are not trained on" in text
-    assert "1 of 2 images show no object; they are kept as negatives. Images 8." in text
-    assert "1 images name no patient" in text
+    assert "Of 2 images, 1 without an object: kept as negatives. Images 8." in text
+    assert "1 image without a patient" in text
 
 
 def test_outlines_in_parts_of_the_size_are_told(tmp_path: Path) -> None:
@@ -209,15 +209,16 @@ def test_films_that_viewers_turn_are_told(tmp_path: Path) -> None:
     assert "EXIF" not in sentences(examine(data))
     data.images[0].path.write_bytes(b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x03\0\0\0")
     text = sentences(examine(data))
-    assert "1 films, film.png first, have an EXIF orientation" in text
+    assert "1 film, film.png first, with an EXIF orientation" in text
     assert "Images 7." in text
 
 
 def test_films_of_one_patient_cannot_be_split(tmp_path: Path) -> None:
     text = sentences(examine(load(tmp_path)))
     assert "of one patient" not in text  # nor can a single film
-    content = document(images=[image(id=i, patientid="p") for i in (1, 2)], annotations=[])
-    data = load_coco(write(tmp_path, content, {}))
+    content = document(images=[image(id=i, file_name=f"{i}.png", patientid="p") for i in (1, 2)])
+    films = {f"{i}.png": np.full(SIZE, i, np.uint8) for i in (1, 2)}
+    data = load_coco(write(tmp_path, {**content, "annotations": []}, films))
     assert "All films are of one patient" in sentences(examine(data))
 
 
@@ -225,7 +226,7 @@ def test_patients_and_films_in_two_splits_are_told(tmp_path: Path) -> None:
     one = load_coco(disc_folder(tmp_path / "one", 4))
     other = load_coco(disc_folder(tmp_path / "other", 2))
     text = sentences(compare(one, other))
-    assert "2 patients are in both data sets" in text
+    assert "Both data sets have 2 patients in common" in text
     assert "The same films are in the other data set too" in text
     assert "Images 10, 11." in text
     renamed = tuple(replace(record, patient=f"new {record.patient}") for record in one.images)
@@ -284,14 +285,41 @@ def test_the_command(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str
     said = capsys.readouterr().out
     assert "4 images, 3 objects of 2 classes." in said
     assert "No object is a 'square'" in said
-    assert "4 patients are in both data sets" in said
-    assert "3 films are looked at closely" in said
+    assert "Both data sets have 4 patients in common" in said
+    assert "Looked at closely (--films): 3 films of these." in said
     assert "every object has a cell of its own" in said
     drawn = cv2.imread(str(page))
     assert drawn is not None
     assert drawn.shape == (28 + 384, 3 * 384, 3)
     assert run(folder, "--page", str(page)) == 1
     assert "is there already: nothing is overwritten" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("crowds", "sentence"),
+    [
+        (1, "All objects are crowds. Crowd regions are not trained on"),
+        (0, "No image shows an object: there is nothing to train on."),
+    ],
+)
+def test_nothing_to_train_on_ends_the_examination(
+    crowds: int, sentence: str, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load(tmp_path, *[{"iscrowd": 1}] * crowds)
+    assert run(tmp_path) == 1
+    said = capsys.readouterr()
+    assert said.err.splitlines()[-1].startswith(sentence)
+    assert f"1 image, {crowds} object" in said.out
+
+
+@pytest.mark.parametrize("name", ["page.html", "page", "page.jpg"])
+def test_a_page_is_a_png(
+    name: str, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / name
+    assert run(disc_folder(tmp_path / "discs", 1), "--page", str(page)) == 1
+    assert capsys.readouterr().err == f"{page} must end with .png: the page is a picture\n"
+    assert not page.exists()
 
 
 def test_faults_end_the_examination(

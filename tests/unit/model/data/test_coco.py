@@ -40,15 +40,17 @@ def test_every_form_of_outline_is_read(tmp_path: Path) -> None:
         [[[20, 10], [60, 10], [60, 50], [20, 50]], [0.5, 0.5, 2.5, 0.5, 2.5, 4]],
         compressed(mask),
         run_lengths(mask),
+        {"size": ["80", 100.0], "counts": [float(run) for run in run_lengths(mask)["counts"]]},
+        {"size": [80, 100], "counts": [str(run) for run in run_lengths(mask)["counts"]]},
     ]
     content = document(
         annotations=[annotation(id=i, segmentation=outline) for i, outline in enumerate(outlines)]
     )
     (record,) = load_coco(write_unread(tmp_path, content)).images
     assert [a.area for a in record.annotations] == [
-        1600, 803.5, 1600, 1600, 1603.5, 1600, 1600,
+        1600, 803.5, 1600, 1600, 1603.5, 1600, 1600, 1600, 1600,
     ]  # fmt: skip
-    assert [len(a.polygons) for a in record.annotations] == [1, 2, 1, 1, 2, 0, 0]
+    assert [len(a.polygons) for a in record.annotations] == [1, 2, 1, 1, 2, 0, 0, 0, 0]
     for index in (0, 2, 3, 4):
         points = record.annotations[index].polygons[0].tolist()
         assert points == [[20, 10], [60, 10], [60, 50], [20, 50]]
@@ -82,9 +84,9 @@ def test_patients_are_read_under_either_name_or_each_film_is_its_own(tmp_path: P
     content = document(
         images=[
             image(id=1, patientid="A"),
-            image(id=2, patient_id=31),
-            image(id=3),
-            image(id=4),
+            image(id=2, file_name="b.png", patient_id=31),
+            image(id=3, file_name="c.png"),
+            image(id=4, file_name="d.png"),
         ],
         annotations=[],
     )
@@ -100,7 +102,10 @@ def test_films_without_a_known_patient_are_not_one_patient(tmp_path: Path) -> No
         {"patientid": ""},
         {"patient_id": ""},
     ]
-    entries = [{**image(id=key), **patient} for key, patient in enumerate(named)]
+    names = ("film.png", "b.png", "c.png", "d.png")
+    entries = [
+        {**image(id=key, file_name=names[key]), **patient} for key, patient in enumerate(named)
+    ]
     data = load_coco(write_unread(tmp_path, document(images=entries, annotations=[])))
     assert len({record.patient for record in data.images}) == len(named)
 
@@ -145,6 +150,19 @@ def test_a_supercategory_that_nothing_is_annotated_with_is_no_class(
     data = load_coco(write_unread(tmp_path, content))
     assert (data.class_names, data.category_ids) == (("lung", "wire"), (1, 2))
     assert data.images[0].annotations[0].label == 0
+
+
+@pytest.mark.parametrize(("key", "name"), [(0, "_background_"), (5, "Background")])
+def test_a_background_is_a_class_where_something_is_annotated_with_it(
+    key: int, name: str, tmp_path: Path
+) -> None:
+    categories = [{"id": key, "name": name}, {"id": 1, "name": "lung"}]
+    content = document(categories=categories, annotations=[annotation(category_id=1)])
+    assert load_coco(write_unread(tmp_path, content)).class_names == ("lung",)
+    content["annotations"].append(annotation(id=71, category_id=key))
+    assert load_coco(write_unread(tmp_path, content)).class_names == (name, "lung")
+    alone = document(categories=categories[:1], annotations=[])
+    assert load_coco(write_unread(tmp_path, alone)).class_names == (name,)
 
 
 def test_a_supercategory_with_annotations_is_a_class(tmp_path: Path) -> None:

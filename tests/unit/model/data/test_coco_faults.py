@@ -13,6 +13,7 @@ from model.data.coco import DatasetError, load_coco
 from tests.support.coco_folder import (
     DISC,
     SIZE,
+    SQUARE,
     Document,
     annotation,
     compressed,
@@ -83,6 +84,15 @@ def test_an_annotation_of_nothing(change: Document, sentence: str, tmp_path: Pat
         ([[1, 1, 5, float("nan"), 9, 1]], "a polygon holds a number that is not finite"),
         ([[1, 1, 5, float("inf"), 9, 1]], "a polygon holds a number that is not finite"),
         ([[1, 1, 5, 5, 9, 9]], "a polygon encloses no area"),
+        ([[1, 1, 9, 1, 1, 1]], "a polygon encloses no area"),
+        (
+            [[10, 10, 60, 60, 60, 10, 10, 60]],
+            "a polygon crosses or retraces itself, so that its parts cancel out",
+        ),
+        (
+            [[0.1, 0.1, 60.7, 60.7, 60.7, 0.1, 0.1, 60.7]],
+            "a polygon crosses or retraces itself, so that its parts cancel out",
+        ),
         ([[100, 1, 120, 1, 120, 9]], "a polygon lies outside the image"),
         ([[1, -9, 5, -9, 5, 0]], "a polygon lies outside the image"),
         ([[1, 1, 9, 1, 9, 9], [1, 81, 9, 81, 9, 90]], "a polygon lies outside the image"),
@@ -90,6 +100,11 @@ def test_an_annotation_of_nothing(change: Document, sentence: str, tmp_path: Pat
             {"size": [100, 80], "counts": [8000]},
             "its mask is of size [100, 80], the image is [80, 100]",
         ),
+        (
+            {"size": ["100", 80.0], "counts": [8000]},
+            "its mask is of size ['100', 80.0], the image is [80, 100]",
+        ),
+        ({"size": 8000, "counts": [8000]}, "its mask is of size 8000, the image is [80, 100]"),
         ({"counts": [8000]}, "its mask is of size None, the image is [80, 100]"),
         ({"size": [80, 100]}, "its mask has no 'counts'"),
         ({"size": [80, 100], "counts": ""}, "its mask has no 'counts'"),
@@ -100,11 +115,15 @@ def test_an_annotation_of_nothing(change: Document, sentence: str, tmp_path: Pat
         ({"size": [80, 100], "counts": [10, 5]}, "its run lengths do not add up to the image"),
         (
             {"size": [80, 100], "counts": [10, -5, 7995]},
-            "its run lengths do not add up to the image",
+            "a run length is no whole number of 0 or more",
         ),
         (
-            {"size": [80, 100], "counts": [10, 5.0, 7985]},
-            "its run lengths do not add up to the image",
+            {"size": [80, 100], "counts": [10, 5.5, 7984.5]},
+            "a run length is no whole number of 0 or more",
+        ),
+        (
+            {"size": [80, 100], "counts": [10, True, 7989]},
+            "a run length is no whole number of 0 or more",
         ),
         ({"size": [80, 100], "counts": [8000]}, "its mask is empty"),
         (compressed(np.zeros(SIZE, np.uint8, order="F")), "its mask is empty"),
@@ -164,7 +183,7 @@ def test_compressed_run_lengths_must_add_up(counts: str, tmp_path: Path) -> None
     ],
 )
 def test_an_image_that_cannot_be_used(entry: Any, sentence: str, tmp_path: Path) -> None:
-    content = document(images=[image(id=1), entry], annotations=[])
+    content = document(images=[image(id=1, file_name="b.png"), entry], annotations=[])
     assert faults(tmp_path, content) == [sentence]
 
 
@@ -191,14 +210,21 @@ def test_every_fault_of_an_image_is_named(tmp_path: Path) -> None:
     [
         ([], "the data set has no categories"),
         (["disc"], "category number 0 has no integer 'id'"),
-        ([{"id": DISC, "name": ""}], f"category {DISC} has no 'name'"),
+        ([{"id": DISC, "name": ""}], f"category {DISC} has no 'name' in letters"),
+        ([{"id": DISC, "name": "  "}], f"category {DISC} has no 'name' in letters"),
+        ([{"id": DISC, "name": 7}], f"category {DISC} has no 'name' in letters"),
+        ([{"id": DISC}], f"category {DISC} has no 'name' in letters"),
+        (
+            [{"id": 1, "name": "lung"}, {"id": 2, "name": "Lung"}, {"id": 3, "name": "lung "}],
+            "the category names 'lung', 'Lung', 'lung ' differ by case or blanks alone",
+        ),
         ([{"id": DISC, "name": "a"}] * 3, f"category id {DISC} is used 3 times"),
         ([{"id": 1, "name": "a"}, {"id": 2, "name": "a"}], "category name 'a' is used 2 times"),
         (
             [{"id": key, "name": "a", "supercategory": "a"} for key in (1, 2)],
             "category name 'a' is used 2 times",
         ),
-        ([{"id": 4, "name": "\ud800"}], "category 4 has no 'name'"),
+        ([{"id": 4, "name": "\ud800"}], "category 4 has no 'name' in letters"),
         ([{"id": True, "name": "a"}], "category number 0 has no integer 'id'"),
     ],
 )
@@ -206,6 +232,20 @@ def test_categories_that_cannot_be_used(
     categories: list[Any], sentence: str, tmp_path: Path
 ) -> None:
     assert faults(tmp_path, document(categories=categories, annotations=[])) == [sentence]
+
+
+def test_a_category_without_a_name_is_there_all_the_same(tmp_path: Path) -> None:
+    content = document(categories=[{"id": SQUARE, "name": 7}])
+    assert faults(tmp_path, content) == [f"category {SQUARE} has no 'name' in letters"]
+
+
+def test_one_film_under_two_ids(tmp_path: Path) -> None:
+    content = document(images=[image(), image(id=8)])
+    assert faults(tmp_path, content) == ["image 8: film.png is the film of image 7 too"]
+    frames = [image(id=7, frame=0, frames=3), image(id=8, frame=1, frames=3)]
+    assert len(load_coco(write_unread(tmp_path, document(images=frames))).images) == 2
+    content = document(images=[*frames, image(id=9, frame=1, frames=3)])
+    assert faults(tmp_path, content) == ["image 9: film.png is the film of image 8 too"]
 
 
 def test_all_faults_are_named_in_one_go_before_an_image_is_decoded(
@@ -217,7 +257,11 @@ def test_all_faults_are_named_in_one_go_before_an_image_is_decoded(
     monkeypatch.setattr(cv2, "imread", refuse)
     monkeypatch.setattr(cv2, "imdecode", refuse)
     content = document(
-        images=[image(), image(id=8, file_name="missing.png"), image(id=9, height=-1)],
+        images=[
+            image(),
+            image(id=8, file_name="missing.png"),
+            image(id=9, file_name="b.png", height=-1),
+        ],
         annotations=[
             annotation(segmentation=[[1, 1, 2, 2]]),
             annotation(id=71, category_id=99),

@@ -47,7 +47,8 @@ def found(data: Path, folder: Path) -> list[str]:
         ("train/_annotations.coco.json", "train/film.png"),  # Roboflow
         ("export/result.json", "export/images/film.png"),  # Label Studio, in an archive's folder
         ("export/annotations/instances_default.json", "export/images/default/film.png"),
-        ("result.json", "some/where/film.png"),
+        ("result.json", "data/images/film.png"),
+        ("RESULT.JSON", "images/film.png"),
     ],
 )
 def test_layouts(annotations: str, film: str, tmp_path: Path) -> None:
@@ -95,8 +96,32 @@ def test_what_is_no_data_set(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="holds no JSON file of annotations"):
         load_coco(tmp_path)
     for index in range(9):
-        (tmp_path / f"{index}.json").write_text("{}")
+        (tmp_path / f"{index}.json").write_text('{"images": [], "annotations": []}')
     with pytest.raises(DatasetError, match=r"holds 9 JSON files, 0\.json, .*4\.json and 4 more:"):
+        load_coco(tmp_path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32-be"])
+@pytest.mark.parametrize("where", ["result.json", "annotations/instances_default.json"])
+def test_other_json_files_do_not_hide_the_annotations(
+    where: str, encoding: str, tmp_path: Path
+) -> None:
+    for name in ("meta.json", "annotations/notes.JSON", "images/film.json", "folder.json/x"):
+        put(tmp_path, name).joinpath(name).write_text('{"images": 3}')
+    export(put(tmp_path, "images/film.png"), where, "film.png")
+    path = tmp_path / where
+    path.write_bytes(path.read_text().encode(encoding))
+    assert found(tmp_path, tmp_path) == ["images/film.png"]
+
+
+def test_json_files_of_which_none_is_of_annotations(tmp_path: Path) -> None:
+    (tmp_path / "dataset.json").write_text("{}")
+    with pytest.raises(DatasetError, match=r"dataset\.json has no list 'categories'"):
+        load_coco(tmp_path)
+    (tmp_path / "meta.json").write_text("{}")
+    with pytest.raises(
+        DatasetError, match=r"none of the 2 JSON files, dataset\.json, meta\.json, has"
+    ):
         load_coco(tmp_path)
 
 
@@ -127,8 +152,15 @@ def test_files_of_macos_and_of_storage_servers_are_passed_over(tmp_path: Path) -
         ("50%25.png", "50%25.png"),  # as it stands
         ("images/a.png", "images\\a.png"),  # an archive of Windows unpacked elsewhere
         ("A.PNG", "images/a.png"),
-        ("patient/1/a.png", "deep/patient/1/a.png"),
-        (unicodedata.normalize("NFC", "Körper.png"), unicodedata.normalize("NFD", "x/Körper.png")),
+        ("images/../a.png", "a.png"),
+        ("images/a.png", "a.png"),
+        ("patient/1/a.png", "data/images/patient/1/a.png"),
+        ("D:\\export\\patient\\1\\a.png", "img/patient/1/a.png"),
+        (
+            unicodedata.normalize("NFC", "Körper.png"),
+            unicodedata.normalize("NFD", "films/Körper.png"),
+        ),
+        ("masks/a.png", "masks/a.png"),  # for whoever trains on them
     ],
 )
 def test_names_of_another_machine(name: str, film: str, tmp_path: Path) -> None:
@@ -136,9 +168,9 @@ def test_names_of_another_machine(name: str, film: str, tmp_path: Path) -> None:
 
 
 def test_the_longest_end_of_a_path_is_meant(tmp_path: Path) -> None:
-    films = ["films/1/a.png", "films/2/a.png", "films/2/A.png", "a.png", "old/films/2/b.png"]
+    films = ["films/1/a.png", "films/2/a.png", "films/2/A.png", "a.png", "data/films/2/b.png"]
     put(tmp_path, *films)
-    names = ["/x/films/1/a.png", "/x/films/2/a.png", "/x/films/2/A.png", "a.png", "2\\b.png"]
+    names = ["/x/films/1/a.png", "/x/films/2/a.png", "/x/films/2/A.png", "a.png", "films\\2\\b.png"]
     assert found(export(tmp_path, "result.json", *names), tmp_path) == films
 
 
@@ -149,17 +181,93 @@ def faults(data: Path) -> list[str]:
 
 
 def test_a_name_that_may_be_two_files_is_refused(tmp_path: Path) -> None:
-    put(tmp_path, "one/a.png", "two/a.png")
+    put(tmp_path, "data/a.png", "images/a.png", "masks/a.png")
     assert faults(export(tmp_path, "result.json", "/x/a.png")) == [
-        "image 7: '/x/a.png' may be any of 2 files, one/a.png, two/a.png"
+        "image 7: '/x/a.png' may be any of 2 files, data/a.png, images/a.png"
     ]
 
 
-@pytest.mark.parametrize("names", [("p1/a.png", "p2/a.png"), ("p2/a.png", "p1/a.png")])
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("p2/a.png", "p1/a.png"),  # of another patient
+        ("p2/a.png", "images/a.png"),
+        ("p2/1/a.png", "p1/1/a.png"),
+        ("p2/1/a.png", "1/a.png"),
+        ("C:\\films\\p2\\a.png", "p1/a.png"),
+        ("/films/p2/1/a.png", "p1/1/a.png"),
+        ("p2/../p1/a.png", "p2/a.png"),
+        ("a.png", "p1/a.png"),
+        ("a.png", "valid/a.png"),
+        ("images/a.png", "masks/a.png"),
+        ("a.png", "labelsTr/a.png"),
+        ("ds0/img/a.png", "ds0/masks_human/a.png"),
+        ("JPEGImages/a.png", "Visualization/a.png"),
+        ("JPEGImages/a.png", "SegmentationClass/a.png"),
+        ("films/a.png", "out/overlays/x/a.png"),
+        ("a.png", "thumbnails/a.png"),
+        ("a.png", "images/thumbnails/a.png"),
+        ("/data/upload/4/a.png", "masks/a.png"),
+        ("/data/local-files/?d=images%2Fa.png", "overlays/a.png"),
+    ],
+)
+def test_a_file_in_other_folders_is_not_the_film(name: str, file: str, tmp_path: Path) -> None:
+    put(tmp_path, file)
+    assert faults(export(tmp_path, "result.json", name)) == [
+        f"image 7: there is no file '{name}'; {file} is in other folders"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("annotations", "name", "file"),
+    [
+        ("annotations/instances_train2017.json", "0001.png", "val2017/0001.png"),
+        ("annotations/instances_train.json", "images/val/a.png", "images/train/a.png"),
+        ("annotations/instances_default.json", "a.png", "annotations/a.png"),
+        ("annotations/labels.json", "a.png", "labels/a.png"),
+        ("labels/coco.json", "a.png", "labels/a.png"),
+        ("masks/coco.json", "/x/a.png", "masks/a.png"),
+    ],
+)
+def test_what_lies_among_annotations_is_not_the_film(
+    annotations: str, name: str, file: str, tmp_path: Path
+) -> None:
+    put(tmp_path, file)
+    (fault,) = faults(export(tmp_path, annotations, name))
+    assert fault == f"image 7: there is no file '{name}'; {file} is in other folders"
+    (fault,) = faults(tmp_path / annotations)
+    assert fault == f"image 7: there is no file '{name}'; {file} is in other folders"
+
+
+def test_films_are_found_beside_files_of_their_names(tmp_path: Path) -> None:
+    put(tmp_path, "images/a.png", "labels/a.png", "thumbnails/a.png", "annotations/a.png")
+    put(tmp_path, "images/B.PNG", "masks/b.png")
+    export(tmp_path, "annotations/instances_default.json", "a.png")
+    assert found(tmp_path, tmp_path) == ["images/a.png"]
+    export(tmp_path, "annotations/instances_default.json", "D:\\x\\a.png", "/x/b.png")
+    assert found(tmp_path, tmp_path) == ["images/a.png", "images/B.PNG"]
+
+
+def test_a_split_has_its_own_films_first(tmp_path: Path) -> None:
+    put(tmp_path, "images/a.png", "images/val/a.png", "val/b.png", "images/b.png")
+    export(tmp_path, "annotations/instances_val.json", "a.png", "b.png")
+    assert found(tmp_path, tmp_path) == ["images/val/a.png", "val/b.png"]
+
+
+def test_a_name_may_begin_with_the_folder_of_the_data_set(tmp_path: Path) -> None:
+    put(tmp_path / "set", "train/a.png")
+    export(tmp_path / "set", "result.json", "set/train/a.png")
+    assert found(tmp_path / "set", tmp_path) == ["set/train/a.png"]
+    export(tmp_path / "set", "result.json", "other/train/a.png")
+    (fault,) = faults(tmp_path / "set")
+    assert fault.endswith("; train/a.png is in other folders")
+
+
+@pytest.mark.parametrize("names", [("/p1/a.png", "/p2/a.png"), ("images/a.png", "a.png")])
 def test_two_names_never_mean_one_file(names: tuple[str, str], tmp_path: Path) -> None:
-    put(tmp_path, "p1/a.png")
+    put(tmp_path, "images/a.png")
     assert faults(export(tmp_path, "result.json", *names)) == [
-        f"image 8: '{names[1]}' and '{names[0]}' would both be the file p1/a.png"
+        f"image 8: '{names[1]}' and '{names[0]}' would both be the file images/a.png"
     ]
 
 
@@ -177,6 +285,6 @@ def test_links_to_folders_are_followed_and_end(tmp_path: Path) -> None:
     put(tmp_path / "store", "a.png")
     folder = export(tmp_path / "set", "result.json", "/elsewhere/a.png")
     (folder / "films").symlink_to(tmp_path / "store")
-    (folder / "again").symlink_to(tmp_path / "store")
+    (folder / "images").symlink_to(tmp_path / "store")
     (folder / "loop").symlink_to(folder)
     assert found(folder, tmp_path) == ["store/a.png"]

@@ -1,0 +1,77 @@
+"""The annotation file of a COCO data set, where annotation tools export it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ANNOTATIONS = "annotations"  # the folder beside those of the films
+# Where exports have their JSON, nearest first: CVAT and mmdetection in `annotations/`, Roboflow
+# beside the images of each split, an archive perhaps in a folder of its own.
+_ANNOTATION_FILES = ("*", "annotations/*", "*/*", "*/annotations/*", "*/*/*")
+_NAMED = 5  # files in a sentence
+
+
+def find_annotation_file(data: Path) -> tuple[Path, Path]:
+    """The annotation file of a data set, and the folder that has its films.
+
+    Args:
+        data: the folder, or one of several annotation files of a folder. The films of a file in
+            `annotations/` are looked for beside that folder too.
+
+    Raises:
+        ValueError: unless there is exactly one in the place nearest to the folder that has any.
+            Other JSON files are passed over.
+    """
+    if data.is_file():
+        return data, _film_folder(data.parent)
+    if not data.is_dir():
+        raise ValueError(f"{data} is neither a folder nor a file")
+    others: dict[Path, None] = {}
+    for pattern in _ANNOTATION_FILES:
+        files = _json_files(data, pattern)
+        found = [path for path in files if _has_annotations(data / path)]
+        if len(found) > 1:
+            raise ValueError(
+                f"{data} holds {len(found)} JSON files, {listed(found)}: "
+                "give the path of one in place of the folder's"
+            )
+        if found:
+            return data / found[0], _film_folder(data)
+        others |= dict.fromkeys(files)
+    if not others:
+        raise ValueError(f"{data} holds no JSON file of annotations")
+    if len(others) > 1:
+        raise ValueError(
+            f"{data}: none of the {len(others)} JSON files, {listed(list(others))}, "
+            "has 'images' and 'annotations'"
+        )
+    return data / next(iter(others)), _film_folder(data)
+
+
+def _json_files(folder: Path, pattern: str) -> list[Path]:
+    paths = sorted(path.relative_to(folder) for path in folder.glob(f"{pattern}.[jJ][sS][oO][nN]"))
+    return [
+        path for path in paths if not any(map(is_clutter, path.parts)) and (folder / path).is_file()
+    ]
+
+
+def _has_annotations(path: Path) -> bool:
+    """Whether the words of an annotation file are in a file: to parse it may take a minute."""
+    text = path.read_bytes().replace(b"\0", b"")  # UTF-16 and UTF-32 as ASCII
+    return b'"images"' in text and b'"annotations"' in text
+
+
+def _film_folder(folder: Path) -> Path:
+    whole = folder.absolute()
+    return whole.parent if whole.name == ANNOTATIONS else folder
+
+
+def is_clutter(name: str) -> bool:
+    """What macOS and storage servers add: `._film.png`, `.DS_Store`, `__MACOSX/`, `@eaDir/`."""
+    return name.startswith(".") or name in ("__MACOSX", "@eaDir")
+
+
+def listed(paths: list[Path]) -> str:
+    """Some paths for a sentence: the first few, and how many more there are."""
+    more = len(paths) - _NAMED
+    return ", ".join(map(str, paths[:_NAMED])) + (f" and {more} more" if more > 0 else "")
