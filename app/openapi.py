@@ -73,8 +73,8 @@ def describe(routes: Sequence[BaseRoute], *, closed: bool) -> dict[str, Any]:
         routes: FastAPI's.
         closed: whether a key is asked for.
     """
-    document = get_openapi(
-        title=TITLE, version=__version__, description=_DESCRIPTION, routes=routes
+    document: dict[str, Any] = _without_tuples(
+        get_openapi(title=TITLE, version=__version__, description=_DESCRIPTION, routes=routes)
     )
     if closed:
         scheme = {"key": {"type": "http", "scheme": "bearer"}}
@@ -86,3 +86,16 @@ def describe(routes: Sequence[BaseRoute], *, closed: bool) -> dict[str, Any]:
                     answer = {"description": error.title, "content": _PROBLEM}
                     operation["responses"].setdefault(str(status_of(error)), answer)
     return document
+
+
+def _without_tuples(schema: Any) -> Any:  # noqa: ANN401 (JSON)
+    """Writes tuples of one type as arrays of a fixed length: few programs read `prefixItems`."""
+    if isinstance(schema, list):
+        return [_without_tuples(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    told = {name: _without_tuples(part) for name, part in schema.items()}
+    parts = told.get("prefixItems", [])
+    if parts and all(part == parts[0] for part in parts):
+        told["items"] = told.pop("prefixItems")[0]
+    return told
