@@ -215,8 +215,7 @@ def _encoding(syntax: UID, body: memoryview) -> Encoding:
 
 
 def _inflate(deflated: memoryview) -> bytes:
-    wrapped = bytes(deflated[:1]) == b"\x78"  # by zlib; no other begins so
-    inflater = zlib.decompressobj(zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS)
+    inflater = zlib.decompressobj(window_bits(deflated))
     body = inflater.decompress(deflated, MAX_INFLATED_BYTES)
     if inflater.unconsumed_tail:
         raise ImageTooLargeError(
@@ -225,3 +224,9 @@ def _inflate(deflated: memoryview) -> bytes:
     if not inflater.eof:
         raise TruncatedError("the deflated data set has no end: part of the file is missing")
     return body
+
+
+def window_bits(deflated: bytes | memoryview) -> int:
+    """Window of a deflate stream, negative unless a writer left it in a zlib wrapper."""
+    wrapped = bytes(deflated[:1]) == b"\x78"  # no other begins so
+    return zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS
