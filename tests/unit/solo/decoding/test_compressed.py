@@ -174,7 +174,8 @@ def test_loss_beyond_the_bits_stored_is_white_and_does_not_wrap() -> None:
 def test_reversible_jpeg_2000_that_was_cut_to_a_rate_does_not_wrap(signed: bool) -> None:
     noise = np.random.default_rng(0).integers(-300, 300, (160, 120))
     wide = np.where(np.arange(160)[:, None] < 80, 4200, -100) + noise
-    film = (np.clip(wide, 0, 4095) - 2048 * signed).astype(np.int16 if signed else np.uint16)
+    cells = np.clip(wide, 0, 4095) - 2048 * signed
+    film = cells.astype(np.int16) if signed else cells.astype(np.uint16)
     options: dict[str, Any] = {"codecformat": "j2k", "reversible": True, "bitspersample": 16}
     cut = imagecodecs.jpeg2k_encode(film, level=55, **options)
     lossy = imagecodecs.jpeg2k_decode(cut).astype(int) + 2048 * signed

@@ -166,7 +166,7 @@ def test_excess_that_would_be_padding_shears_none(
         film[160 * 120 :] = 0
     noisy = film + np.random.default_rng(1).integers(0, 20, film.shape).astype(np.uint16)
     cells, excess = noisy[: 160 * 120].reshape(160, 120), noisy[160 * 120 :].tobytes()
-    with pytest.raises(MalformedError, match="more than the|continue each other"):
+    with pytest.raises(MalformedError, match=r"more than the|continue each other"):
         decode(write(cells, excess, **TWELVE), LIMITS)
 
 
