@@ -98,7 +98,9 @@ def read_header(data: memoryview, offset: int, encoding: Encoding) -> Header:
         fits = whole == UNDEFINED_LENGTH or offset + 8 + whole <= len(data)
         later = int.from_bytes(data[offset + 8 : offset + 12], _ORDERS[encoding.little])
         for start, size in ((8, whole), (8, length or whole), (12, later)):
-            if whole != UNDEFINED_LENGTH and _leads_on(data, offset + start + size, encoding):
+            if whole != UNDEFINED_LENGTH and _leads_on(
+                data, offset + start + size, encoding, letters
+            ):
                 return Header(tag, None, offset + start, size)
         return Header(tag, None, offset + 8, whole if fits else length)
     representation = letters.decode("ascii", "replace")
@@ -107,10 +109,13 @@ def read_header(data: memoryview, offset: int, encoding: Encoding) -> Header:
     return Header(tag, representation, offset + 8, length)
 
 
-def _leads_on(data: memoryview, offset: int, encoding: Encoding) -> bool:
-    """Whether an explicit element, a delimiter or the end is at an offset."""
+def _leads_on(
+    data: memoryview, offset: int, encoding: Encoding, unknown: bytes | None = None
+) -> bool:
+    """Whether an explicit element, one more unknown, a delimiter or the end is at an offset."""
     delimiter = _DELIMITERS.to_bytes(2, _ORDERS[encoding.little])
-    known = bytes(data[offset + 4 : offset + 6]).decode("latin-1") in STANDARD_VR
+    letters = bytes(data[offset + 4 : offset + 6])
+    known = letters == unknown or letters.decode("latin-1") in STANDARD_VR
     return known or data[offset : offset + 2] == delimiter or offset == len(data)
 
 

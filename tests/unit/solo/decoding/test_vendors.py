@@ -152,8 +152,9 @@ LARGE_EXPECTED = decode(LARGE_PLAIN, Limits(200_000)).pixels
 def test_an_unknown_representation_is_no_length_in_a_file_that_is_as_long(letters: bytes) -> None:
     for value in (b"ab", b"abcd", b"0123456789ab"):
         head = struct.pack("<HH2sH", 0x0028, 0x1200, letters, len(value))
-        found = decode(inserted(head + value, LARGE_PLAIN), Limits(200_000))
-        assert np.array_equal(found.pixels, LARGE_EXPECTED)
+        for count in (1, 3):
+            data = inserted((head + value) * count, LARGE_PLAIN)
+            assert np.array_equal(decode(data, Limits(200_000)).pixels, LARGE_EXPECTED)
     at = LARGE_PLAIN.index(PIXEL_DATA) + 4
     pixels_of_it = LARGE_PLAIN[:at] + letters + LARGE_PLAIN[at + 2 :]
     assert np.array_equal(decode(pixels_of_it, Limits(200_000)).pixels, LARGE_EXPECTED)
