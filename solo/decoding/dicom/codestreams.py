@@ -124,9 +124,9 @@ def _check(header: FrameHeader, layout: PixelLayout) -> None:
 
 
 def _fit(samples: Samples, bits: SampleBits) -> bool:
-    """Whether nothing but a sign is beyond the high bit."""
+    """Whether nothing but a sign is beyond as many bits as are stored."""
     values = samples.view(f"i{samples.itemsize}") if bits.signed else samples
-    beyond = values >> (bits.high if bits.signed else bits.high + 1)
+    beyond = values >> (bits.stored - bits.signed)
     return bool(((beyond == 0) | (bits.signed & (beyond == -1))).all())
 
 
