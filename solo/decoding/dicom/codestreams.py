@@ -13,7 +13,7 @@ import cv2
 import imagecodecs
 import numpy as np
 import numpy.typing as npt
-from pydicom.uid import UID
+from pydicom.uid import UID, HTJ2KLossless, HTJ2KLosslessRPCL, JPEG2000Lossless
 
 from solo.contract.greyscale import as_grey
 from solo.decoding.codecs.frame_header import FrameHeader
@@ -22,7 +22,7 @@ from solo.decoding.codecs.jpeg2000_header import Jpeg2000Header, read_jpeg2000_h
 from solo.decoding.codecs.jpeg_header import JpegHeader, read_jpeg_header
 from solo.decoding.codecs.jpegxl_header import read_jpegxl_header
 from solo.decoding.codecs.memory import check_memory
-from solo.decoding.dicom.pixel_layout import PixelLayout
+from solo.decoding.dicom.pixel_layout import PixelLayout, SampleBits
 from solo.decoding.dicom.transfer_syntaxes import Coding, JPEGXLLossless
 from solo.errors import MalformedError, SoloError
 
@@ -32,6 +32,7 @@ _DECODERS: Final = (
     "jpeg8_decode", "jpegls_decode", "jpeg2k_decode", "jpegxl_decode", "packbits_decode",
     "tiff_decode", "deflate_decode",
 )  # fmt: skip
+_LOSSLESS_2000: Final = (JPEG2000Lossless, HTJ2KLossless, HTJ2KLosslessRPCL)
 _WORKING_BYTES: Final = 12  # of each sample: OpenJPEG and libjxl work in 32 bits, and twice
 
 
@@ -70,6 +71,11 @@ def decode_codestream(
         ) from None
     if samples.shape[:2] != (layout.rows, layout.columns) or samples.dtype.kind not in "ui":
         raise MalformedError(f"the {header.process} frame is not what its header says")
+    if header.precision > 8 >= layout.bits.stored and not _fit(samples, layout.bits):
+        raise MalformedError(
+            f"the {header.process} frame has samples beyond the {layout.bits.stored} bits of its "
+            "DICOM header"
+        )
     return samples, header
 
 
@@ -80,9 +86,11 @@ def load_decoders() -> None:
 
 
 def _read_header(data: bytes, coding: Coding, syntax: UID) -> FrameHeader:
+    # JPEG XL does not say whether it is without loss, JPEG 2000 not whether it was cut to a rate.
     if coding is Coding.JPEG_2000:
-        return read_jpeg2000_header(data)
-    if coding is Coding.JPEG_XL:  # which does not say itself whether it is without loss
+        header = read_jpeg2000_header(data)
+        return replace(header, reversible=header.reversible and syntax in _LOSSLESS_2000)
+    if coding is Coding.JPEG_XL:
         return replace(read_jpegxl_header(data), reversible=syntax == JPEGXLLossless)
     return read_jpeg_header(data)
 
@@ -92,7 +100,7 @@ def _check(header: FrameHeader, layout: PixelLayout) -> None:
 
     Decoders allocate what a codestream promises, and some crash or invent pixels where the two
     disagree. Precision may exceed the bits stored (12-bit JPEG of 10-bit films is common) or fall
-    short of them, as long as both fill the same number of bytes.
+    short of them, as long as the samples do not need a byte more than the codestream has.
     """
     bits = layout.bits
     if (header.height, header.width) != (layout.rows, layout.columns):
@@ -103,8 +111,8 @@ def _check(header: FrameHeader, layout: PixelLayout) -> None:
         expected = f"{layout.samples} samples per pixel"
     elif (
         header.precision > bits.allocated
-        or (header.precision > 8) != (bits.stored > 8)
-        or (bits.signed and header.precision < bits.stored)
+        or header.precision <= 8 < bits.stored
+        or (bits.signed and not header.signed and header.precision < bits.stored)
     ):
         found = f"has samples of {header.precision} bits"
         expected = f"{bits.stored} of {bits.allocated}"
@@ -113,6 +121,13 @@ def _check(header: FrameHeader, layout: PixelLayout) -> None:
     raise MalformedError(
         f"the {header.process} frame {found}, but its DICOM header says {expected}"
     )
+
+
+def _fit(samples: Samples, bits: SampleBits) -> bool:
+    """Whether nothing but a sign is beyond as many bits as are stored."""
+    values = samples.view(f"i{samples.itemsize}") if bits.signed else samples
+    beyond = values >> (bits.stored - bits.signed)
+    return bool(((beyond == 0) | (bits.signed & (beyond == -1))).all())
 
 
 def _decode(data: bytes, coding: Coding, header: FrameHeader, layout: PixelLayout) -> Samples:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
+
+from pydicom.valuerep import STANDARD_VR
 
 from solo.errors import MalformedError, TruncatedError
 
@@ -25,10 +27,12 @@ _FORMS: Final = {
     little: (struct.Struct(f"{order}HH2sH"), struct.Struct(f"{order}I"))
     for little, order in ((True, "<"), (False, ">"))
 }
+_ORDERS: Final[dict[bool, Literal["little", "big"]]] = {True: "little", False: "big"}
 _DELIMITERS: Final = 0xFFFE
 _ITEM_HEADER_BYTES: Final = 8
 _BLOCK_BYTES: Final = 65_536
 _ITEM: Final = 0xFFFEE000
+_ITEMS: Final = (b"\xfe\xff\0\xe0", b"\xff\xfe\xe0\0")  # as bytes, in both orders
 _END_OF_ITEM: Final = 0xFFFEE00D
 _END_OF_SEQUENCE: Final = 0xFFFEE0DD
 
@@ -78,7 +82,8 @@ def read_header(data: memoryview, offset: int, encoding: Encoding) -> Header:
     """Reads the header of the data element at an offset (PS3.5 7.1).
 
     Where the letters are none, an explicit data set has an implicit element or an unknown
-    representation: there are writers of both.
+    representation, with a short or a long length: there are writers of each, told apart by where
+    their lengths lead.
 
     Raises:
         struct.error: if the data end within it.
@@ -91,11 +96,27 @@ def read_header(data: memoryview, offset: int, encoding: Encoding) -> Header:
     if not (letters.isalpha() and letters.isupper()):
         (whole,) = long.unpack_from(data, offset + 4)
         fits = whole == UNDEFINED_LENGTH or offset + 8 + whole <= len(data)
+        later = int.from_bytes(data[offset + 8 : offset + 12], _ORDERS[encoding.little])
+        for start, size in ((8, whole), (8, length or whole), (12, later)):
+            if whole != UNDEFINED_LENGTH and _leads_on(
+                data, offset + start + size, encoding, letters
+            ):
+                return Header(tag, None, offset + start, size)
         return Header(tag, None, offset + 8, whole if fits else length)
     representation = letters.decode("ascii", "replace")
     if representation in _LONG_FORM:
         return Header(tag, representation, offset + 12, long.unpack_from(data, offset + 8)[0])
     return Header(tag, representation, offset + 8, length)
+
+
+def _leads_on(
+    data: memoryview, offset: int, encoding: Encoding, unknown: bytes | None = None
+) -> bool:
+    """Whether an explicit element, one more unknown, a delimiter or the end is at an offset."""
+    delimiter = _DELIMITERS.to_bytes(2, _ORDERS[encoding.little])
+    letters = bytes(data[offset + 4 : offset + 6])
+    known = letters == unknown or letters.decode("latin-1") in STANDARD_VR
+    return known or data[offset : offset + 2] == delimiter or offset == len(data)
 
 
 def has_representation(data: memoryview, offset: int) -> bool:
@@ -121,7 +142,8 @@ class Walk:
     def elements(self, offset: int, into: Elements) -> Header | None:
         """Reads the data elements from an offset to the end or to the pixel data.
 
-        Items that follow an empty sequence are passed over as its own.
+        Items that follow an empty sequence are passed over as its own, and so is a delimiter that
+        follows a sequence of defined length.
 
         Args:
             offset: of the first one.
@@ -164,7 +186,7 @@ class Walk:
 
         Kept are those that may be asked for: no private ones.
         """
-        may_be_items = False
+        may_be_items = after_items = False
         while offset < end:
             header = self._header(offset, self._encoding)
             if header.tag == stop:
@@ -172,9 +194,10 @@ class Walk:
             group = header.tag >> 16
             if group != _DELIMITERS:
                 may_be_items = header.length == 0
-            elif not may_be_items:
+            elif not may_be_items and not (after_items and header.tag == _END_OF_SEQUENCE):
                 raise MalformedError("the DICOM file has an item outside of a sequence")
             offset = self._end_of(header, self._encoding, 0)
+            after_items = bytes(self._data[header.start : header.start + 4]) in _ITEMS
             if group % 2 == 0 and group != _DELIMITERS:
                 value = bytes(self._data[header.start : offset])
                 into[header.tag] = Element(header.representation, value, self._encoding)
@@ -197,7 +220,10 @@ class Walk:
     def _end_of(self, header: Header, encoding: Encoding, depth: int) -> int:
         """End of an element or item; of undefined length, an element consists of items."""
         if header.length != UNDEFINED_LENGTH:
-            return self._within(header.start + header.length)
+            end = self._within(header.start + header.length)
+            if not header.length % 2 or encoding.implicit or _leads_on(self._data, end, encoding):
+                return end
+            return end + _leads_on(self._data, end + 1, encoding)  # padding that is not counted
         if depth >= _MAX_DEPTH:
             raise MalformedError(f"the DICOM file has sequences more than {_MAX_DEPTH // 2} deep")
         if header.representation == "UN":  # PS3.5 6.2.2: its items are in implicit little endian

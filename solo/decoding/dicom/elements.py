@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
-from solo.decoding.dicom.element_walk import Element, Elements, Encoding, Walk
+from solo.decoding.dicom.element_walk import Element, Elements, Encoding, Walk, has_representation
 from solo.errors import MalformedError
 
 _MOST_BYTES: Final = 4096  # of what is not a table; a conversion should not take long
@@ -94,7 +94,8 @@ def items(dataset: Elements, keyword: str) -> Iterator[Elements]:
     if representation not in ("SQ", "UN", None):
         raise MalformedError(f"the DICOM element {keyword} is not a sequence")
     if representation == "UN":  # what is unknown to a writer is in implicit little endian (6.2.2)
-        encoding = Encoding(implicit=True, little=True)
+        # or explicit
+        encoding = Encoding(not has_representation(memoryview(value), 8), little=True)
     yield from Walk(memoryview(value), encoding).items()
 
 

@@ -66,7 +66,7 @@ def read_items(data: memoryview, start: int) -> tuple[Encapsulated, int]:
             raise MalformedError(f"the pixel data have more than {MAX_ITEMS:,} fragments")
         length = int.from_bytes(data[offset + 4 : offset + _ITEM_HEADER_BYTES], "little")
         offset += _ITEM_HEADER_BYTES
-        if offset + length > len(data):
+        if offset + length > len(data) + 1:  # the last may lack its padding
             raise TruncatedError("the encapsulated pixel data end within an item")
         items.append(data[offset : offset + length])
         offset += length
@@ -86,8 +86,8 @@ def frame_bytes(
 ) -> bytes:
     """Joins the fragments of one frame.
 
-    Where there is one fragment a frame, or a codestream begins as often as there are frames, no
-    table is asked: writers get them wrong.
+    Where there is one fragment a frame and a codestream begins in each or none, or as often as
+    there are frames, no table is asked: writers get them wrong.
 
     Args:
         fragments: of all frames.
@@ -106,11 +106,11 @@ def frame_bytes(
         )
     if frames == 1:
         return b"".join(fragments)
-    if len(fragments) == frames:
+    signatures = [signature_of(one) for one in fragments]
+    if len(fragments) == frames and (None not in signatures or not any(signatures)):
         return bytes(fragments[frame])
-    signature = signature_of(fragments[0])
-    firsts = [index for index, one in enumerate(fragments) if signature_of(one) == signature]
-    if signature is None or len(firsts) != frames:
+    firsts = [index for index, one in enumerate(signatures) if one == signatures[0]]
+    if signatures[0] is None or len(firsts) != frames:
         firsts = _fragments_at(offsets, fragments)
     if len(firsts) != frames or firsts[0] != 0:
         raise MalformedError(

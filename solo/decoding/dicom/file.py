@@ -21,6 +21,7 @@ from pydicom.uid import (
 )
 
 from solo.decoding.dicom.element_walk import (
+    MAX_STEPS,
     UNDEFINED_LENGTH,
     Element,
     Elements,
@@ -49,6 +50,7 @@ _FIRST_GROUPS = (b"\x02\x00", b"\x08\x00")
 _BIG_ENDIAN_GROUP = b"\x00\x08"
 _META = Encoding(implicit=False, little=True)
 _META_GROUP = 0x0002
+_COMMAND_GROUP = 0x0000
 _NATIVE_SYNTAXES = {
     Encoding(implicit=True, little=True): ImplicitVRLittleEndian,
     Encoding(implicit=False, little=True): ExplicitVRLittleEndian,
@@ -168,11 +170,16 @@ def _data_set(
 
 
 def _file_meta(data: memoryview, offset: int) -> tuple[Elements, int]:
-    """The file meta information and the data set's offset; explicit VR little endian."""
+    """The file meta information and the data set's offset; explicit VR little endian.
+
+    Some writers leave the command in front of the data set, or zeros, which are of its group.
+    """
     meta = Elements()
-    while len(data) >= offset + 8:
+    for _ in range(MAX_STEPS):
+        if len(data) < offset + 8:
+            break
         tag, representation, start, length = read_header(data, offset, _META)
-        if tag >> 16 != _META_GROUP:
+        if tag >> 16 not in (_META_GROUP, _COMMAND_GROUP):
             break
         if start + length > len(data):
             raise TruncatedError(f"the DICOM file ends within its header, after {len(data)} bytes")
@@ -215,8 +222,7 @@ def _encoding(syntax: UID, body: memoryview) -> Encoding:
 
 
 def _inflate(deflated: memoryview) -> bytes:
-    wrapped = bytes(deflated[:1]) == b"\x78"  # by zlib; no other begins so
-    inflater = zlib.decompressobj(zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS)
+    inflater = zlib.decompressobj(window_bits(deflated))
     body = inflater.decompress(deflated, MAX_INFLATED_BYTES)
     if inflater.unconsumed_tail:
         raise ImageTooLargeError(
@@ -225,3 +231,9 @@ def _inflate(deflated: memoryview) -> bytes:
     if not inflater.eof:
         raise TruncatedError("the deflated data set has no end: part of the file is missing")
     return body
+
+
+def window_bits(deflated: bytes | memoryview) -> int:
+    """Window of a deflate stream, negative unless a writer left it in a zlib wrapper."""
+    wrapped = bytes(deflated[:1]) == b"\x78"  # no other begins so
+    return zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS

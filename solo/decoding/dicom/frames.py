@@ -16,9 +16,9 @@ from solo.decoding.dicom.codestreams import Samples, decode_codestream
 from solo.decoding.dicom.codings import check_colour, coding_of, signature_of
 from solo.decoding.dicom.elements import unconverted
 from solo.decoding.dicom.encapsulation import MAX_ITEMS, Encapsulated, frame_bytes
-from solo.decoding.dicom.file import DicomFile, NativePixels
+from solo.decoding.dicom.file import DicomFile, NativePixels, window_bits
 from solo.decoding.dicom.pixel_layout import PixelLayout
-from solo.decoding.dicom.pixel_length import check_length, is_exact
+from solo.decoding.dicom.pixel_length import check_length, check_rows, is_exact
 from solo.decoding.dicom.transfer_syntaxes import CODINGS, Coding, syntax_name
 from solo.decoding.radiograph import check_frame
 from solo.errors import MalformedError, TruncatedError
@@ -46,10 +46,10 @@ def read_frame(file: DicomFile, layout: PixelLayout, frame: int) -> Grey:
     check_frame(frame, layout.frames)
     pixels = file.pixel_data
     if isinstance(pixels, NativePixels):
-        if (
-            not is_exact(pixels.length, layout, layout.frames)
-            and signature_of(pixels.value) is not None
-        ):
+        signature = signature_of(pixels.value) or b""
+        # One of two bytes may be a pixel.
+        least = 3 if pixels.length >= layout.frame_bytes * layout.frames else 1
+        if len(signature) >= least and not is_exact(pixels.length, layout, layout.frames):
             pixels = Encapsulated((), (pixels.value,))  # a codestream without items
         else:
             cells = _native_frame(pixels, file.transfer_syntax, layout, frame)
@@ -75,7 +75,11 @@ def _native_frame(pixels: NativePixels, syntax: UID, layout: PixelLayout, frame:
         # PS3.5 A.3: bytes in words are swapped with the words
         padded = bytes(data) + bytes(len(data) % 2)
         data = np.frombuffer(padded, ">u2").astype("<u2").data.cast("B")
-    return _as_stored(data, layout, frame * layout.frame_bytes, "<" if pixels.little else ">")
+    order = "<" if pixels.little else ">"
+    cells = _as_stored(data, layout, frame * layout.frame_bytes, order)
+    if pixels.length > whole + 1:
+        check_rows(cells)
+    return cells
 
 
 def _encapsulated_frame(
@@ -126,12 +130,15 @@ def _run_length(data: bytes, layout: PixelLayout) -> Grey:
 
 def _uncompressed(data: bytes, layout: PixelLayout, *, unpacked: bool = False) -> Grey:
     check_length(memoryview(data), len(data), layout.frame_bytes, layout, unpacked=unpacked)
-    return _as_stored(data, layout, 0, "<")
+    cells = _as_stored(data, layout, 0, "<")
+    if len(data) > layout.frame_bytes + 1:
+        check_rows(cells)
+    return cells
 
 
 def _deflated(data: bytes, layout: PixelLayout) -> Grey:
     """A frame of its own deflate stream (PS3.5 A.4.13), inflated no further than it may be."""
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflater = zlib.decompressobj(window_bits(data))
     try:
         inflated = inflater.decompress(data, 2 * layout.frame_bytes)
     except zlib.error:

@@ -124,7 +124,7 @@ def photometric_interpretation(dataset: Elements) -> str:
 
     That is what most films are, and what other readers take it for.
     """
-    name = code(dataset, "PhotometricInterpretation")
+    name = code(dataset, "PhotometricInterpretation").replace("MONOCHROME ", "MONOCHROME")
     return "MONOCHROME2" if name in ("", "MONOCHROME") else name
 
 

@@ -6,9 +6,13 @@ from typing import Final
 
 import numpy as np
 
+from solo.contract.greyscale import Grey
 from solo.decoding.dicom.pixel_layout import PixelLayout
 from solo.errors import MalformedError, TruncatedError
 
+_ROWS: Final = 64  # that are looked at
+_SHEAR: Final = 2  # what a row may differ from the next, in differences of neighbours within it
+_SMOOTH: Final = 10  # as a part of all grey: less is no shear
 _MOST_UNPACKED: Final = 3  # bytes too many: some encoders code the padding to an even length
 
 
@@ -69,3 +73,24 @@ def check_length(
         f"the pixel data have {length:,} bytes, more than the {expected:,} that {shape} need"
         + reason
     )
+
+
+def check_rows(cells: Grey) -> None:
+    """Checks that the rows of a film with excess continue each other, as sheared ones do not.
+
+    Args:
+        cells: uint8 or uint16 [H, W] or [H, W, 3].
+
+    Raises:
+        MalformedError: if a row differs from the next by more than neighbours within it.
+    """
+    if len(cells) < 2:
+        return
+    first = np.linspace(0, len(cells) - 2, _ROWS).astype(np.intp)
+    rows, below = cells[first].astype(np.int32), cells[first + 1].astype(np.int32)
+    down = np.abs(below - rows).mean()
+    if down > _SHEAR * np.abs(np.diff(rows, axis=1)).mean() and down > rows.std() / _SMOOTH:
+        raise MalformedError(
+            "the pixel data are longer than their DICOM header says, and their rows do not "
+            "continue each other: it is wrong"
+        )

@@ -32,11 +32,11 @@ PROJECTIONS: Final = frozenset(
     )
 )
 _SECONDARY_CAPTURE: Final = "SecondaryCaptureImageStorage"  # or with the kind of its pixels before
-# PS3.3 C.7.3.1.1.1: those of today, those retired (DS for XA; CF, DF and VF for RF), and DR, XR and
-# RX, which are in no edition but in many films.
+# PS3.3 C.7.3.1.1.1: those of today, those retired (DS for XA; CF, DF and VF for RF), and some that
+# are in no edition but in many films.
 PROJECTION_MODALITIES: Final = frozenset(
     {"CR", "DX", "MG", "IO", "PX", "XA", "RF", "RG", "RTIMAGE", "DS", "CF", "DF", "VF"}
-    | {"DR", "XR", "RX"}
+    | {"DR", "XR", "RX", "DDR", "CXR", "X-RAY", "XRAY"}
 )
 _UNDECIDED: Final = frozenset({"OT", "SC", "HC", ""})  # "other" and what says nothing on the origin
 
@@ -78,7 +78,7 @@ def projection_class(sop_class: str, media_class: str, modality: str) -> str:
     accepted = PROJECTION_MODALITIES | (_UNDECIDED if known else frozenset())
     if (not known or captured) and modality in accepted:
         return known
-    told = known and not captured and not contradicted
+    told = keyword and not captured and not contradicted
     raise NotSegmentableError(
         f"{_class_name(known, sop_class or media_class)} with modality {_modality_name(modality)} "
         f"{'is not' if told else 'does not say that it is'} a projection radiograph: expected "

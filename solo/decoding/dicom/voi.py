@@ -20,6 +20,7 @@ from solo.decoding.radiograph import GreyRecipe
 
 Levels = npt.NDArray[np.float64]
 _LOOKED_AT: Final = 256  # rows or columns, about
+_FEW: Final = 0.005  # of the pixels
 
 
 def to_grey(cells: Grey, description: GreyDescription) -> tuple[Grey, GreyRecipe]:
@@ -32,11 +33,15 @@ def to_grey(cells: Grey, description: GreyDescription) -> tuple[Grey, GreyRecipe
     Returns:
         uint8 [H, W] from 8 bits and uint16 [H, W] from 16, and how it was done.
     """
-    bits = _aligned(cells, description.bits)
+    counts = _some_counts(cells)
+    bits = _aligned(counts, description)
     stored = stored_values(bits)
     levels = modality_values(stored, description)
     padded = padding_mask(bits, description.padding)
-    grey, recipe = _values_of_interest(cells, levels, padded, description)
+    if not counts[~padded].any():  # a range over all values would leave nothing
+        padded[:] = False
+    counts[padded] = 0
+    grey, recipe = _values_of_interest(cells, levels, padded, counts, description)
     if description.inverted:  # PS3.3 C.7.6.3.1.2, C.11.6.1.2: after the VOI LUT, and once
         grey = 1 - grey
     grey[padded] = 0  # no measurement is background
@@ -68,9 +73,8 @@ def padding_mask(bits: SampleBits, padding: tuple[int, int] | None) -> npt.NDArr
         return np.zeros(values.shape, np.bool_)
     first, last = padding
     if first > values.max() or last < values.min():
-        values = stored_values(
-            replace(bits, stored=bits.allocated - bits.shift, high=bits.allocated - 1)
-        )
+        values = _whole_cells(bits) >> bits.shift
+        first, last = first >> bits.shift, last >> bits.shift
     return (values >= first) & (values <= last)
 
 
@@ -114,22 +118,46 @@ def apply_window(levels: Levels, window: Window) -> Levels:
             return np.clip((levels - (center - 0.5)) / (width - 1) + 0.5, 0, 1)
 
 
-def _aligned(cells: Grey, bits: SampleBits) -> SampleBits:
-    """Bits of the sample, at the low end of the cell if the pixels disprove a higher place.
+def _whole_cells(bits: SampleBits) -> npt.NDArray[np.int64]:
+    """Values by pixel cell if the sample took all of it."""
+    return stored_values(replace(bits, stored=bits.allocated, high=bits.allocated - 1))
+
+
+def _some_counts(cells: Grey) -> npt.NDArray[np.int64]:
+    """How often each cell occurs in a grid of rows and columns: int64 [256] or [65536]."""
+    step = 1 + min(cells.shape) // _LOOKED_AT
+    return np.bincount(cells[::step, ::step].ravel(), minlength=np.iinfo(cells.dtype).max + 1)
+
+
+def _aligned(counts: npt.NDArray[np.int64], description: GreyDescription) -> SampleBits:
+    """Bits of the sample, at the other end of the cell if the pixels disprove their place.
 
     Some writers leave High Bit at the end of the cell whatever they store. Then the cells hold
-    something below the sample, where nothing may be, and nothing beyond its lower bits.
+    something below the sample, where nothing may be, and nothing beyond its lower bits. Others
+    forget it where samples lie at the upper end: then most are beyond, and nothing is below.
+    Padding is no sample, and a few pixels may be dead.
     """
-    if not bits.shift or not (cells & ((1 << bits.shift) - 1)).any():
-        return bits
-    low = replace(bits, high=bits.stored - 1)
-    values = cells.view(f"i{cells.itemsize}") if bits.signed else cells
-    lowest, highest = stored_values(low).min(), stored_values(low).max()
-    return low if lowest <= values.min() and values.max() <= highest else bits
+    bits = description.bits
+    unused = bits.allocated - bits.stored
+    low, cells = replace(bits, high=bits.stored - 1), _whole_cells(bits)
+    first, last = description.padding or (1, 0)
+    counts = np.where((cells >= first) & (cells <= last), 0, counts)
+    few = counts.sum() * _FEW
+    samples = stored_values(low)
+    beyond = counts[(cells < samples.min()) | (cells > samples.max())].sum()
+    below = counts[cells & ((1 << (bits.shift or unused)) - 1) != 0].sum()
+    if bits.shift:
+        return low if beyond <= few < below else bits
+    upper = below <= few and 2 * beyond > counts.sum()
+    return replace(bits, high=bits.allocated - 1) if upper else bits
 
 
 def _values_of_interest(
-    cells: Grey, levels: Levels, padded: npt.NDArray[np.bool_], description: GreyDescription
+    cells: Grey,
+    levels: Levels,
+    padded: npt.NDArray[np.bool_],
+    counts: npt.NDArray[np.int64],
+    description: GreyDescription,
 ) -> tuple[Levels, GreyRecipe]:
     """Grey in [0, 1] for each cell, by the file's VOI LUT or window (PS3.3 C.11.2), or without.
 
@@ -141,7 +169,7 @@ def _values_of_interest(
             grey = apply_window(levels, proposal)
         else:
             grey = np.clip(look_up(levels, proposal) / proposal.full_scale, 0, 1)
-        if _has_contrast(cells, grey, padded):
+        if _has_contrast(grey, counts):
             return grey, "window" if isinstance(proposal, Window) else "voi_lut"
     if not description.for_processing and _is_display_ready(description):
         return levels / 255, "as_stored"
@@ -149,15 +177,12 @@ def _values_of_interest(
     return np.clip((levels - low) / (high - low if high > low else 1.0), 0, 1), "percentiles"
 
 
-def _has_contrast(cells: Grey, grey: Levels, padded: npt.NDArray[np.bool_]) -> bool:
+def _has_contrast(grey: Levels, counts: npt.NDArray[np.int64]) -> bool:
     """Whether the film is more than one grey, but for 0.5 % at each end: a few pixels tell.
 
     By the standard a window is applied as it is (PS3.3 C.11.2.1.2); it does not foresee one beside
     all values. Such a film would be a blank, and no answer to it could be right.
     """
-    step = 1 + min(cells.shape) // _LOOKED_AT
-    some = as_grey(np.ascontiguousarray(cells[::step, ::step]))
-    counts = np.where(padded, 0, np.bincount(some.ravel(), minlength=len(grey)))
     low, high = percentile_range(grey, counts)
     return high > low
 

@@ -163,21 +163,26 @@ def _table(item: Elements) -> LookupTable | None:
         return None
     entries, first, bits = (int(value) for value in descriptor)  # PS3.3 C.11.1.1.1
     entries, bits = entries & 0xFFFF or 65536, bits & 0xFFFF
-    values = _entries(item, entries)
+    values = _entries(item, entries, bits)
     if 2 * len(values) < entries or not np.isfinite(values).all():
         return None
     # Writers that count one entry more than they write are known: the last one holds.
     whole = np.pad(values[:entries], (0, max(0, entries - len(values))), mode="edge")
     words = (whole.astype(np.int64) & 0xFFFF).astype(np.uint16)
     largest = max(int(words.max()), 1)
+    if 2 * len(values) <= entries + 1 and largest.bit_length() > bits:
+        return None  # half of it, and too deep: bytes, or another table's depth
     # The described depth is often wrong in old files: believe it only if the data reach it.
     believable = 1 <= bits <= 16 and largest.bit_length() == bits
     return LookupTable(first, words, (1 << bits) - 1 if believable else largest)
 
 
-def _entries(item: Elements, entries: int) -> npt.NDArray[np.generic]:
-    """LUT Data, which may be words (US), a byte string of words (OW), or of packed bytes."""
+def _entries(item: Elements, entries: int, bits: int) -> npt.NDArray[np.generic]:
+    """LUT Data, which may be words (US), a byte string of words (OW), or of packed bytes.
+
+    Some writers count bytes in the descriptor, and then there are as many bytes of words.
+    """
     data = unconverted(item, "LUTData", _TABLE_BYTES)
-    if len(data) in (entries, entries + 1):
+    if bits <= 8 and len(data) in (entries, entries + 1):
         return np.frombuffer(data, np.uint8)
     return np.array(numbers(item, "LUTData", _TABLE_BYTES))

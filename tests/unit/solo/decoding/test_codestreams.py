@@ -107,14 +107,33 @@ def test_other_components_than_the_header_says_are_refused(syntax: UID, no_decod
 
 
 @pytest.mark.parametrize("syntax", CODESTREAMS)
-@pytest.mark.parametrize(
-    "bits", [{"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}, {"BitsStored": 8, "HighBit": 7}]
-)
-def test_another_precision_than_the_header_says_is_refused(
-    syntax: UID, bits: dict[str, int], no_decoder: None
-) -> None:
+def test_another_precision_than_the_header_says_is_refused(syntax: UID, no_decoder: None) -> None:
+    bits = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}
     with pytest.raises(MalformedError, match="but its DICOM header says 8 of"):
         decode(described(whole(syntax), syntax, **bits), LIMITS)
+
+
+@pytest.mark.parametrize("syntax", CODESTREAMS)
+def test_a_deeper_frame_is_read_if_no_sample_is_beyond_the_bits_stored(syntax: UID) -> None:
+    bits = {"BitsStored": 8, "HighBit": 7}
+    for high in (7, 11, 15):
+        with pytest.raises(MalformedError, match="samples beyond the 8 bits of its DICOM header"):
+            decode(described(whole(syntax), syntax, BitsStored=8, HighBit=high), LIMITS)
+    eight = FILM // np.uint16(16)
+    frame = bytes(ALL[syntax](eight))
+    found = decode(described(frame, syntax, **bits, WindowCenter=128, WindowWidth=256), LIMITS)
+    np.testing.assert_allclose(found.pixels / 65535, eight / 255, atol=0.1)
+
+
+def test_a_signed_codestream_has_its_sign_at_any_depth() -> None:
+    signed = FILM.astype(np.int16) - 2048
+    frame = imagecodecs.jpeg2k_encode(
+        signed, codecformat="j2k", reversible=True, level=0, bitspersample=12
+    )
+    window: dict[str, Any] = {"WindowCenter": 0, "WindowWidth": 4096, "PixelRepresentation": 1}
+    data = encapsulated_file([frame], JPEG2000Lossless, signed, **window)
+    native = decode(dicom_file(signed, **window), LIMITS).pixels
+    assert np.array_equal(decode(data, LIMITS).pixels, native)
 
 
 def test_signed_samples_that_the_frame_has_no_bits_for_are_refused(no_decoder: None) -> None:

@@ -170,6 +170,22 @@ def test_loss_beyond_the_bits_stored_is_white_and_does_not_wrap() -> None:
     np.testing.assert_allclose(found.pixels, np.minimum(codestream, 1023) / 1023 * 65535, atol=0.51)
 
 
+@pytest.mark.parametrize("signed", [False, True])
+def test_reversible_jpeg_2000_that_was_cut_to_a_rate_does_not_wrap(signed: bool) -> None:
+    noise = np.random.default_rng(0).integers(-300, 300, (160, 120))
+    wide = np.where(np.arange(160)[:, None] < 80, 4200, -100) + noise
+    cells = np.clip(wide, 0, 4095) - 2048 * signed
+    film = cells.astype(np.int16) if signed else cells.astype(np.uint16)
+    options: dict[str, Any] = {"codecformat": "j2k", "reversible": True, "bitspersample": 16}
+    cut = imagecodecs.jpeg2k_encode(film, level=55, **options)
+    lossy = imagecodecs.jpeg2k_decode(cut).astype(int) + 2048 * signed
+    assert lossy.max() > 4095
+    elements: dict[str, Any] = {**TWELVE, "PixelRepresentation": int(signed), "WindowWidth": 4096}
+    elements["WindowCenter"] = 0 if signed else 2048
+    found = decode(encapsulated_file([cut], JPEG2000, film, **elements), LIMITS)
+    np.testing.assert_allclose(found.pixels / 65535, np.clip(lossy, 0, 4095) / 4095, atol=1e-4)
+
+
 @pytest.mark.parametrize("syntax", [JPEGLosslessSV1, JPEGLSLossless, RLELossless])
 def test_overlays_in_unused_bits_do_not_show(syntax: UID) -> None:
     film = textured()

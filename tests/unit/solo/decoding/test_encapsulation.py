@@ -20,7 +20,7 @@ from pydicom.uid import (
 from solo.decoding.decode import decode
 from solo.decoding.dicom.transfer_syntaxes import EncapsulatedUncompressed, JPEGXLLossless
 from solo.decoding.radiograph import Limits
-from solo.errors import InvalidParameterError, MalformedError
+from solo.errors import InvalidParameterError, MalformedError, SoloError
 from tests.support.dicom import dicom_file
 from tests.support.encapsulated import EXACT, encapsulated_file, encoded_file
 from tests.support.films import chest
@@ -197,3 +197,33 @@ def test_millions_of_fragments_are_not_walked() -> None:
     item = b"\xfe\xff\x00\xe0\0\0\0\0"
     with pytest.raises(MalformedError, match="more than 200,000 fragments"):
         decode(data[:-8] + 1_000_000 * item + data[-8:], LIMITS)
+
+
+def test_as_many_fragments_as_frames_need_not_be_one_each() -> None:
+    film, frames = frames_of(JPEGLSLossless)
+    half = len(frames[0]) // 4 * 2
+    data = encapsulated_file([frames[0][:half], frames[0][half:], frames[1]], JPEGLSLossless, film)
+    for index in range(3):
+        with pytest.raises(MalformedError, match="cannot be told apart"):
+            decode(data, LIMITS, frame=index)
+
+
+@pytest.mark.parametrize("syntax", [*EXACT, RLELossless])
+def test_the_last_item_may_lack_its_padding_but_no_byte_of_its_frame(syntax: UID) -> None:
+    film = np.random.default_rng(3).integers(0, 256, (41, 31), np.uint8)
+    if syntax == RLELossless:
+        runs = b"".join(bytes([30]) + row.tobytes() for row in film)
+        frame = struct.pack("<16L", 1, 64, *[0] * 14) + runs + b"\x80"
+    else:
+        frame = bytes(EXACT[syntax](film))
+    while not len(frame) % 2:
+        film = film[:, :-1].copy() if syntax == EncapsulatedUncompressed else film[:-1].copy()
+        frame = bytes(EXACT[syntax](film))
+    data = encapsulated_file([frame], syntax, film)[: -len(DELIMITER)]
+    assert np.array_equal(decode(data[:-1], LIMITS).pixels, film)
+    for cut in (2, 3):
+        with pytest.raises(SoloError):
+            decode(data[:-cut], LIMITS)
+    even = encapsulated_file([frame[:-1]], syntax, film)[: -len(DELIMITER)]
+    with pytest.raises(SoloError):
+        decode(even[:-1], LIMITS)

@@ -65,7 +65,7 @@ BIPLANE = "1.2.840.10008.5.1.4.1.1.12.3"
         (DX, CT, "DX", DX),  # the data set's own class is the strongest evidence
         (DX, DX, "CT", DX),
         *((SC, SC, modality, SC) for modality in (
-            "CR", "DX", "DR", "XR", "DF", "DS", "PX", "OT", "SC")),
+            "CR", "DX", "DR", "XR", "DF", "DS", "PX", "OT", "SC", "X-RAY", "CXR", "DDR")),
         (SC, "", "", SC),
         (MultiFrameTrueColorSecondaryCaptureImageStorage, "", "XA",
          MultiFrameTrueColorSecondaryCaptureImageStorage),
@@ -98,7 +98,8 @@ def test_a_projection_radiograph_is_told_by_any_evidence(
             MRImageStorage, UltrasoundImageStorage, NuclearMedicineImageStorage,
             PositronEmissionTomographyImageStorage, BasicTextSRStorage, EncapsulatedPDFStorage,
             XRay3DAngiographicImageStorage, XRay3DCraniofacialImageStorage,
-            BreastTomosynthesisImageStorage, "1.2.840.10008.5.1.4.1.1.7777")),
+            BreastTomosynthesisImageStorage)),
+        ("1.2.840.10008.5.1.4.1.1.7777", DX, "DX", "modality DX does not say that it is"),
     ],
 )  # fmt: skip
 def test_nothing_else_passes_and_what_is_said_is_true(

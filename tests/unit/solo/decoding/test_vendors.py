@@ -63,6 +63,12 @@ ELEMENTS = {
     "no representation": struct.pack("<HH2sH", 0x0029, 0x1000, b"??", 2) + b"ab",
     "blanks for a representation": struct.pack("<HH2sH", 0x0029, 0x1000, b"  ", 2) + b"ab",
     "an implicit element": struct.pack("<HHI", 0x0029, 0x1000, 2) + b"ab",
+    "an odd length and its padding": struct.pack("<HH2sH", 0x0028, 0x4000, b"LT", 3) + b"abc ",
+    "a sequence of defined length with a delimiter": struct.pack(
+        "<HH2sHI", 0x0028, 0x9110, b"SQ", 0, 8
+    )
+    + item(0xE000)
+    + item(0xE0DD),
     "an unknown sequence": IMPLICIT_IN_UNKNOWN,
     "an encapsulated icon": NESTED_PIXELS,
     "an explicit sequence that is unknown": struct.pack(
@@ -135,6 +141,68 @@ def test_what_a_file_means_can_be_told(name: str) -> None:
     found = decode(WHOLE[name], LIMITS)
     assert np.array_equal(found.pixels, EXPECTED)
     assert found.info.grey == "percentiles"
+
+
+LARGE = np.tile(FILM, (5, 6))
+LARGE_PLAIN = dicom_file(LARGE, **TWELVE)
+LARGE_EXPECTED = decode(LARGE_PLAIN, Limits(200_000)).pixels
+
+
+@pytest.mark.parametrize("letters", [b"??", b"us", b"\0\0", b"  ", b"--", b"Cs"])
+def test_an_unknown_representation_is_no_length_in_a_file_that_is_as_long(letters: bytes) -> None:
+    for value in (b"ab", b"abcd", b"0123456789ab"):
+        head = struct.pack("<HH2sH", 0x0028, 0x1200, letters, len(value))
+        for count in (1, 3):
+            data = inserted((head + value) * count, LARGE_PLAIN)
+            assert np.array_equal(decode(data, Limits(200_000)).pixels, LARGE_EXPECTED)
+    at = LARGE_PLAIN.index(PIXEL_DATA) + 4
+    pixels_of_it = LARGE_PLAIN[:at] + letters + LARGE_PLAIN[at + 2 :]
+    assert np.array_equal(decode(pixels_of_it, Limits(200_000)).pixels, LARGE_EXPECTED)
+
+
+@pytest.mark.parametrize("length", [2, 8, 300, 70_000])
+def test_implicit_elements_in_an_explicit_data_set_are_not_taken_for_short_ones(
+    length: int,
+) -> None:
+    value = (b"CHESTSHUI\2\0" * 30)[:length] if length < 70_000 else bytes(length)
+    some = b"".join(struct.pack("<HHI", 0x0028, tag, length) + value for tag in (0x1200, 0x1201))
+    found = decode(inserted(some, LARGE_PLAIN), Limits(200_000))
+    assert np.array_equal(found.pixels, LARGE_EXPECTED)
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        bytes(8), bytes(128),
+        struct.pack("<HHIIHHIH", 0, 0, 4, 10, 0, 2, 2, 0x31),
+        struct.pack("<HH2sHI", 0, 0, b"UL", 4, 10) + struct.pack("<HH2sHH", 0, 0x100, b"US", 2, 1),
+    ],
+    ids=len,
+)  # fmt: skip
+def test_zeros_and_a_command_before_the_data_set_are_passed_over(between: bytes) -> None:
+    for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian):
+        data = dicom_file(FILM, syntax=syntax, **TWELVE)
+        at = data.index(b"\0\x08\0\x16" if syntax == ExplicitVRBigEndian else b"\x08\0\x16\0")
+        assert np.array_equal(decode(data[:at] + between + data[at:], LIMITS).pixels, EXPECTED)
+
+
+def test_a_megabyte_of_zeros_before_the_data_set_is_not_walked() -> None:
+    at = PLAIN.index(b"\x08\0\x16\0")
+    with pytest.raises(MalformedError):
+        decode(PLAIN[:at] + bytes(8 * MAX_STEPS) + PLAIN[at:], LIMITS)
+
+
+def test_a_delimiter_that_follows_no_sequence_is_refused() -> None:
+    # what lies before it may be the rest of an item whose sequence was too short
+    with pytest.raises(MalformedError, match="outside of a sequence"):
+        decode(inserted(item(0xE0DD)), LIMITS)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_blank_in_the_photometric_interpretation_is_passed_over(number: int) -> None:
+    found = decode(dicom_file(FILM, PhotometricInterpretation=f"MONOCHROME {number}"), LIMITS)
+    right = decode(dicom_file(FILM, PhotometricInterpretation=f"MONOCHROME{number}"), LIMITS)
+    assert np.array_equal(found.pixels, right.pixels)
 
 
 def test_an_odd_number_of_bytes_may_lack_its_padding() -> None:

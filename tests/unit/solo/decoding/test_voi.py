@@ -280,3 +280,50 @@ def test_every_window_is_monotonic(
     pixels, _ = to_grey(np.arange(4096, dtype=np.uint16)[None], description)
     steps = np.diff(pixels[0].astype(np.int64))
     assert (steps <= 0).all() if inverted else (steps >= 0).all()
+
+
+RAMP = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+UPPER = RAMP << np.uint16(4)
+
+
+def on(cells: Grey, value: int) -> Grey:
+    """The cells with some dead pixels."""
+    dead = cells.copy()
+    dead[:2, :8] = value
+    return dead
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("value", [0, 0xFFFF, 0x1234])
+def test_where_the_samples_lie_the_pixels_tell_but_for_a_few(value: int, signed: bool) -> None:
+    sign = np.uint16(0x8000 if signed else 0)
+    wide = replace(TWELVE_BITS, voi=(Window(0 if signed else 2048, 4096, "LINEAR"),))
+    lower = RAMP - np.uint16(2048) if signed else RAMP
+    for cells in (lower, UPPER ^ sign):
+        for high in (11, 15):
+            bits = SampleBits(allocated=16, stored=12, high=high, signed=signed)
+            found, _ = to_grey(on(cells, value), replace(wide, bits=bits))
+            np.testing.assert_allclose(found[2:] / 65535, RAMP[2:] / 4095, atol=1e-4)
+
+
+def test_overlays_over_most_of_a_film_are_not_taken_for_samples() -> None:
+    found, _ = to_grey(RAMP | np.uint16(0x8000), replace(TWELVE_BITS, voi=(FULL_RANGE,)))
+    np.testing.assert_allclose(found / 65535, RAMP / 4095, atol=1e-4)
+
+
+@pytest.mark.parametrize("cell", [0xFFFF, 0xFFF0])
+@pytest.mark.parametrize("value", [0xFFF, 0xFFF0, 0xFFFF])
+def test_padding_is_found_in_samples_at_the_upper_end(value: int, cell: int) -> None:
+    cells = UPPER.copy()
+    cells[:20] = cell
+    bits = replace(TWELVE, high=15)
+    found, _ = to_grey(cells, GreyDescription(bits, padding=(value, value), voi=(FULL_RANGE,)))
+    assert not found[:20].any()
+    np.testing.assert_allclose(found[20:63] / 65535, RAMP[20:63] / 4095, atol=1e-4)
+
+
+@pytest.mark.parametrize("padding", [(0, 4095), (0, 65535), (0, 5000)])
+def test_padding_that_would_be_the_whole_film_is_none(padding: tuple[int, int]) -> None:
+    plain = replace(TWELVE_BITS, voi=(FULL_RANGE,))
+    found = to_grey(RAMP, replace(plain, padding=padding))[0]
+    assert np.array_equal(found, to_grey(RAMP, plain)[0])

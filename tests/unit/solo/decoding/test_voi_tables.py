@@ -163,3 +163,31 @@ def test_a_first_input_beyond_the_signed_range_stays_where_all_are_positive() ->
     found = decode(data, Limits(100_000))
     expected = np.clip(film.astype(int) - 1 - 40_000, 0, 4095) / 4095
     np.testing.assert_allclose(found.pixels / 65535, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("bits", [12, 16])
+@pytest.mark.parametrize("vr", ["OW", "OB", "UN"])
+def test_a_descriptor_may_count_bytes(bits: int, vr: str) -> None:
+    curve = CURVE * np.uint16(16 if bits == 16 else 1)
+    found = read(table([8192, 0, bits], curve.tobytes(), vr))
+    assert np.array_equal(found.pixels, read(table([4096, 0, bits], curve.tobytes())).pixels)
+    assert found.info.grey == "voi_lut"
+
+
+def test_bytes_of_a_wrong_depth_are_passed_over() -> None:
+    assert read(table([256, 0, 12], bytes(range(256)))).info.grey == "percentiles"
+
+
+@pytest.mark.parametrize("undefined", [False, True])
+def test_a_sequence_of_unknown_representation_may_be_explicit(undefined: bool) -> None:
+    plain = dicom_file(FILM, VOILUTSequence=[WHOLE], **TWELVE)
+    head = b"\x28\0\x10\x30SQ\0\0"
+    at = plain.index(head)
+    length = int.from_bytes(plain[at + 8 : at + 12], "little")
+    items, rest = plain[at + 12 : at + 12 + length], plain[at + 12 + length :]
+    size = b"\xff\xff\xff\xff" if undefined else plain[at + 8 : at + 12]
+    end = b"\xfe\xff\xdd\xe0\0\0\0\0" if undefined else b""
+    data = plain[:at] + b"\x28\0\x10\x30UN\0\0" + size + items + end + rest
+    found = decode(data, Limits(100_000))
+    assert found.info.grey == "voi_lut"
+    assert np.array_equal(found.pixels, decode(plain, Limits(100_000)).pixels)

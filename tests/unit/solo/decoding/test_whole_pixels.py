@@ -155,6 +155,36 @@ def test_a_header_of_fewer_pixels_shears_none(header: dict[str, Any]) -> None:
         decode(dicom_file(FILM, **{**TWELVE, **header}), LIMITS)
 
 
+@pytest.mark.parametrize("zeros", [False, True])
+@pytest.mark.parametrize("write", [native, in_items, deflated])
+@pytest.mark.parametrize("true", [(152, 135), (150, 132), (150, 136), (144, 150), (164, 118)])
+def test_excess_that_would_be_padding_shears_none(
+    true: tuple[int, int], write: Any, zeros: bool
+) -> None:
+    film = chest(*true).ravel()
+    if zeros:
+        film[160 * 120 :] = 0
+    noisy = film + np.random.default_rng(1).integers(0, 20, film.shape).astype(np.uint16)
+    cells, excess = noisy[: 160 * 120].reshape(160, 120), noisy[160 * 120 :].tobytes()
+    with pytest.raises(MalformedError, match=r"more than the|continue each other"):
+        decode(write(cells, excess, **TWELVE), LIMITS)
+
+
+def test_a_film_of_bands_with_padding_is_not_taken_for_a_sheared_one() -> None:
+    bands = np.repeat(np.arange(0, 4096, 32, dtype=np.uint16)[:, None], 60, axis=1)
+    for film in (bands, bands.T.copy(), np.full((70, 60), 7, np.uint16)):
+        found = decode(native(film, bytes(2 * film.shape[1] + 6), **TWELVE), LIMITS)
+        assert np.array_equal(found.pixels, decode(dicom_file(film, **TWELVE), LIMITS).pixels)
+
+
+@pytest.mark.parametrize("excess", [bytes(2), NOISE[:ROW], NOISE[:20]])
+def test_a_first_pixel_like_a_codestream_is_a_pixel(excess: bytes) -> None:
+    film = FILM.copy()
+    film[0, 0] = 0x0AFF
+    found = decode(native(film, excess, **TWELVE), LIMITS)
+    assert np.array_equal(found.pixels, decode(dicom_file(film, **TWELVE), LIMITS).pixels)
+
+
 @pytest.mark.parametrize("samples", [2, 3, 4, 6])
 def test_several_samples_are_not_taken_for_one(samples: int) -> None:
     grey = (FILM // 16).astype(np.uint8)[:41, :37]
@@ -217,6 +247,8 @@ def test_deflated_frames_have_no_excess_but_zeros_and_an_end() -> None:
         with pytest.raises(MalformedError, match="more than the 8,400"):
             decode(deflated(FILM, excess, **TWELVE), LIMITS)
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    wrapped = encapsulated_file([zlib.compress(FILM.tobytes())], DeflatedImageFrame, FILM, **TWELVE)
+    assert np.array_equal(decode(wrapped, LIMITS).pixels, EXPECTED)
     endless = packer.compress(FILM.tobytes()) + packer.flush(zlib.Z_SYNC_FLUSH)
     with pytest.raises(TruncatedError, match="the deflated frame has no end"):
         decode(encapsulated_file([endless], DeflatedImageFrame, FILM, **TWELVE), LIMITS)
