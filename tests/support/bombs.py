@@ -163,7 +163,10 @@ def _rasters(megabytes: int) -> dict[str, bytes]:
         "PNG of 40000 x 40000": png_header_only(40_000, 40_000),
         f"PNG cut, with {megabytes} MB of text": grey[:33]
         + png_chunk(b"zTXt", text)
-        + grey[33:-12],
+        + grey[33:-16],
+        f"PNG with {megabytes} MB behind its rows": grey[:33]
+        + png_chunk(b"IDAT", text[6:])
+        + grey[-12:],
         "JPEG file of 65500 x 65500": _patched(jpeg(_GREY), b"\xff\xc0", 5, b"\xff\xdc\xff\xdc"),
         "JPEG file of 100,000 comments": b"\xff\xd8" + b"\xff\xfe\0\2" * 100_000 + jpeg(_GREY)[2:],
         _COMMENTS: jpeg(_GREY)[:-2] + b"\xff\xfe\0\2" * 2_000_000 + b"\xff\xd9",
