@@ -82,6 +82,19 @@ def test_a_list_of_tile_parts_tells_of_a_last_one_that_is_missing(form: tuple[in
         decode(described(cut), LIMITS)
 
 
+def test_what_is_told_and_there_needs_no_end() -> None:
+    frame, parts = in_tile_parts(told=True)
+    expected = decode(described(frame), LIMITS).pixels
+    for filling in (b"", b"\0\0"):
+        assert np.array_equal(decode(described(frame[:-2] + filling), LIMITS).pixels, expected)
+    for cut in (parts[-1][0], parts[-1][1] - 1):
+        with pytest.raises(TruncatedError):
+            decode(described(frame[:cut]), LIMITS)
+    untold, _ = in_tile_parts(told=False)
+    with pytest.raises(TruncatedError, match="has no end"):
+        decode(described(untold[:-2]), LIMITS)
+
+
 def test_a_tile_part_beyond_the_image_is_refused(no_decoder: None) -> None:
     frame, parts = in_tile_parts(told=True)
     beyond = frame[: parts[-1][0] + 4] + b"\0\x06" + frame[parts[-1][0] + 6 :]
