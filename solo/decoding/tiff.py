@@ -89,11 +89,9 @@ def _read_segment(stored: bytes, page: TiffPage, rows: int) -> Samples:
         stored = bytes(imagecodecs.bitorder_decode(stored))
     most, columns, together = page.segment_shape
     needed, whole = rows * page.row_bytes, most * page.row_bytes
-    if page.compression == NONE:
-        stored = stored[:needed]
-    elif page.compression == LZW:
+    if page.compression == LZW:
         stored = decompress_lzw(stored, (needed, whole))
-    else:
+    elif page.compression != NONE:
         buffer = np.empty(whole + 1, np.uint8)  # with room for a stream that goes on
         stored = getattr(imagecodecs, f"{page.compression}_decode")(stored, out=buffer.data)
     if len(stored) not in (needed, whole):
@@ -118,9 +116,8 @@ def _read_jpeg(stored: bytes, page: TiffPage, rows: int) -> Samples:
     Returns:
         uint8 [rows, columns, 1].
     """
-    tables = bytes(page.tags.values(Tag.JPEG_TABLES))
-    if tables:
-        stored = tables.removesuffix(JPEG_END) + stored.removeprefix(JPEG_SIGNATURE[:2])
+    if page.jpeg_tables:
+        stored = page.jpeg_tables.removesuffix(JPEG_END) + stored.removeprefix(JPEG_SIGNATURE[:2])
     most, columns, _ = page.segment_shape
     pixels = decode_jpeg(stored, Limits(most * columns), frame=0).pixels
     if pixels.shape not in ((rows, columns), (most, columns)):
