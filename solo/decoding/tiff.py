@@ -38,6 +38,8 @@ from solo.errors import (
     UnsupportedEncodingError,
 )
 
+_ROWS = 64  # at a time, so that they stay in the cache
+
 Samples = npt.NDArray[Any]
 
 
@@ -157,6 +159,9 @@ def _in_16_bits(values: Samples) -> Grey:
         raise NotSegmentableError("the TIFF has pixels that are no finite numbers")
     percents = (LOW_PERCENT, HIGH_PERCENT)
     low, high = np.percentile(values, percents, method="inverted_cdf").tolist()
-    scaled = np.subtract(values, low, dtype=np.float64)
-    scaled *= 65535 / (high - low or 1)
-    return as_grey(np.clip(scaled, 0, 65535, out=scaled).round(out=scaled).astype(np.uint16))
+    grey = np.empty(values.shape, np.uint16)
+    for top in range(0, len(values), _ROWS):
+        scaled = np.subtract(values[top : top + _ROWS], low, dtype=np.float64)
+        scaled *= 65535 / (high - low or 1)
+        grey[top : top + _ROWS] = np.clip(scaled, 0, 65535, out=scaled).round(out=scaled)
+    return as_grey(grey)

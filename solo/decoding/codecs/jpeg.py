@@ -66,7 +66,8 @@ def decode_jpeg(data: bytes, header: JpegHeader, *, as_stored: bool) -> Samples:
             f"{_MAX_SIDE:,} rows or columns"
         )
     if data.rfind(JPEG_END) < header.segments[-1][2]:
-        data += JPEG_END  # of a lossless one, whose bits are counted
+        # Of a lossless one, whose bits are counted: what DICOM fills up with is none of them.
+        data = data.rstrip(b"\0") + JPEG_END
     colours = "RGB" if as_stored else "BGR"
     if header.precision > 8:
         samples = imagecodecs.jpeg8_decode(data)

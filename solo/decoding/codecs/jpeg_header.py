@@ -69,8 +69,7 @@ def _segments(data: bytes) -> list[tuple[int, bytes, int]]:
 def read_jpeg_header(data: bytes) -> JpegHeader:
     """Reads the marker segments up to the first scan, and looks for the end of the image.
 
-    A lossless JPEG of one component needs none: its bits are counted. But zeros that DICOM fills up
-    with could stand for a last byte that is missing.
+    A lossless JPEG of one component needs none: its bits are counted.
 
     Raises:
         MalformedError: if something stands between them, or there are too many, or not exactly one
@@ -84,7 +83,7 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
     _, scan, end = segments[-1]
     marker, frame = frames[0]
     ended = data.rfind(JPEG_END) >= end
-    if not ended and not (marker == LOSSLESS and frame[5:6] == b"\1" and data[-1]):
+    if not ended and not (marker == LOSSLESS and frame[5:6] == b"\1"):
         raise TruncatedError("the JPEG has no end: part of the file is missing")
     starts = {(kind, contents[:1]) for kind, contents, _ in segments}
     if (_LS_PARAMETERS, _LS_OVERSIZE) in starts:
