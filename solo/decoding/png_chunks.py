@@ -7,13 +7,20 @@ warnings of texts and profiles.
 from __future__ import annotations
 
 import struct
+import zlib
 from typing import Final
+
+import imagecodecs
+import numpy as np
 
 from solo.errors import MalformedError, TruncatedError
 
 PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 
-_PIXEL_CHUNKS: Final = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND"})
+_BEFORE_PIXELS: Final = (b"IHDR", b"PLTE")
+_CHANNELS: Final = {2: 3, 4: 2, 6: 4}  # of a colour type; else 1
+_MUCH: Final = 16  # times smaller than no noisy film is packed
+_MARGIN: Final = 1024  # bytes that some writers leave behind the last row
 _MAX_CHUNKS: Final = 100_000
 _HEADER_BYTES: Final = 8  # length and type
 _CHECKSUM_BYTES: Final = 4
@@ -36,24 +43,53 @@ def png_size(data: bytes) -> tuple[int, int]:
 
 
 def pixel_chunks(data: bytes) -> bytes:
-    """The PNG with its critical chunks only: IHDR, PLTE, IDAT and IEND.
+    """The PNG with its critical chunks only, IHDR, PLTE, IDAT and IEND, and its stream checked.
 
-    Texts, colour profiles, orientation and further frames are left out, alpha too.
+    Texts, colour profiles, orientation and further frames are left out, alpha too. libpng would
+    inflate what follows the last row, however much; an image whose stream is whole needs no end.
 
     Raises:
-        TruncatedError: if the file ends before its end chunk does.
-        MalformedError: for a file of too many chunks.
+        TruncatedError: if the file ends within a chunk, or has neither an end nor whole pixels.
+        MalformedError: for a file of too many chunks, or whose pixels are damaged.
+        MemoryError: if there is not enough of it.
     """
-    kept, offset = [PNG_SIGNATURE], len(PNG_SIGNATURE)
+    kept, streams, ended, offset = [PNG_SIGNATURE], list[bytes](), False, len(PNG_SIGNATURE)
     for _ in range(_MAX_CHUNKS):
-        if offset + _HEADER_BYTES > len(data):
-            raise TruncatedError("the PNG has no end: part of the file is missing")
+        if ended or offset + _HEADER_BYTES > len(data):
+            break
         length, kind = struct.unpack_from(">I4s", data, offset)
-        start, offset = offset, offset + _HEADER_BYTES + length + _CHECKSUM_BYTES
+        start, offset = offset + _HEADER_BYTES, offset + _HEADER_BYTES + length + _CHECKSUM_BYTES
         if offset > len(data):
             raise TruncatedError("the PNG ends within a chunk: part of the file is missing")
-        if kind in _PIXEL_CHUNKS:
-            kept.append(data[start:offset])
-        if kind == b"IEND":
-            return b"".join(kept)
-    raise MalformedError(f"the PNG has more than {_MAX_CHUNKS:,} chunks")
+        if kind == b"IDAT":
+            streams.append(data[start : start + length])
+        elif kind in _BEFORE_PIXELS:
+            kept.append(data[start - _HEADER_BYTES : offset])
+        ended = kind == b"IEND"
+    else:
+        raise MalformedError(f"the PNG has more than {_MAX_CHUNKS:,} chunks")
+    try:
+        rows = _inflated(data, stream := b"".join(streams))
+    except imagecodecs.DeflateError:
+        if not ended:
+            raise TruncatedError("the PNG has no end: part of the file is missing") from None
+        raise MalformedError("the PNG cannot be decoded: its data are damaged") from None
+    if len(rows) < _MUCH * len(stream):  # else libpng is as fast with them packed, and they small
+        stream = zlib.compress(rows, level=0)
+    return b"".join([*kept, *_chunk(b"IDAT", stream), *_chunk(b"IEND", b"")])
+
+
+def _inflated(data: bytes, stream: bytes) -> bytes | bytearray:
+    """What a zlib stream of the image's rows holds, if that is not more than they may take."""
+    height, width = png_size(data)
+    depth, colours, interlaced = data[24], data[25], data[28]
+    row_bytes = -(-width * depth * _CHANNELS.get(colours, 1) // 8)
+    # Each row has a filter type. Interlaced ones are twice as many, and may end within a byte.
+    room = np.empty(height * (row_bytes + 4) + _MARGIN, np.uint8)
+    rows = imagecodecs.deflate_decode(stream, out=room.data)
+    return rows if interlaced else rows[: height * (row_bytes + 1)]
+
+
+def _chunk(kind: bytes, contents: bytes) -> tuple[bytes, bytes, bytes]:
+    checksum = zlib.crc32(contents, zlib.crc32(kind))
+    return struct.pack(">I4s", len(contents), kind), contents, struct.pack(">I", checksum)

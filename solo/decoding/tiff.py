@@ -38,6 +38,8 @@ from solo.errors import (
     UnsupportedEncodingError,
 )
 
+_ROWS = 64  # at a time, so that they stay in the cache
+
 Samples = npt.NDArray[Any]
 
 
@@ -89,11 +91,9 @@ def _read_segment(stored: bytes, page: TiffPage, rows: int) -> Samples:
         stored = bytes(imagecodecs.bitorder_decode(stored))
     most, columns, together = page.segment_shape
     needed, whole = rows * page.row_bytes, most * page.row_bytes
-    if page.compression == NONE:
-        stored = stored[:needed]
-    elif page.compression == LZW:
+    if page.compression == LZW:
         stored = decompress_lzw(stored, (needed, whole))
-    else:
+    elif page.compression != NONE:
         buffer = np.empty(whole + 1, np.uint8)  # with room for a stream that goes on
         stored = getattr(imagecodecs, f"{page.compression}_decode")(stored, out=buffer.data)
     if len(stored) not in (needed, whole):
@@ -118,9 +118,8 @@ def _read_jpeg(stored: bytes, page: TiffPage, rows: int) -> Samples:
     Returns:
         uint8 [rows, columns, 1].
     """
-    tables = bytes(page.tags.values(Tag.JPEG_TABLES))
-    if tables:
-        stored = tables.removesuffix(JPEG_END) + stored.removeprefix(JPEG_SIGNATURE[:2])
+    if page.jpeg_tables:
+        stored = page.jpeg_tables.removesuffix(JPEG_END) + stored.removeprefix(JPEG_SIGNATURE[:2])
     most, columns, _ = page.segment_shape
     pixels = decode_jpeg(stored, Limits(most * columns), frame=0).pixels
     if pixels.shape not in ((rows, columns), (most, columns)):
@@ -160,6 +159,9 @@ def _in_16_bits(values: Samples) -> Grey:
         raise NotSegmentableError("the TIFF has pixels that are no finite numbers")
     percents = (LOW_PERCENT, HIGH_PERCENT)
     low, high = np.percentile(values, percents, method="inverted_cdf").tolist()
-    scaled = np.subtract(values, low, dtype=np.float64)
-    scaled *= 65535 / (high - low or 1)
-    return as_grey(np.clip(scaled, 0, 65535, out=scaled).round(out=scaled).astype(np.uint16))
+    grey = np.empty(values.shape, np.uint16)
+    for top in range(0, len(values), _ROWS):
+        scaled = np.subtract(values[top : top + _ROWS], low, dtype=np.float64)
+        scaled *= 65535 / (high - low or 1)
+        grey[top : top + _ROWS] = np.clip(scaled, 0, 65535, out=scaled).round(out=scaled)
+    return as_grey(grey)

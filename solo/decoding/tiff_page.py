@@ -15,11 +15,11 @@ from solo.decoding.tiff_header import Directory
 from solo.errors import MalformedError, TruncatedError, UnsupportedEncodingError
 
 Tag = IntEnum("Tag", {
-    "NEW_SUBFILE_TYPE": 254, "WIDTH": 256, "HEIGHT": 257, "BITS": 258, "COMPRESSION": 259,
-    "PHOTOMETRIC": 262, "FILL_ORDER": 266, "STRIP_OFFSETS": 273, "SAMPLES": 277,
-    "ROWS_PER_STRIP": 278, "STRIP_BYTES": 279, "PLANAR": 284, "PREDICTOR": 317, "COLOUR_MAP": 320,
-    "TILE_WIDTH": 322, "TILE_HEIGHT": 323, "TILE_OFFSETS": 324, "TILE_BYTES": 325,
-    "SAMPLE_FORMAT": 339, "JPEG_TABLES": 347,
+    "NEW_SUBFILE_TYPE": 254, "SUBFILE_TYPE": 255, "WIDTH": 256, "HEIGHT": 257, "BITS": 258,
+    "COMPRESSION": 259, "PHOTOMETRIC": 262, "FILL_ORDER": 266, "STRIP_OFFSETS": 273,
+    "SAMPLES": 277, "ROWS_PER_STRIP": 278, "STRIP_BYTES": 279, "PLANAR": 284,
+    "PREDICTOR": 317, "COLOUR_MAP": 320, "TILE_WIDTH": 322, "TILE_HEIGHT": 323,
+    "TILE_OFFSETS": 324, "TILE_BYTES": 325, "SAMPLE_FORMAT": 339, "JPEG_TABLES": 347,
 })  # fmt: skip
 
 WHITE_IS_ZERO: Final = 0
@@ -44,6 +44,12 @@ _DEPTHS: Final = {
 }
 _JPEG_DEPTHS: Final = {kind: {"u": (8,)} for kind in (WHITE_IS_ZERO, BLACK_IS_ZERO, _YCBCR)}
 _REDUCED_OR_MASK: Final = 0b101
+_REDUCED: Final = 2  # of the older tag
+
+_MAX_SEGMENTS: Final = 12_500  # tiles of 64 x 64 in 50 megapixels; each takes some 50 us
+_MOST_SHARED: Final = 2  # times the file, of all strips or tiles
+_MAX_MARKERS: Final = 2_000_000  # of the JPEG tables, which each strip or tile has to go through
+_PADDING: Final = 4  # bytes that a row may be filled up to
 
 
 class TiffPage:
@@ -67,6 +73,7 @@ class TiffPage:
         segment_shape: (rows, columns, samples) of a strip or tile; in planes they have one sample.
         row_bytes: of a strip or tile.
         grid: (down, across) how many of them make a plane, or the image.
+        jpeg_tables: what its JPEG streams share, a stream of its own; may be empty.
         segments: (offset, bytes) of each strip or tile, plane by plane, row by row.
 
     Raises:
@@ -103,6 +110,11 @@ class TiffPage:
         self.segment_shape = rows, columns, together
         self.row_bytes = -(-columns * together * self.bits // 8)
         self.segments = self._segments()
+        self.jpeg_tables = b""
+        if self.compression == JPEG:
+            self.jpeg_tables = bytes(tags.values(Tag.JPEG_TABLES))
+        if self.jpeg_tables.count(b"\xff") * len(self.segments) > _MAX_MARKERS:
+            raise MalformedError("the TIFF's JPEG tables have too many markers")
 
     def _kind(self) -> tuple[int, np.dtype[Any]]:
         """Bits and dtype of a sample, where that is read in this compression and interpretation."""
@@ -149,23 +161,56 @@ class TiffPage:
     def _segments(self) -> tuple[tuple[int, int], ...]:
         tags, (down, across) = self.tags, self.grid
         needed = down * across * (self.samples // self.segment_shape[2])
+        if needed > _MAX_SEGMENTS:
+            raise MalformedError(
+                f"the TIFF has {needed:,} strips or tiles; at most {_MAX_SEGMENTS:,} may be"
+            )
         offsets = tags.values(Tag.TILE_OFFSETS) or tags.values(Tag.STRIP_OFFSETS)
         sizes = tags.values(Tag.TILE_BYTES) or tags.values(Tag.STRIP_BYTES)
         if self.compression == NONE and needed == 1 and not any(sizes):
             sizes = (self.segment_shape[0] * self.row_bytes,)  # some writers leave it out
-        if not len(offsets) == len(sizes) == needed:
+        if not len(offsets) == len(sizes) >= needed or any(sizes[needed:]):
             raise MalformedError(
                 f"the TIFF has {len(offsets)} strips or tiles of {len(sizes)} lengths, but its "
                 f"image needs {needed}"
             )
-        if not (all(offsets) and all(sizes)):
+        segments = tuple(zip(offsets[:needed], sizes, strict=False))
+        if not all(start and size for start, size in segments):
             raise MalformedError("a strip or tile of the TIFF is missing")
-        segments = tuple(zip(offsets, sizes, strict=True))
+        if self.compression == NONE:
+            starts = set(offsets)
+            segments = tuple(
+                (start, self._uncompressed(index // across % down, start, size, starts))
+                for index, (start, size) in enumerate(segments)
+            )
         if any(start + size > len(tags.data) for start, size in segments):
             raise TruncatedError("the TIFF ends within its pixels: part of the file is missing")
+        if sum(size for _, size in segments) > _MOST_SHARED * len(tags.data):
+            raise MalformedError("the TIFF's strips or tiles lie over each other")
         return segments
+
+    def _uncompressed(self, down: int, start: int, size: int, starts: set[int]) -> int:
+        """Bytes of the rows that are within the image, of a strip or tile of a stated size.
+
+        A size beyond the file tells nothing, and one may lack a byte that is there. More than that
+        is of another width or depth, unless it is less than a byte for each row; but a single row
+        cannot be shifted.
+        """
+        most, room = self.segment_shape[0], len(self.tags.data) - start
+        rows = min(most, self.height - down * most)
+        needed, size = rows * self.row_bytes, min(size, room)
+        odd = min((size - needed, size - most * self.row_bytes), key=abs)
+        least = 0 if start + size in starts else -1
+        if needed <= room and not least <= odd < (rows if rows > 1 else _PADDING):
+            raise MalformedError(
+                f"a strip or tile of the TIFF has {size:,} bytes, but its {rows} rows of "
+                f"{self.row_bytes:,} bytes need {needed:,}"
+            )
+        return needed
 
 
 def is_film(tags: Directory) -> bool:
     """Whether a page is an image of its own: no thumbnail, and no mask of another."""
+    if tags.value(Tag.SUBFILE_TYPE, 0) == _REDUCED:
+        return False
     return not tags.value(Tag.NEW_SUBFILE_TYPE, 0) & _REDUCED_OR_MASK

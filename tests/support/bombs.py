@@ -77,12 +77,48 @@ def _codestreams() -> dict[str, bytes]:
         name: _frame(syntax, _patched(_encoded(syntax), marker, offset, value))
         for name, (syntax, marker, offset, value) in patches.items()
     }
+    for fine in ("COD", "tile", "COC", "layers"):
+        files[f"JPEG 2000 of fine precincts ({fine})"] = _frame(
+            JPEG2000Lossless, jpeg_2000(2000, 2000, fine), Rows=2000, Columns=2000
+        )
     for syntax in (JPEGBaseline8Bit, JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless):
         files[f"a header smaller than its {syntax.name.split(' (')[0]}"] = _frame(
             syntax, _encoded(syntax), Rows=35, Columns=30
         )
     files[_DECLARED] = _frame(JPEGLSLossless, _encoded(JPEGLosslessSV1))
     return files
+
+
+def jpeg_2000(height: int, width: int, fine: str) -> bytes:
+    """A JPEG 2000 codestream of 12 bits whose precincts are of 2 x 2.
+
+    Args:
+        height: rows.
+        width: columns.
+        fine: where it is said: "COD", "COC", "tile" or "tile's COC"; "layers": 65,535 of 16 x 16.
+    """
+
+    def style(size: int, layers: int, start: bytes) -> bytes:
+        return start + struct.pack(">HB", layers, 0) + _style(size)
+
+    def segment(marker: int, contents: bytes) -> bytes:
+        return struct.pack(">HH", marker, len(contents) + 2) + contents
+
+    size = struct.pack(">2x8IHBBB", width, height, 0, 0, width, height, 0, 0, 1, 11, 1, 1)
+    sizes = {"COD": (0x11, 1), "layers": (0x44, 65_535)}
+    default = segment(0xFF52, style(*sizes.get(fine, (0xFF, 1)), b"\1\0"))
+    other = segment(0xFF52, style(0x11, 1, b"\1\0"))
+    if "COC" in fine:
+        other = segment(0xFF53, b"\0\1" + _style(0x11))
+    steps = segment(0xFF5C, b"\x40" + b"\x50" * 7)
+    main = b"\xff\x4f" + segment(0xFF51, size) + default + steps + other * (fine == "COC")
+    part = other * fine.startswith("tile") + b"\xff\x93" + bytes(64)
+    return main + struct.pack(">HHHIBB", 0xFF90, 10, 0, 12 + len(part), 0, 1) + part + b"\xff\xd9"
+
+
+def _style(precinct: int) -> bytes:
+    """Two levels, code blocks of 64 x 64, 5-3 reversible, and precincts of a size."""
+    return bytes([2, 4, 4, 0, 1, *[precinct] * 3])
 
 
 def _headers() -> dict[str, bytes]:
@@ -163,7 +199,10 @@ def _rasters(megabytes: int) -> dict[str, bytes]:
         "PNG of 40000 x 40000": png_header_only(40_000, 40_000),
         f"PNG cut, with {megabytes} MB of text": grey[:33]
         + png_chunk(b"zTXt", text)
-        + grey[33:-12],
+        + grey[33:-16],
+        f"PNG with {megabytes} MB behind its rows": grey[:33]
+        + png_chunk(b"IDAT", text[6:])
+        + grey[-12:],
         "JPEG file of 65500 x 65500": _patched(jpeg(_GREY), b"\xff\xc0", 5, b"\xff\xdc\xff\xdc"),
         "JPEG file of 100,000 comments": b"\xff\xd8" + b"\xff\xfe\0\2" * 100_000 + jpeg(_GREY)[2:],
         _COMMENTS: jpeg(_GREY)[:-2] + b"\xff\xfe\0\2" * 2_000_000 + b"\xff\xd9",

@@ -32,6 +32,7 @@ Samples = npt.NDArray[Any]
 
 _SCAN: Final = b"\xff\xda\0"  # the length of its header has one byte
 _MAX_SCANS: Final = 200  # each passes over the whole image, and takes but a few bytes
+_MAX_SIDE: Final = 65_500  # JPEG_MAX_DIMENSION of libjpeg
 _WHOLE_SPECTRUM: Final = b"\0\x3f\0"  # what a sequential scan's header has to say, and may not
 _NO_PIXELS: Final = {*range(0xE0, 0xF0), 0xFE}  # segments of applications, and comments
 _RGB, _YCBCR, _YCCK = 0, 1, 2  # Adobe's transforms
@@ -52,12 +53,21 @@ def decode_jpeg(data: bytes, header: JpegHeader, *, as_stored: bool) -> Samples:
     Raises:
         TruncatedError: if data are missing before the end of the image.
         MalformedError: if they are damaged.
-        UnsupportedEncodingError: for sampling factors that libjpeg-turbo's interface has not.
+        UnsupportedEncodingError: for sampling factors that libjpeg-turbo's interface has not, or
+            more rows or columns than it reads.
         MemoryError: if there is not enough of it.
     """
     several = header.components > 1 or header.marker == PROGRESSIVE  # else libjpeg takes one only
     if several and data.count(_SCAN) > _MAX_SCANS:
         raise MalformedError(f"the JPEG has more than {_MAX_SCANS} scans")
+    if max(header.height, header.width) > _MAX_SIDE:
+        raise UnsupportedEncodingError(
+            f"the JPEG is {header.height:,} x {header.width:,} pixels; libjpeg-turbo reads at most "
+            f"{_MAX_SIDE:,} rows or columns"
+        )
+    if data.rfind(JPEG_END) < header.segments[-1][2]:
+        # Of a lossless one, whose bits are counted: what DICOM fills up with is none of them.
+        data = data.rstrip(b"\0") + JPEG_END
     colours = "RGB" if as_stored else "BGR"
     if header.precision > 8:
         samples = imagecodecs.jpeg8_decode(data)

@@ -49,25 +49,27 @@ class JpegHeader(FrameHeader):
 
 def _segments(data: bytes) -> list[tuple[int, bytes, int]]:
     segments, offset = list[tuple[int, bytes, int]](), 2
-    while not segments or segments[-1][0] != START_OF_SCAN:
+    for _ in range(_MAX_SEGMENTS):
         if offset + 4 > len(data):
             raise TruncatedError(f"the JPEG ends within its header, after {len(data):,} bytes")
         if data[offset] != 0xFF:
             raise MalformedError("the JPEG's header is damaged: a marker is missing")
-        if len(segments) == _MAX_SEGMENTS:
-            raise MalformedError(f"the JPEG has more than {_MAX_SEGMENTS:,} segments")
         marker = data[offset + 1]
         if marker == 0xFF or marker in _STANDALONE:  # 0xFF may fill the space before a marker
             offset += 1 if marker == 0xFF else 2
             continue
         end = offset + 2 + int.from_bytes(data[offset + 2 : offset + 4], "big")
         segments.append((marker, data[offset + 4 : end], end))
+        if marker == START_OF_SCAN:
+            return segments
         offset = end
-    return segments
+    raise MalformedError(f"the JPEG has more than {_MAX_SEGMENTS:,} segments")
 
 
 def read_jpeg_header(data: bytes) -> JpegHeader:
     """Reads the marker segments up to the first scan, and looks for the end of the image.
+
+    A lossless JPEG of one component needs none: its bits are counted.
 
     Raises:
         MalformedError: if something stands between them, or there are too many, or not exactly one
@@ -79,12 +81,13 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
     if len(frames) != 1:
         raise MalformedError(f"the JPEG has {len(frames)} frame headers before its scan, not one")
     _, scan, end = segments[-1]
-    if data.rfind(JPEG_END) < end:
+    marker, frame = frames[0]
+    ended = data.rfind(JPEG_END) >= end
+    if not ended and not (marker == LOSSLESS and frame[5:6] == b"\1"):
         raise TruncatedError("the JPEG has no end: part of the file is missing")
     starts = {(kind, contents[:1]) for kind, contents, _ in segments}
     if (_LS_PARAMETERS, _LS_OVERSIZE) in starts:
         raise MalformedError("the JPEG-LS frame changes its own size")
-    marker, frame = frames[0]
     if len(frame) < 6:
         raise TruncatedError("the JPEG ends within its frame header")
     precision, height, width, components = struct.unpack_from(">BHHB", frame)

@@ -163,7 +163,7 @@ SIZES: list[tuple[UID, Callable[[bytes], bytes]]] = [
 def test_a_codestream_that_promises_gigapixels_reaches_no_decoder(
     syntax: UID, enlarge: Callable[[bytes], bytes], no_decoder: None
 ) -> None:
-    with pytest.raises(MalformedError, match="pixels, but its DICOM header says 70 x 60"):
+    with pytest.raises(MalformedError, match=r"header says 70 x 60|code blocks"):
         decode(described(enlarge(whole(syntax)), syntax), LIMITS)
 
 

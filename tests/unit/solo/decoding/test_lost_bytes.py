@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +23,7 @@ from solo.decoding.codecs.jpeg_header import read_jpeg_header
 from solo.decoding.codecs.jpeg_lossless import check_bits
 from solo.decoding.decode import decode
 from solo.decoding.radiograph import Limits
-from solo.errors import MalformedError, TruncatedError, UnsupportedEncodingError
+from solo.errors import MalformedError, SoloError, TruncatedError, UnsupportedEncodingError
 from tests.support.encapsulated import as_deep, encapsulated_file
 from tests.support.films import chest, flat
 from tests.support.lossless_jpeg import lossless_jpeg
@@ -205,6 +206,48 @@ def test_a_lossless_frame_may_be_filled_up(fill: bytes) -> None:
     more = frame[:-2] + b"\x12\x34\x56" + frame[-2:]
     with pytest.raises(MalformedError, match="more data than its image takes"):
         decode(encapsulated_file([more], JPEGLosslessSV1, FILM, **TWELVE), LIMITS)
+
+
+@pytest.mark.parametrize("restart_rows", [0, 5])
+def test_a_lossless_frame_needs_no_end(restart_rows: int) -> None:
+    frame = lossless_jpeg(FILM, 12, 1, 0, restart_rows)[:-2]
+    assert frame[-1] != 0
+
+    def read(cut: bytes) -> npt.NDArray[Any]:
+        return decode(encapsulated_file([cut], JPEGLosslessSV1, FILM, **TWELVE), LIMITS).pixels
+
+    assert np.array_equal(read(frame), read(frame + b"\xff\xd9"))
+    for lost in (1, 2, 3, 40, 1000):
+        with pytest.raises(MalformedError):
+            read(frame[:-lost])
+
+
+def test_more_lines_than_libjpeg_reads_are_named() -> None:
+    data = bytearray(cv2_jpeg(GREY))
+    start = data.index(b"\xff\xc0") + 5
+    data[start : start + 4] = (65_501).to_bytes(2, "big") + b"\0\1"
+    with pytest.raises(UnsupportedEncodingError, match="65,501 x 1 pixels"):
+        decode(bytes(data), LIMITS)
+
+
+@pytest.mark.parametrize("marker", [0xC3, 0xC7, 0xCB, 0xCF])
+def test_no_lossless_frame_is_read_at_an_eighth(
+    marker: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """simplejpeg ends the process that asks it for a smaller lossless image."""
+    asked: list[object] = []
+    monkeypatch.setattr("simplejpeg.decode_jpeg", lambda *_, **options: asked.append(options))
+    frame = bytearray(imagecodecs.jpeg8_encode(FILM, bitspersample=12, lossless=True))
+    frame[frame.index(b"\xff\xc3") + 1] = marker
+    with contextlib.suppress(SoloError):
+        decode(encapsulated_file([bytes(frame)], JPEGLosslessSV1, FILM, **TWELVE), LIMITS)
+    assert not asked
+
+
+def test_filling_before_a_marker_has_an_end() -> None:
+    data = cv2_jpeg(GREY)
+    with pytest.raises(MalformedError, match="more than 10,000 segments"):
+        decode(data[:2] + b"\xff" * 10_000 + data[2:], LIMITS)
 
 
 def test_eight_bits_without_loss_are_counted_too() -> None:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from solo.contract.greyscale import as_grey
+from solo.contract.greyscale import Grey, as_grey
 from solo.decoding.decode import decode
 from solo.decoding.png_chunks import pixel_chunks
 from solo.decoding.radiograph import Limits
@@ -87,7 +87,7 @@ def test_extreme_shapes_are_read(encode: object, shape: tuple[int, int]) -> None
 def test_a_file_cut_anywhere_is_refused_as_malformed(encode: object) -> None:
     assert callable(encode)
     data = encode(GREY)
-    for length in range(3, len(data) - 2, 13):
+    for length in range(3, len(data) - 12, 13):
         with pytest.raises(MalformedError):
             decode(data[:length], LIMITS)
     with pytest.raises(TruncatedError):
@@ -99,6 +99,32 @@ def test_a_png_with_a_damaged_row_is_refused() -> None:
     data[len(data) // 2] ^= 0xFF
     with pytest.raises(MalformedError, match="damaged"):
         decode(bytes(data), LIMITS)
+
+
+def test_whole_pixels_need_no_end_chunk() -> None:
+    data = png(GREY)
+    assert np.array_equal(decode(data[:-12], LIMITS).pixels, GREY)
+    stream = data[data.index(b"IDAT") + 4 : -16]
+    for less in (stream[:-4], stream[:-1], b""):
+        with pytest.raises(TruncatedError, match="no end"):
+            decode(data[:33] + png_chunk(b"IDAT", less), LIMITS)
+        with pytest.raises(MalformedError, match="damaged"):
+            decode(data[:33] + png_chunk(b"IDAT", less) + png_chunk(b"IEND", b""), LIMITS)
+    short = png_chunk(b"IDAT", zlib.compress(zlib.decompress(stream)[:-1]))
+    with pytest.raises(MalformedError, match="damaged"):
+        decode(data[:33] + short, LIMITS)
+
+
+@pytest.mark.parametrize("level", [0, 9])
+@pytest.mark.parametrize("film", [GREY, chest()], ids=["8", "16"])
+def test_a_png_is_read_however_its_rows_are_packed(film: Grey, level: int) -> None:
+    data = png(film)
+    rows = zlib.decompress(data[data.index(b"IDAT") + 4 : -16])
+    for left in (b"", b"some more"):
+        packed = zlib.compress(rows + left, level)
+        parts = [png_chunk(b"IDAT", packed[at : at + 999]) for at in range(0, len(packed), 999)]
+        again = decode(data[:33] + b"".join(parts) + data[-12:], LIMITS)
+        assert np.array_equal(again.pixels, decode(data, LIMITS).pixels)
 
 
 @pytest.mark.parametrize("length", [2**31 - 1, 2**32 - 6])

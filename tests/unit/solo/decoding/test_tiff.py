@@ -157,7 +157,7 @@ def test_a_strip_that_is_shorter_than_its_rows_is_refused() -> None:
     data = by_hand(DEEP)
     with pytest.raises(TruncatedError, match="within its pixels"):
         decode(data[:-1], LIMITS)
-    with pytest.raises(MalformedError, match="lacks pixels"):
+    with pytest.raises(MalformedError, match="within its pixels"):
         decode(by_hand(DEEP, t279=8_399)[:-1], LIMITS)
     for compression in ("lzw", "deflate", "packbits"):
         data = bytes(imagecodecs.tiff_encode(DEEP, compression=compression))
@@ -273,3 +273,64 @@ def test_a_bigtiff_is_read_like_a_tiff(order: str) -> None:
     for offset in (2**63, 2**64 - 1, len(big)):
         with pytest.raises(TruncatedError):
             decode(big[:8] + word.pack(offset) + big[16:], LIMITS)
+
+
+@pytest.mark.parametrize("bits", [1, 10, 12, 14])
+def test_samples_in_more_bits_than_declared_are_refused(bits: int) -> None:
+    film = GREY if bits == 1 else DEEP
+    with pytest.raises(MalformedError, match="its 70 rows of"):
+        decode(by_hand(film, t258=bits), LIMITS)
+
+
+def test_a_size_that_contradicts_the_strip_is_refused() -> None:
+    stored = GREY.tobytes()
+    narrower, shorter = by_hand(GREY, t256=59), by_hand(GREY, t257=60, t278=60)
+    half, more = by_hand(GREY, t279=2_100), by_hand(GREY, stored=stored + bytes(70))
+    for data in (narrower, shorter, half, more):
+        with pytest.raises(MalformedError, match="rows of"):
+            decode(data, LIMITS)
+
+
+def test_odd_sizes_of_a_strip_whose_pixels_are_there_are_read() -> None:
+    stored = GREY.tobytes()
+    for size in (4_199, 4_202, 1_000_000):
+        data = by_hand(GREY, stored=stored + bytes(4), t279=size)
+        assert np.array_equal(decode(data, LIMITS).pixels, GREY)
+
+
+def sharing(compression: int, stored: bytes, strips: int, columns: int, tables: bytes) -> bytes:
+    """A TIFF of 8 bits whose strips of a row all are the same bytes."""
+    tags = {
+        256: (LONG, "I", [columns]), 257: (LONG, "I", [strips]), 258: (SHORT, "H", [8]),
+        259: (SHORT, "H", [compression]), 262: (SHORT, "H", [1]), 266: (SHORT, "H", [2]),
+        273: (LONG, "I", [8] * strips), 278: (LONG, "I", [1]),
+        279: (LONG, "I", [len(stored)] * strips), 347: (7, "B", list(tables)),
+    }  # fmt: skip
+    body, entries = stored + bytes(len(stored) % 2), b""
+    for tag, (kind, form, values) in tags.items():
+        value = struct.pack(f"<{len(values)}{form}", *values)
+        place = value.ljust(4, b"\0") if len(value) <= 4 else struct.pack("<I", 8 + len(body))
+        entries += struct.pack("<HHI", tag, kind, len(values)) + place
+        body += value if len(value) > 4 else b""
+    start = struct.pack("<4sI", b"II*\0", 8 + len(body))
+    return start + body + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+SHARED = {
+    "many": (8, zlib.compress(bytes(64)), 12_501, b"\0"),
+    "LZW": (5, bytes(imagecodecs.lzw_encode(bytes(64))) + bytes(1_000_000), 12_500, b"\0"),
+    "JPEG tables": (
+        7,
+        bytes(imagecodecs.jpeg8_encode(np.zeros((1, 64), np.uint8)))[:20] + b"\xff\xd9",
+        12_500,
+        b"\xff\xd8" + b"\xff\xfe\0\2" * 2_000,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_strips_that_share_bytes_are_refused_at_once(name: str, no_decoder: None) -> None:
+    compression, stored, strips, tables = SHARED[name]
+    data = sharing(compression, stored, strips, 64, tables)
+    with pytest.raises(MalformedError, match=r"at most 12,500|over each other|too many markers"):
+        decode(data, Limits(50_000_000))

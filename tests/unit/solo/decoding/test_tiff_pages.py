@@ -41,6 +41,16 @@ def stack(pages: list[tuple[npt.NDArray[Any], int]], **form: Any) -> bytes:
     return file.getvalue()
 
 
+def test_a_page_that_the_older_tag_calls_reduced_is_no_frame() -> None:
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        writer.write(GREY[::8, ::8], extratags=[(255, SHORT, 1, 2, True)], metadata=None)
+        writer.write(GREY, extratags=[(255, SHORT, 1, 3, True)], metadata=None)
+    found = decode(file.getvalue(), LIMITS)
+    assert np.array_equal(found.pixels, GREY)
+    assert found.info.frames == 1
+
+
 @pytest.mark.parametrize(
     "form",
     [{}, {"byteorder": ">"}, {"bigtiff": True}, {"bigtiff": True, "byteorder": ">"}],

@@ -82,6 +82,24 @@ def test_a_list_of_tile_parts_tells_of_a_last_one_that_is_missing(form: tuple[in
         decode(described(cut), LIMITS)
 
 
+def test_what_is_told_and_there_needs_no_end() -> None:
+    frame = bytes(imagecodecs.jpeg2k_encode(FILM, level=0, codecformat="j2k"))[:-2]
+    expected = decode(described(frame + b"\xff\xd9"), LIMITS).pixels
+    assert frame[-1] != 0
+    for filling in (b"", b"\0\0"):
+        assert np.array_equal(decode(described(frame + filling), LIMITS).pixels, expected)
+    for cut in (1, 2, 100):
+        with pytest.raises(TruncatedError, match="no end"):
+            decode(described(frame[:-cut]), LIMITS)
+    untold = bytearray(frame)
+    untold[frame.index(b"\xff\x90\0\x0a") + 11] = 0
+    with pytest.raises(TruncatedError, match="no end"):
+        decode(described(bytes(untold)), LIMITS)
+    parts, within = in_tile_parts(told=True)
+    with pytest.raises(TruncatedError):
+        decode(described(parts[: within[-1][0]]), LIMITS)
+
+
 def test_a_tile_part_beyond_the_image_is_refused(no_decoder: None) -> None:
     frame, parts = in_tile_parts(told=True)
     beyond = frame[: parts[-1][0] + 4] + b"\0\x06" + frame[parts[-1][0] + 6 :]
