@@ -24,7 +24,7 @@ CASES: dict[str, tuple[bytes, str, str, int, str]] = {
     # name: body, media type, query, status, kind of problem
     "empty": (b"", PNG_TYPE, "", 400, "empty"),
     "half a png": (GOOD[: len(GOOD) // 2], PNG_TYPE, "", 400, "truncated"),
-    "png without an end": (GOOD[:-12], PNG_TYPE, "", 400, "truncated"),
+    "png without its last bytes": (GOOD[:-20], PNG_TYPE, "", 400, "truncated"),
     "half a jpeg": (jpeg(GREY)[:-500], "image/jpeg", "", 400, "truncated"),
     "dicom without its last bytes": (DICOM[:-4000], DICOM_TYPE, "", 400, "truncated"),
     "dicom prefix alone": (DICOM[:140], DICOM_TYPE, "", 400, "truncated"),

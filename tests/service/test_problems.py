@@ -222,7 +222,7 @@ async def head_too_large(place: Place) -> httpx.Response:
 CASES: dict[str, Case] = {
     "malformed": film(b"hello"),
     "empty": film(b""),
-    "truncated": film(FILM[:-12]),
+    "truncated": film(FILM[:-20]),
     "decoder-crashed": lambda _: planted(SEGFAULT),
     "unauthorized": lambda place: with_keys(place, ""),
     "not-found": lambda _: asked("GET", "/nowhere"),

@@ -10,7 +10,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -152,8 +152,11 @@ def test_what_is_no_http_is_a_problem_too(impatient: ServiceProcess, sent: bytes
 
 
 def sockets_of(service: ServiceProcess) -> int:
-    links = Path(f"/proc/{service.process.pid}/fd").iterdir()
-    return sum(os.readlink(link).startswith("socket:") for link in links)
+    count = 0
+    for link in Path(f"/proc/{service.process.pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            count += os.readlink(link).startswith("socket:")
+    return count
 
 
 def until(condition: Callable[[], bool]) -> None:

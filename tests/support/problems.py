@@ -26,7 +26,7 @@ EXPECTED = {
         "the 5 bytes are none of DICOM, PNG, JPEG and TIFF by their signature"),
     "empty": Problem(400, "There is nothing to segment", "the file has no bytes"),
     "truncated": Problem(400, "The file is incomplete",
-        "the PNG has no end: part of the file is missing"),
+        "the PNG ends within a chunk: part of the file is missing"),
     "decoder-crashed": Problem(400, "The file broke its decoder",
         "the file cannot be decoded: its decoder broke on it"),
     "unauthorized": Problem(401, "A key is needed",
