@@ -18,7 +18,7 @@ from solo.errors import MalformedError, TruncatedError
 UNDEFINED_LENGTH: Final = 0xFFFFFFFF
 PIXEL_DATA: Final = 0x7FE00010
 
-MAX_STEPS: Final = 200_000  # elements and items; 0.8 s and 70 MB; 50 Mpixel take 5 s in J2K
+MAX_STEPS: Final = 200_000  # elements and items; 0.5 s and 70 MB; 50 Mpixel take 5 s in J2K
 _MAX_DEPTH: Final = 64  # of sequences and their items
 _LONG_FORM: Final = frozenset(
     ("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV")

@@ -9,6 +9,7 @@ import pytest
 
 from app.errors import status_of
 from solo.decoding.decode import decode
+from solo.decoding.dicom import element_walk, encapsulation
 from solo.decoding.dicom import file as dicom_file_module
 from solo.decoding.radiograph import Limits
 from solo.errors import SoloError
@@ -20,6 +21,8 @@ BOMBS = bombs(megabytes=20)
 @pytest.fixture(autouse=True)
 def _little_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(dicom_file_module, "MAX_INFLATED_BYTES", 2**20)
+    monkeypatch.setattr(element_walk, "MAX_STEPS", 20_000)  # each step is slow while it is traced
+    monkeypatch.setattr(encapsulation, "MAX_ITEMS", 20_000)
     tracemalloc.start()
     yield
     tracemalloc.stop()
