@@ -24,6 +24,7 @@ MAX_PARTS: Final = 100
 
 _MAX_HEADER_BYTES: Final = 64 * 1024
 _MAX_HEADERS: Final = 64  # of a part
+_MAX_PREAMBLE_BYTES: Final = 4096  # in which a padded boundary is looked for, at each chunk anew
 _NO_COMPRESSION: Final = {"", "identity", "none", "binary", "7bit", "8bit", "utf-8", "utf8"}
 _CODING = re.compile(r"[a-z0-9-]{1,32}")
 _AS_TEXT: Final = {"base64", "quoted-printable"}
@@ -153,7 +154,7 @@ async def _without_padding(chunks: AsyncIterator[bytes], boundary: bytes) -> Asy
     async for chunk in chunks:
         begin += chunk
         first = delimiter.search(begin)
-        if first or len(begin) > _MAX_HEADER_BYTES:
+        if first or len(begin) > _MAX_PREAMBLE_BYTES:
             break
     if first and first[1]:
         begin = b"\r\n" + b"".join([begin, *[chunk async for chunk in chunks]])

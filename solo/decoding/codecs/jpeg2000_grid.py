@@ -19,6 +19,7 @@ _MAX_CODE_BLOCKS: Final = 500_000
 _MAX_PACKETS: Final = 2_000_000  # layers of precincts
 _MAX_STYLES: Final = 64  # each of which is counted
 _MAX_LEVELS: Final = 32
+_DAMAGED: Final = "the JPEG 2000 codestream's header is damaged"
 
 Edges = npt.NDArray[np.int64]
 
@@ -39,6 +40,8 @@ def check_grid(size: bytes | memoryview, defaults: list[bytes], of_components: l
     )
     rows, columns = _edges(top, bottom, tile_top, height), _edges(left, right, tile_left, width)
     place = 1 if components < 257 else 2
+    if min(map(len, defaults)) < 6 or any(len(style) < place + 2 for style in of_components):
+        raise MalformedError(_DAMAGED)
     styles = {(style[0] & 1, style[5:]) for style in defaults}
     styles |= {(style[place] & 1, style[place + 1 :]) for style in of_components}
     layers = max(int.from_bytes(style[2:4], "big") for style in defaults)
@@ -62,7 +65,7 @@ def _counts(rows: Edges, columns: Edges, sized: int, style: bytes) -> tuple[int,
     """Precincts and code blocks of a component in all tiles (B.6, B.7)."""
     levels = style[0]
     if levels > _MAX_LEVELS or len(style) < 5 + sized * (levels + 1):
-        raise MalformedError("the JPEG 2000 codestream's header is damaged")
+        raise MalformedError(_DAMAGED)
     precincts = blocks = 0
     for resolution in range(levels + 1):
         high = resolution > 0  # of three bands, each half as large, and not of one

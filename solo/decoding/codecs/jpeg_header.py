@@ -91,8 +91,10 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
     if len(frame) < 6:
         raise TruncatedError("the JPEG ends within its frame header")
     precision, height, width, components = struct.unpack_from(">BHHB", frame)
-    parts = list(struct.iter_unpack("3B", frame[6 : 6 + 3 * components]))
-    if not len(parts) == components > 0 or not all(
+    named_parts = frame[6 : 6 + 3 * components]
+    whole = len(named_parts) == 3 * components > 0
+    parts = list(struct.iter_unpack("3B", named_parts)) if whole else []
+    if not parts or not all(
         1 <= factor <= 4 for _, factors, _ in parts for factor in divmod(factors, 16)
     ):
         raise MalformedError("the JPEG has a damaged frame header")

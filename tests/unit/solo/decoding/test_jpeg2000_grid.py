@@ -64,6 +64,16 @@ def test_other_excess_is_refused(default: bytes) -> None:
         check_grid(image(7000, 7000, 7000), [default], [])
 
 
+@pytest.mark.parametrize("marker", [b"\xff\x52", b"\xff\x53"], ids=["COD", "COC"])
+@pytest.mark.parametrize("contents", [b"", b"\0", b"\0\0\0\1\0"])
+def test_a_coding_style_that_is_cut_short_is_damage(marker: bytes, contents: bytes) -> None:
+    frame = bytes(imagecodecs.jpeg2k_encode(chest(), level=0, codecformat="j2k"))
+    at = frame.index(b"\xff\x52")
+    segment = marker + struct.pack(">H", len(contents) + 2) + contents
+    with pytest.raises(MalformedError, match="header is damaged"):
+        read_jpeg2000_header(frame[:at] + frame[at : at + 14] + segment + frame[at + 14 :])
+
+
 def test_what_an_encoder_writes_is_counted_as_it_is() -> None:
     frame = bytes(imagecodecs.jpeg2k_encode(chest(), level=0, codecformat="j2k"))
     assert np.array_equal(

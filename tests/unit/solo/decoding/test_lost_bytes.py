@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -324,3 +325,12 @@ def test_sampling_factors_that_are_not_read_are_named() -> None:
     start = data.index(b"\xff\xc0")
     with pytest.raises(UnsupportedEncodingError, match="sampling factors"):
         decode(data[: start + 11] + b"\x31" + data[start + 12 :], LIMITS)
+
+
+@pytest.mark.parametrize("kept", range(15))
+def test_a_frame_header_that_is_cut_short_is_damage(kept: int) -> None:
+    data = bytes(cv2.imencode(".jpg", np.zeros((16, 16, 3), np.uint8))[1])
+    at = data.index(b"\xff\xc0")
+    short = struct.pack(">H", kept + 2) + data[at + 4 : at + 4 + kept]
+    with pytest.raises(MalformedError):
+        read_jpeg_header(data[: at + 2] + short + data[at + 19 :])
