@@ -48,18 +48,22 @@ class Http1Protocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def _feed(self, data: bytes | memoryview) -> None:
-        while True:
-            try:
-                self.parser.feed_data(data)
-            except httptools.HttpParserUpgrade as offer:
-                data = memoryview(data)[offer.args[0] :]  # the body and what follows
-                head = self._head_without_offer()
-                self.parser = httptools.HttpRequestParser(self)
-                # As Uvicorn: what follows a last request is passed over, and refuses nothing.
-                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-                self.parser.feed_data(head)
-            else:
-                return
+        while (end := self._end_of_offer(data)) is not None:
+            data = memoryview(data)[end:]  # the body and what follows
+            head = self._head_without_offer()
+            self.parser = httptools.HttpRequestParser(self)
+            # As Uvicorn does: what follows a last request is passed over, and refuses nothing.
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            self.parser.feed_data(head)
+
+    def _end_of_offer(self, data: bytes | memoryview) -> int | None:
+        """Where in the data the head of a request with an offer ends; None if all is read."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            end: int = offer.args[0]
+            return end
+        return None
 
     def _head_without_offer(self) -> bytes:
         version = self.parser.get_http_version().encode()
