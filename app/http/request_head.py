@@ -52,7 +52,7 @@ def check_head(
 
 def _check_host(version: str, headers: list[tuple[bytes, bytes]]) -> None:
     """Section 3.2: one valid Host, which HTTP/1.0 may leave out; an http URI's is not empty."""
-    hosts = [value for name, value in headers if name == b"host"]
+    hosts = [value.strip(b" \t") for name, value in headers if name == b"host"]
     if len(hosts) > 1 or (not hosts and version == "1.1"):
         raise MalformedError(f"a request has one Host header, and this one has {len(hosts)}")
     if hosts and _VALID_HOST.fullmatch(hosts[0]) is None:

@@ -1,4 +1,4 @@
-"""HAProxy as it is shipped, and nginx as ingresses set it, in front of a service on this machine."""
+"""HAProxy as it is shipped, and nginx as ingresses set it, before a service on this machine."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def haproxy(service_url: str, folder: Path) -> Iterator[str]:
 
 @contextmanager
 def nginx(service_url: str, folder: Path) -> Iterator[str]:
-    """Yields the URL of nginx, which passes Upgrade on; skips the test where it is not installed."""
+    """Yields the URL of nginx, which passes Upgrade on; skips where it is not installed."""
     service = httpx.URL(service_url).netloc.decode()
 
     def configuration(port: int) -> str:

@@ -1,4 +1,4 @@
-"""A connection of the service's server in this process, with an application that tells what came."""
+"""The server in this process, with an application that tells which requests came."""
 
 from __future__ import annotations
 
