@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+from contextlib import suppress
 from typing import NamedTuple
 
 import httpx
@@ -39,11 +40,10 @@ def exchange(url: str, *parts: bytes, seconds: float = 20) -> Heard:
     address, raw = httpx.URL(url), b""
     with socket.create_connection((address.host, address.port or 80), seconds) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        try:
+        with suppress(ConnectionResetError, BrokenPipeError):  # it answers before it has read all
             for part in parts:
                 connection.sendall(part)
+        with suppress(ConnectionResetError):
             while received := connection.recv(65536):
                 raw += received
-        except (ConnectionResetError, BrokenPipeError):  # it had not read all that was sent
-            pass
     return Heard([int(code) for code in _ANSWER.findall(raw) if code != b"100"], raw)
