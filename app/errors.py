@@ -69,6 +69,12 @@ class HeadTooLargeError(HttpError, kind="head-too-large", title="The headers hav
     hangs_up = True
 
 
+class NotImplementedHereError(HttpError, kind="not-implemented", title="This is not implemented"):
+    """A method or a transfer coding that the service does not have."""
+
+    hangs_up = True
+
+
 class ClientGoneError(HttpError, kind="client-gone", title="The client has gone"):
     """Nobody is left to answer; the status is for logs and metrics only."""
 
@@ -90,6 +96,7 @@ _STATUSES: Final[dict[type[SoloError], int]] = {
     KeyRateError: 429,
     HeadTooLargeError: 431,
     ClientGoneError: 499,
+    NotImplementedHereError: 501,
     UnavailableError: 503,
     DeadlineError: 504,
 }

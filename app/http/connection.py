@@ -1,4 +1,4 @@
-"""Time-outs and size limits of a connection before there is a request (slowloris).
+"""Time-outs and size limits of a connection before there is a request (slowloris), and refusals.
 
 Uvicorn waits for a request's head for as long as the client likes, and httptools takes a head of
 any length.
@@ -9,22 +9,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from typing import ClassVar, Final
+from typing import ClassVar
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from app.errors import HeadTooLargeError, TooSlowError, status_of
+from app.http.http1 import Http1Protocol
 from app.http.problems import PROBLEM_TYPE, problem_details
+from app.http.request_head import MAX_HEAD_BYTES
 from app.logging import write
 from app.metrics import OTHER_ROUTE, Metrics
-from solo.errors import MalformedError, SoloError
-
-MAX_HEAD_BYTES: Final = 64 * 1024
+from solo.errors import SoloError
 
 _logger = logging.getLogger("app.requests")
 
 
-class Connection(HttpToolsProtocol):
+class Connection(Http1Protocol):
     """A connection with a time-out and a size limit for headers; `bounded` sets what it needs.
 
     A body is the request's own affair (`app.http.body_limits`), and so is the wait for its answer.
@@ -64,7 +64,7 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self._overhead_bytes > MAX_HEAD_BYTES:
-            self._refuse(
+            self.refuse(
                 HeadTooLargeError(f"the request has more than {MAX_HEAD_BYTES:,} bytes of headers")
             )
         elif self._timer is None and not self._answering:
@@ -92,10 +92,14 @@ class Connection(HttpToolsProtocol):
         self._overhead_bytes = 0
         super().on_body(body)
 
-    def send_400_response(self, msg: str) -> None:
-        """Refuses what is no HTTP."""
-        del msg
-        self._refuse(MalformedError("the bytes are not a request in HTTP/1.1"))
+    def refuse(self, error: SoloError) -> None:
+        """Answers without the application, and closes.
+
+        A client that is owed the answer to an earlier request gets none of a later one.
+        """
+        if not self._answering or (self.cycle.more_body and not self.cycle.response_started):
+            self._write(error)
+        self.transport.close()
 
     @property
     def _answering(self) -> bool:
@@ -112,18 +116,9 @@ class Connection(HttpToolsProtocol):
     def _time_is_up(self) -> None:
         self._timer = None
         if self._in_head:
-            self._refuse(TooSlowError(f"the headers were not complete within {self._seconds:g} s"))
+            self.refuse(TooSlowError(f"the headers were not complete within {self._seconds:g} s"))
         else:  # nothing was asked, and so there is nothing to answer
             self.transport.close()
-
-    def _refuse(self, error: SoloError) -> None:
-        """Answers without the application, and closes.
-
-        A client that is owed the answer to an earlier request gets none of a later one.
-        """
-        if not self._answering or (self.cycle.more_body and not self.cycle.response_started):
-            self._write(error)
-        self.transport.close()
 
     def _write(self, error: SoloError) -> None:
         request_id, status = f"{random.getrandbits(128):032x}", status_of(error)

@@ -206,11 +206,11 @@ async def model_failed(_: Place) -> httpx.Response:
         return await http.post("/segment", content=FILM)
 
 
-async def head_too_large(place: Place) -> httpx.Response:
-    """Said by the server's own protocol, before there is a request."""
+async def bytes_sent(place: Place, request: bytes) -> httpx.Response:
+    """What the server's own protocol says, before there is a request."""
     address = httpx.URL(place.url)
     reader, writer = await asyncio.open_connection(address.host, address.port)
-    writer.write(b"GET /".ljust(65_537, b"x"))
+    writer.write(request)
     head, _, body = (await reader.read()).partition(b"\r\n\r\n")
     writer.close()
     await writer.wait_closed()
@@ -241,7 +241,8 @@ CASES: dict[str, Case] = {
     "too-busy": lambda _: asked(content=FILM, headers={"x-request-timeout-seconds": "0.001"}),
     "bodies-full": lambda _: while_another_runs(),
     "key-rate": lambda place: with_keys(place, *[f"Bearer {KEY}"] * 2),
-    "head-too-large": head_too_large,
+    "head-too-large": lambda place: bytes_sent(place, b"GET /".ljust(65_537, b"x")),
+    "not-implemented": lambda place: bytes_sent(place, b"CONNECT x:443 HTTP/1.1\r\n\r\n"),
     "internal": lambda _: with_decoder(Broken()),
     "starting": starting,
     "draining": draining,

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.http.connection import MAX_HEAD_BYTES
+from app.http.request_head import MAX_HEAD_BYTES
 from app.keys import new_key
 from tests.support.films import flat, png
 from tests.support.processes import ServiceProcess, serving

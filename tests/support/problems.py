@@ -69,6 +69,8 @@ EXPECTED = {
         "this key may send 0.01 requests a second, and 1 at once", {"retry-after": "100"}),
     "head-too-large": Problem(431, "The headers have too many bytes",
         "the request has more than 65,536 bytes of headers", {"connection": "close"}),
+    "not-implemented": Problem(501, "This is not implemented",
+        "the service is no proxy, and opens no tunnel", {"connection": "close"}),
     "internal": Problem(500, "The service failed", "the service failed on this image"),
     "starting": Problem(503, "The service is starting", "the model is being warmed up",
         {"retry-after": "5"}),
