@@ -43,11 +43,47 @@ def test_a_refusal_says_what_is_allowed_and_when_to_come_back() -> None:
     rates = RateLimiter(per_second=0.25, burst=2, clock=clock)
     assert allowed(rates)
     assert allowed(rates)
-    with pytest.raises(KeyRateError, match=r"may send 0\.25 requests a second, and 2 at once") as e:
+    with pytest.raises(KeyRateError, match=r"may send 0\.25 images a second, and 2 at once") as e:
         rates.count("a")
     assert e.value.retry_after_seconds == 4
     clock.now += 4
     assert allowed(rates)
+
+
+def test_the_images_of_a_request_are_paid_before_the_next_one() -> None:
+    clock = Clock()
+    rates = RateLimiter(per_second=2, burst=3, clock=clock)
+    assert allowed(rates)
+    for _ in range(9):
+        rates.charge("a", 1)
+    with pytest.raises(KeyRateError) as refused:
+        rates.count("a")
+    assert refused.value.retry_after_seconds == 4  # ten images of which three are free at once
+    clock.now += 4
+    assert [allowed(rates) for _ in range(2)] == [True, False]
+    rates.charge("a", 1)
+    rates.charge("a", -1)
+    clock.now += 0.5
+    assert [allowed(rates) for _ in range(2)] == [True, False]
+
+
+@given(
+    per_second=st.sampled_from([0.3, 1, 7, 60]),
+    burst=st.integers(1, 5),
+    further=st.lists(st.integers(0, 200), min_size=1, max_size=20),
+)
+def test_who_comes_back_when_told_is_let_in(
+    per_second: float, burst: int, further: list[int]
+) -> None:
+    clock = Clock()
+    rates = RateLimiter(per_second, burst, clock)
+    for images in further:
+        try:
+            rates.count("a")
+        except KeyRateError as error:
+            clock.now += error.retry_after_seconds or 0
+            rates.count("a")
+        rates.charge("a", images)
 
 
 @given(
