@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import KeyRateError
+from app.keys import new_key
 from app.middleware.api_keys import RateLimiter
+from tests.support.engines import FakeEngine
+from tests.support.in_process import IMAGE, client
 
 
 class Clock:
@@ -105,3 +112,25 @@ def test_no_stretch_of_time_has_more_than_burst_and_rate(
         for last, end in enumerate(taken[first:], first):
             assert last - first + 1 <= burst + (end - start) * per_second
     assert taken[0] == 1000 + pauses[0] / 64
+
+
+def test_a_form_is_answered_whole_and_its_images_are_counted(tmp_path: Path) -> None:
+    key, line = new_key("clinic-a")
+    (tmp_path / "keys").write_text(line)
+    settings: dict[str, Any] = {
+        "keys_file": tmp_path / "keys",
+        "key_rate": 0.01,
+        "key_burst": 3,
+    }
+
+    async def main() -> None:
+        async with client(FakeEngine(), **settings) as http:
+            http.headers["authorization"] = f"Bearer {key}"
+            answer = await http.post("/segment", files=[("a", IMAGE)] * 6)
+            assert not [image for image in answer.json()["images"] if "error" in image]
+            refused = await http.get("/model")
+            assert refused.status_code == 429
+            # Six images, of which two may lie ahead of the clock.
+            assert int(refused.headers["retry-after"]) == pytest.approx(400, abs=2)
+
+    asyncio.run(main())
