@@ -36,10 +36,13 @@ class Keys:
 
     Args:
         digests: name of each key and its SHA-256, hexadecimal.
+
+    Attributes:
+        names: of the keys, by their SHA-256.
     """
 
     def __init__(self, digests: Mapping[str, str]) -> None:
-        self._names = {digest: name for name, digest in digests.items()}
+        self.names = {digest: name for name, digest in digests.items()}
 
     @classmethod
     def read(cls, path: Path) -> Keys:
@@ -76,17 +79,12 @@ class Keys:
             raise KeysError(f"{path} has no keys: nobody could ask")
         return cls(digests)
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Keys) and other._names == self._names
-
-    __hash__ = None  # type: ignore[assignment]  # compared, never a key of a dictionary
-
     def name_of(self, key: str) -> str | None:
         """Whose key this is, or None.
 
         How long a look-up takes tells of hashes alone, of which nobody can choose one.
         """
-        return self._names.get(_digest(key))
+        return self.names.get(_digest(key))
 
 
 class KeysFile:
@@ -121,7 +119,7 @@ class KeysFile:
             keys, fault = Keys.read(self._path), ""
         except KeysError as error:
             keys, fault = self._keys, str(error)
-        if keys != self._keys:
+        if keys.names != self._keys.names:
             _logger.info("the keys have changed")
         if fault and fault != self._fault:
             fields = {"reason": fault}
