@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from time import time_ns
@@ -12,7 +14,13 @@ from typing import TYPE_CHECKING
 
 from app.http.media_types import UploadedFile
 from app.http.parameters import FrameRange
-from solo.errors import InvalidParameterError, ModelFailedError, SoloError
+from solo.errors import (
+    DeadlineError,
+    InvalidParameterError,
+    ModelFailedError,
+    QueueFullError,
+    SoloError,
+)
 from solo.result import Result
 
 if TYPE_CHECKING:
@@ -20,6 +28,8 @@ if TYPE_CHECKING:
 
 Segment = Callable[..., Awaitable[Result]]
 """`AsyncSegmenter.segment` with all but the file and its `frame`."""
+Charge = Callable[[int], None]
+_Image = tuple[int, int]  # the file's place in the request, and the frame
 _logger = logging.getLogger(__name__)
 
 
@@ -63,48 +73,104 @@ async def attempt_all(
     segment: Segment,
     tracing: Tracing | None,
     at_once: int,
+    deadline: float = math.inf,
+    charge: Charge = lambda _: None,
 ) -> list[Attempt]:
     """Segments the files, each with the frames that are asked for, in order.
+
+    A window of them is in work together, so that a long form or run does not take the whole queue.
+    The first frame of a file tells how many there are; its own error comes once. An image that the
+    queue refuses is tried again when another of the request has left it.
 
     Args:
         files: of the request.
         frames: which of each file.
         segment: segments one.
         tracing: told of each, or None.
-        at_once: most frames of a file that are in work together.
+        at_once: most images that are in work together.
+        deadline: event loop time after which no image is begun.
+        charge: told of images beyond the first: 1 for one that is begun, -1 for one that was not.
     """
-    works = [
-        _attempt_file(partial(_attempt, index, file, segment, tracing), frames, at_once)
-        for index, file in enumerate(files)
-    ]
-    found = [await works[0]] if len(works) == 1 else await asyncio.gather(*works)  # spares a task
-    return _of_one_model([attempt for some in found for attempt in some])
-
-
-async def _attempt_file(
-    attempt: Callable[[int], Awaitable[Attempt]], frames: FrameRange, at_once: int
-) -> list[Attempt]:
-    """The frames of one file; its own error comes once.
-
-    The first frame tells how many there are. The others follow in groups, so that a long run does
-    not take the whole queue.
-    """
-    first = await attempt(frames.first)
-    if frames.is_one or not isinstance(first.result, Result):
-        return [first]
+    if len(files) == 1 and frames.is_one:  # spares a task
+        return [await _attempt(segment, tracing, 0, files[0], frames.first)]
+    work = _Work(files, frames, partial(_attempt, segment, tracing), charge)
     try:
-        chosen = frames.within(first.result.radiograph.frames)
-    except InvalidParameterError as error:
-        return [replace(first, result=error)]
-    attempts = [first]
-    for start in range(chosen.start + 1, chosen.stop, at_once):
-        group = range(start, min(start + at_once, chosen.stop))
-        attempts += await asyncio.gather(*map(attempt, group))
-    return attempts
+        await work.do(at_once, deadline)
+    finally:
+        await work.cancel()
+    return _of_one_model([work.found[image] for image in sorted(work.found)])
+
+
+class _Work:
+    """The images of a request: those that wait, are in work, and are found."""
+
+    def __init__(
+        self,
+        files: Sequence[UploadedFile],
+        frames: FrameRange,
+        attempt: Callable[[int, UploadedFile, int], Coroutine[None, None, Attempt]],
+        charge: Charge,
+    ) -> None:
+        self._files, self._frames, self._attempt, self._charge = files, frames, attempt, charge
+        self._waiting = deque((index, frames.first) for index in range(len(files)))
+        self._in_work: dict[asyncio.Task[Attempt], _Image] = {}
+        self._begun = 0
+        self.found: dict[_Image, Attempt] = {}
+
+    async def do(self, at_once: int, deadline: float) -> None:
+        loop, most = asyncio.get_running_loop(), at_once
+        while self._waiting or self._in_work:
+            if loop.time() >= deadline:
+                self._give_up(DeadlineError("the image was not begun before the deadline"))
+            while self._waiting and len(self._in_work) < most:
+                self._begin(self._waiting.popleft())
+            if self._in_work:
+                done, _ = await asyncio.wait(self._in_work, return_when=asyncio.FIRST_COMPLETED)
+                refused = [self._is_put_back(task) for task in done]
+                most = max(1, len(self._in_work)) if any(refused) else min(most + 1, at_once)
+
+    async def cancel(self) -> None:
+        """Leaves nothing in work."""
+        for task in self._in_work:
+            task.cancel()
+        if self._in_work:
+            await asyncio.wait(self._in_work)
+
+    def _begin(self, image: _Image) -> None:
+        index, frame = image
+        task = asyncio.create_task(self._attempt(index, self._files[index], frame))
+        self._in_work[task] = image
+        if self._begun:
+            self._charge(1)
+        self._begun += 1
+
+    def _is_put_back(self, task: asyncio.Task[Attempt]) -> bool:
+        """Takes an attempt in; one that found no place waits for others of the request."""
+        image, attempt = self._in_work.pop(task), task.result()
+        if isinstance(attempt.result, QueueFullError) and self._in_work:
+            self._waiting.appendleft(image)
+            self._begun -= 1
+            self._charge(-1)
+            return True
+        self.found[image] = attempt
+        first, frames = image[1] == self._frames.first, self._frames
+        if first and not frames.is_one and isinstance(attempt.result, Result):
+            try:
+                further = frames.within(attempt.result.radiograph.frames)[1:]
+            except InvalidParameterError as error:
+                self.found[image] = replace(attempt, result=error)
+            else:
+                self._waiting.extendleft((image[0], frame) for frame in reversed(further))
+        return False
+
+    def _give_up(self, error: SoloError) -> None:
+        for image in self._waiting:
+            self.found[image] = Attempt(*image, self._files[image[0]], error)
+        self._waiting.clear()
 
 
 async def _attempt(
-    index: int, file: UploadedFile, segment: Segment, tracing: Tracing | None, frame: int
+    segment: Segment, tracing: Tracing | None, index: int, file: UploadedFile, frame: int
 ) -> Attempt:
     began = time_ns()
     result: Result | SoloError

@@ -10,16 +10,21 @@ python -m app.keys NAME >> KEYS    makes a key: its line to the file, the key it
 from __future__ import annotations
 
 import hashlib
-import hmac
+import logging
 import re
 import secrets
+import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from time import monotonic
+from typing import Final
 
 _KEY_BYTES = 32
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LINE = re.compile(rf"({_NAME.pattern})[ \t]+([0-9a-f]{{64}})")
+_LOOK_SECONDS: Final = 1.0
+_logger = logging.getLogger(__name__)
 
 
 class KeysError(ValueError):
@@ -31,20 +36,30 @@ class Keys:
 
     Args:
         digests: name of each key and its SHA-256, hexadecimal.
+
+    Attributes:
+        names: of the keys, by their SHA-256.
     """
 
     def __init__(self, digests: Mapping[str, str]) -> None:
-        self._digests = dict(digests)
+        self.names = {digest: name for name, digest in digests.items()}
 
     @classmethod
     def read(cls, path: Path) -> Keys:
         """Reads a file of keys.
 
         Raises:
-            KeysError: if it cannot be read, has another form or has no key: a service that was
-                meant to be closed must not open, nor run with nobody let in.
+            KeysError: if it cannot be read, others may write it, it has another form or no key: a
+                service that was meant to be closed must not open, nor run with nobody let in.
         """
         try:
+            mode = path.stat().st_mode
+            if not stat.S_ISREG(mode):  # a pipe would be waited for, and read only once
+                raise KeysError(f"the keys in {path} cannot be read: it is no regular file")
+            if mode & (stat.S_IWGRP | stat.S_IWOTH):
+                raise KeysError(
+                    f"others may write {path}, and so could let themselves in: chmod go-w it"
+                )
             lines = path.read_text(encoding="ascii").splitlines()
         except OSError as error:
             raise KeysError(f"the keys in {path} cannot be read: {error.strerror}") from error
@@ -65,13 +80,51 @@ class Keys:
         return cls(digests)
 
     def name_of(self, key: str) -> str | None:
-        """Whose key this is, or None; takes as long whether and wherever it is found."""
-        digest = _digest(key)
-        found = None
-        for name, known in self._digests.items():
-            if hmac.compare_digest(digest, known):
-                found = name
-        return found
+        """Whose key this is, or None.
+
+        How long a look-up takes tells of hashes alone, of which nobody can choose one.
+        """
+        return self.names.get(_digest(key))
+
+
+class KeysFile:
+    """The keys of a file, which is read anew while it is used: one is added or withdrawn at once.
+
+    A file that cannot be used, since it is being written, say, changes nothing: what was accepted
+    before it goes on being so, and the log says why.
+
+    Args:
+        path: of the file.
+        clock: in seconds.
+
+    Raises:
+        KeysError: as `Keys.read`.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], float] = monotonic) -> None:
+        self._path, self._clock = path, clock
+        self._keys = Keys.read(path)
+        self._looked = clock()
+        self._fault = ""
+
+    def name_of(self, key: str) -> str | None:
+        """Whose key this is by the file as it was a second ago at most, or None."""
+        if self._clock() - self._looked >= _LOOK_SECONDS:
+            self._look()
+        return self._keys.name_of(key)
+
+    def _look(self) -> None:
+        self._looked = self._clock()
+        try:
+            keys, fault = Keys.read(self._path), ""
+        except KeysError as error:
+            keys, fault = self._keys, str(error)
+        if keys.names != self._keys.names:
+            _logger.info("the keys have changed")
+        if fault and fault != self._fault:
+            fields = {"reason": fault}
+            _logger.warning("the keys stay as they were", extra={"fields": fields})
+        self._keys, self._fault = keys, fault
 
 
 def _digest(key: str) -> str:

@@ -16,10 +16,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.http.problems import on_error, on_http_error
 from app.http.security_headers import PAGE_FILES, interface_page, security_headers
-from app.keys import Keys, KeysError
+from app.keys import KeysError, KeysFile
 from app.logging import configure_logging
 from app.middleware.access_log import AccessLogMiddleware
 from app.middleware.api_keys import ApiKeyMiddleware, RateLimiter
@@ -49,7 +50,7 @@ def create_app(
         SettingsError: if traces are asked for without the libraries for them.
     """
     service = Service.build(settings, PATHS, engine, decoder)
-    keys = Keys.read(settings.keys_file) if settings.keys_file else None
+    keys = KeysFile(settings.keys_file) if settings.keys_file else None
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -70,6 +71,9 @@ def create_app(
 
     # Outermost first: the access log surrounds the API keys too.
     middleware = [Middleware(AccessLogMiddleware, metrics=service.metrics, routes=PATHS)]
+    if settings.trusted_proxies:
+        trusted = settings.trusted_proxies
+        middleware.append(Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted))
     if service.tracing is not None:
         from app.tracing import TracingMiddleware
 

@@ -22,7 +22,7 @@ from app.http.parameters import (
     read_headers,
     read_query,
 )
-from app.http.request_state import state_of
+from app.http.request_state import client_of, state_of
 from app.http.upload import read_upload
 from app.openapi import SEGMENT_ANSWERS, SEGMENT_OPERATION
 from app.responses import respond
@@ -51,27 +51,35 @@ async def segment(request: Request) -> Response:
     status is that of the first error. `format` has other forms of the answer, pictures among them;
     a picture of the film shows whatever is burned into it.
     """
-    service, state = service_of(request), state_of(request)
+    service, state, client = service_of(request), state_of(request), client_of(request)
     query, headers = read_query(request), read_headers(request)
     form = negotiate_format(query.format, ",".join(request.headers.getlist("accept")))
     seconds = read_deadline_seconds(headers, service.settings.deadline_seconds)
-    with service.lifecycle.admission(), service.body_limits.incoming() as body:
-        service.segmenter.admission.check(query.lane, seconds)
+    with service.lifecycle.admission(), service.body_limits.incoming(client) as body:
+        service.segmenter.admission.check(query.lane, seconds, client)
         started = perf_counter()
         upload = await read_upload(request, headers, body)
         service.metrics.stages["receive"].observe(perf_counter() - started)
         frames = FrameRange.parse(query.frame)
         check_one_picture(form, len(upload.files), one_frame=frames.is_one)
+        deadline = asyncio.get_running_loop().time() + seconds
         segment_frame = partial(
             service.segmenter.segment,
             options=Options(query.score_threshold, query.max_instances, query.max_overlap),
-            deadline=asyncio.get_running_loop().time() + seconds,
+            deadline=deadline,
             lane=query.lane,
+            client=client,
             model=service.segmenter.model,  # the one of now, for all images
             wants_pixels=form == "overlay",
         )
         work = attempt_all(
-            upload.files, frames, segment_frame, service.tracing, service.segmenter.max_batch
+            upload.files,
+            frames,
+            segment_frame,
+            service.tracing,
+            at_once=min(service.segmenter.ahead, service.segmenter.admission.share(query.lane)),
+            deadline=deadline,
+            charge=state.charge,
         )
         attempts = await cancel_on_disconnect(request, work)
         state.images.extend(attempt.facts for attempt in attempts)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, HttpUrl, ValidationError, model_validator
+from pydantic import Field, HttpUrl, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -40,8 +41,10 @@ class Settings(BaseSettings):
         queue_limit: most images that may wait for the model, those being decoded included.
         deadline_seconds: longest time from a request's last byte to its answer; a client may
             ask for less with `X-Request-Timeout-Seconds`.
-        key_rate: requests a second that each key may send; None counts none of them.
-        key_burst: requests that a key may send at once, when it has not asked for a while.
+        key_rate: images a second that each key may send; None counts none of them.
+        key_burst: images that a key may send at once, when it has not asked for a while.
+        trusted_proxies: addresses and networks, with commas between them, of load balancers: they
+            alone are believed when they say for whom they ask, by X-Forwarded-For.
         max_body_bytes: longest request body.
         max_bodies_bytes: most bytes of all bodies that are in memory at once.
         client_seconds: longest wait for a request's headers, for more of its body, and for a client
@@ -72,6 +75,7 @@ class Settings(BaseSettings):
     deadline_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
     key_rate: Annotated[float | None, Field(gt=0, le=100_000)] = None
     key_burst: Annotated[int, Field(ge=1, le=100_000)] = 10
+    trusted_proxies: str | None = None
     max_body_bytes: Annotated[int, Field(ge=1024, le=4 * 2**30)] = 128 * 2**20
     max_bodies_bytes: Annotated[int, Field(ge=1024, le=2**40)] = 512 * 2**20
     client_seconds: Annotated[float, Field(gt=0, le=600)] = 15.0
@@ -82,6 +86,13 @@ class Settings(BaseSettings):
     lame_duck_seconds: Annotated[float, Field(ge=0, le=600)] = 0.0
     reload_on_hangup: bool = False
     traces_endpoint: HttpUrl | None = None
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_networks(cls, value: str | None) -> str | None:
+        for item in (value or "127.0.0.1").split(","):
+            ip_network(item.strip())  # whose sentences name the item
+        return value
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:

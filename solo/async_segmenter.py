@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from operator import index
 from pathlib import Path
 from time import perf_counter
@@ -18,10 +17,12 @@ from typing import Final, Self, TypeVar, get_args
 import numpy as np
 import numpy.typing as npt
 
+from solo.batching.admission import Place
 from solo.batching.batch import Outcome
 from solo.batching.batcher import Batcher
 from solo.batching.hot_reload import HotReload
 from solo.batching.priority_queue import Lane
+from solo.batching.turns import Turns
 from solo.contract.manifest import Manifest
 from solo.decoding.radiograph import Limits
 from solo.errors import DeadlineError, DrainingError
@@ -39,6 +40,7 @@ from solo.sandbox.decoder import (
     DecodedRadiograph,
     InProcessDecoder,
     RadiographDecoder,
+    StillDecodingError,
     decode_pixels,
 )
 from solo.sandbox.pool import DecoderPool, Sandbox
@@ -141,8 +143,9 @@ class AsyncSegmenter:
             fail = self._batcher.failover.fail
             decoder = DecoderPool(workers, canvas_size, self._limits, seconds, fail)
         self._decoder = decoder or InProcessDecoder(self._cores, canvas_size, self._limits)
+        self._turns = Turns(self._decoder.width)
         # An archive leaves a decoder to those who look at a screen, where there are two.
-        self._bulk_decoders = asyncio.Semaphore(max(1, self._decoder.width - 1))
+        self._bulk_turns = Turns(max(1, self._decoder.width - 1))
 
     async def __aenter__(self) -> Self:
         try:
@@ -180,6 +183,8 @@ class AsyncSegmenter:
     async def stop(self) -> None:
         """Answers what still waits with an error and leaves nothing running."""
         self._stopped = True
+        for turns in (self._turns, self._bulk_turns):
+            turns.close()
         await self._batcher.stop()
         await self._decoder.stop()
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -221,6 +226,7 @@ class AsyncSegmenter:
         options: Options = Options(),  # noqa: B008 (frozen)
         deadline: float | None = None,
         lane: Lane = "interactive",
+        client: str = "",
         model: ModelRunner | None = None,
         wants_pixels: bool = False,
     ) -> Result:
@@ -232,6 +238,7 @@ class AsyncSegmenter:
             options: which instances are wanted.
             deadline: event loop time by which the result must be there; None waits for ever.
             lane: `bulk` takes what `interactive` leaves.
+            client: whose image it is: clients have decoders and batches in turn.
             model: the one that answers, from `self.model`; None for the current one.
             wants_pixels: whether the result has the radiograph's pixels.
 
@@ -246,9 +253,9 @@ class AsyncSegmenter:
         seconds_left = float("inf") if deadline is None else deadline - loop.time()
         try:
             async with asyncio.timeout_at(deadline):
-                with self.admission.place(lane, seconds_left) as place:
+                with self.admission.place(lane, seconds_left, client) as place:
                     file = await self._file_of(source)
-                    decoded = await self._decode(source, file, index(frame), lane, wants_pixels)
+                    decoded = await self._decode(source, file, index(frame), place, wants_pixels)
                     queued = self._batcher.submit(decoded.canvas, place, model or self.model)
                     self._unhashed.add(file)
                     try:
@@ -289,7 +296,7 @@ class AsyncSegmenter:
         return RadiographFile([await self._in_thread(Path(source).read_bytes)])
 
     async def _decode(
-        self, source: Source, file: RadiographFile, frame: int, lane: Lane, wants_pixels: bool
+        self, source: Source, file: RadiographFile, frame: int, place: Place, wants_pixels: bool
     ) -> DecodedRadiograph:
         if self._stopped:
             raise self._draining()
@@ -298,13 +305,36 @@ class AsyncSegmenter:
             return await self._in_thread(
                 lambda: decode_pixels(source, frame, canvas_size, self._limits, wants_pixels)
             )
-        async with self._bulk_decoders if lane == "bulk" else nullcontext():
-            decoding = self._decoder.decode(file.pieces, frame, wants_pixels)
-            if file.length < _HASHED_ASIDE_BYTES:
-                return await decoding
-            hashing = self._in_thread(file.hash)  # beside the process that decodes
-            decoded, _ = await asyncio.gather(decoding, hashing)
-            return decoded
+        decoding = self._decode_in_turn(file, frame, place, wants_pixels)
+        if file.length < _HASHED_ASIDE_BYTES:
+            return await decoding
+        hashing = self._in_thread(file.hash)  # beside the process that decodes
+        decoded, _ = await asyncio.gather(decoding, hashing)
+        return decoded
+
+    async def _decode_in_turn(
+        self, file: RadiographFile, frame: int, place: Place, wants_pixels: bool
+    ) -> DecodedRadiograph:
+        turns = [self._bulk_turns, self._turns] if place.lane == "bulk" else [self._turns]
+        taken: list[Turns] = []
+
+        def give(_: object = None) -> None:
+            for turn in taken:
+                turn.give()
+
+        try:
+            for turn in turns:
+                await turn.take(place.lane, place.client)
+                taken.append(turn)
+            decoded = await self._decoder.decode(file.pieces, frame, wants_pixels)
+        except StillDecodingError as cancelled:  # the turn lasts as long as the decoder is at it
+            cancelled.work.add_done_callback(give)
+            raise asyncio.CancelledError from None
+        except BaseException:
+            give()
+            raise
+        give()
+        return decoded
 
     async def _postprocess(
         self, outcome: Outcome, decoded: DecodedRadiograph, options: Options

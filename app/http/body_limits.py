@@ -23,7 +23,8 @@ class BodyLimits:
 
     Args:
         max_body_bytes: of one body.
-        max_bodies_bytes: of all bodies that are in memory at once; each is until its answer.
+        max_bodies_bytes: of all bodies that are in memory at once; each is until its answer. A
+            client may hold half of it, or one body, so that its slow uploads refuse nobody else's.
         seconds: within so long a body that is not complete has to bring another
             `LEAST_BYTES_PER_SECOND` times as many bytes. What came early buys no silence later.
 
@@ -38,15 +39,42 @@ class BodyLimits:
         self.seconds = seconds
         self.least_bytes = LEAST_BYTES_PER_SECOND * seconds
         self.held_bytes = 0
+        self._share_bytes = max(max_body_bytes, max_bodies_bytes // 2)
+        self._held_by: dict[str, int] = {}
 
     @contextmanager
-    def incoming(self) -> Iterator[IncomingBody]:
-        """Counts a body in from its first byte, and out when its request is answered."""
-        body = IncomingBody(self)
+    def incoming(self, client: str = "") -> Iterator[IncomingBody]:
+        """Counts a client's body in from its first byte, and out when its request is answered."""
+        body = IncomingBody(self, client)
         try:
             yield body
         finally:
-            self.held_bytes -= body.received_bytes
+            self.take(client, -body.received_bytes)
+
+    def check_room(self, client: str, length: int) -> None:
+        """Refuses what is more than there is room for.
+
+        Raises:
+            BodiesFullError: for so many bytes of a client beyond those that are held.
+        """
+        held, limit = self.held_bytes, self.max_bodies_bytes
+        if held + length > limit:
+            raise BodiesFullError(
+                f"{held:,} bytes of requests are in memory, and at most {limit:,} may be"
+            )
+        held, limit = self._held_by.get(client, 0), self._share_bytes
+        if held + length > limit:
+            raise BodiesFullError(
+                f"{held:,} bytes of this client's requests are in memory, and at most {limit:,} "
+                "may be"
+            )
+
+    def take(self, client: str, length: int) -> None:
+        """Counts so many bytes in; out, below 0."""
+        self.held_bytes += length
+        held = self._held_by.pop(client, 0) + length
+        if held:
+            self._held_by[client] = held
 
 
 class IncomingBody:
@@ -54,16 +82,17 @@ class IncomingBody:
 
     Args:
         limits: what it is counted in.
+        client: whose body it is.
 
     Attributes:
         received_bytes: so far.
         pace: the time that is left for more of it; to be entered around the reading.
     """
 
-    def __init__(self, limits: BodyLimits) -> None:
+    def __init__(self, limits: BodyLimits, client: str) -> None:
         self.received_bytes = 0
         self.pace = asyncio.timeout(limits.seconds)
-        self._limits = limits
+        self._limits, self._client = limits, client
         self._recent_bytes = 0
 
     def check_content_length(self, length: str) -> None:
@@ -76,21 +105,21 @@ class IncomingBody:
 
         Raises:
             BodyTooLargeError: beyond the limit of one body.
-            BodiesFullError: beyond what is left of the limit of all.
+            BodiesFullError: beyond what is left of the limit of all, or of the client.
         """
         if not length.isdecimal():
             return
         limit = self._limits.max_body_bytes
         if int(length) > limit:
             raise BodyTooLargeError(f"the body has {int(length):,} bytes; at most {limit:,} may be")
-        self._check_room(int(length))
+        self._limits.check_room(self._client, int(length))
 
     async def chunks(self, receive: Receive) -> AsyncIterator[bytes]:
         """The body, piece by piece.
 
         Raises:
             BodyTooLargeError: beyond the limit of one body.
-            BodiesFullError: beyond the limit of all.
+            BodiesFullError: beyond the limit of all, or of the client.
             ClientGoneError: if the client left.
         """
         limit, more = self._limits.max_body_bytes, True
@@ -116,17 +145,10 @@ class IncomingBody:
         )
 
     def _take(self, length: int) -> None:
-        self._check_room(length)
+        self._limits.check_room(self._client, length)
+        self._limits.take(self._client, length)
         self.received_bytes += length
-        self._limits.held_bytes += length
         self._recent_bytes += length
         if self._recent_bytes >= self._limits.least_bytes:
             self._recent_bytes = 0
             self.pace.reschedule(asyncio.get_running_loop().time() + self._limits.seconds)
-
-    def _check_room(self, length: int) -> None:
-        held, limit = self._limits.held_bytes, self._limits.max_bodies_bytes
-        if held + length > limit:
-            raise BodiesFullError(
-                f"{held:,} bytes of requests are in memory, and at most {limit:,} may be"
-            )

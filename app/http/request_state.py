@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,6 +22,7 @@ class RequestState:
         error: kind of the problem, or None.
         hangs_up: whether the answer does not wait for the rest of the request.
         key: name of the key that was shown, or None.
+        charge: counts images beyond the first against the key's rate.
         received_bytes: of the body.
         images: facts on each image, none of them on the patient.
     """
@@ -31,6 +33,7 @@ class RequestState:
     error: str | None = None
     hangs_up: bool = False
     key: str | None = None
+    charge: Callable[[int], None] = lambda _: None
     received_bytes: int = 0
     images: list[dict[str, object]] = field(default_factory=list)
 
@@ -39,3 +42,12 @@ def state_of(request: Request) -> RequestState:
     """The state of a request."""
     record: RequestState = request.scope["state"][RECORD]
     return record
+
+
+def client_of(request: Request) -> str:
+    """Who asks, so that clients are told apart: the key's name, or else the address.
+
+    It is for counting in memory alone: no address is logged, nor in a metric or an answer.
+    """
+    peer = request.scope.get("client")
+    return state_of(request).key or (peer[0] if peer else "local")

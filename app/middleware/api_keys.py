@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 from typing import Final
 
@@ -13,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.errors import HttpError, KeyRateError, UnauthorizedError
 from app.http.problems import problem_response
 from app.http.request_state import RECORD, RequestState
-from app.keys import Keys
+from app.keys import KeysFile
 
 # For probes and for Prometheus, which come from the inner network; everything else is closed, what
 # a later version adds included.
@@ -21,15 +22,18 @@ OPEN_PATHS: Final = frozenset({"/healthz/live", "/healthz/ready", "/metrics"})
 
 
 class RateLimiter:
-    """A rate limiter: a rate and a burst, the same for each key, counted apart.
+    """A rate limiter: a rate and a burst of images, the same for each key, counted apart.
 
-    A request moves a key's account `1 / per_second` into the future, and it may lie `burst - 1`
-    requests ahead of the clock (the virtual scheduling of ITU-T I.371): one number a key, and no
-    timer.
+    An image moves a key's account `1 / per_second` into the future, and it may lie `burst - 1`
+    images ahead of the clock (the virtual scheduling of ITU-T I.371): one number a key, and no
+    timer. A request is let in, and counts, by its first image, or by itself where it has none or
+    is refused later. Its further images are charged as they are begun: it is answered whole, and
+    the key waits until they are paid, which takes as long as they would have taken one by one.
+    Nothing limits that but what the service can do before a request's deadline.
 
     Args:
-        per_second: requests that a key may send in the long run.
-        burst: requests that it may send at once, when it has not asked for a while.
+        per_second: images that a key may send in the long run.
+        burst: images that it may send at once, when it has not asked for a while.
         clock: in seconds.
     """
 
@@ -42,7 +46,7 @@ class RateLimiter:
         self._accounts: dict[str, float] = {}
 
     def count(self, key: str) -> None:
-        """Counts a request; one that is refused is not counted.
+        """Counts a request by its first image; one that is refused here is not counted.
 
         Args:
             key: name of the key, of which there are as many as the file of keys has.
@@ -55,11 +59,15 @@ class RateLimiter:
         early = account - now - self._ahead_seconds
         if early > 0:
             raise KeyRateError(
-                f"this key may send {self._per_second:g} requests a second, and {self._burst} at "
-                "once",
+                f"this key may send {self._per_second:g} images a second, and {self._burst} at "
+                "once, and has sent more",
                 math.ceil(early),
             )
         self._accounts[key] = account + 1 / self._per_second
+
+    def charge(self, key: str, images: int) -> None:
+        """Counts further images of a request that was let in; below 0, takes them back."""
+        self._accounts[key] += images / self._per_second
 
 
 class ApiKeyMiddleware:
@@ -71,7 +79,7 @@ class ApiKeyMiddleware:
         rates: how often each key may ask, or None.
     """
 
-    def __init__(self, app: ASGIApp, keys: Keys, rates: RateLimiter | None = None) -> None:
+    def __init__(self, app: ASGIApp, keys: KeysFile, rates: RateLimiter | None = None) -> None:
         self._app = app
         self._keys = keys
         self._rates = rates
@@ -100,3 +108,4 @@ class ApiKeyMiddleware:
             )
         if self._rates is not None:
             self._rates.count(record.key)
+            record.charge = partial(self._rates.charge, record.key)

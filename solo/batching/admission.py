@@ -1,4 +1,9 @@
-"""Admission control: bounded places in the queue, and a forecast of the wait."""
+"""Admission control: bounded places in the queue, shared between clients; a forecast of the wait.
+
+A client alone may hold all places. Beside others it may hold half of them, and who holds less than
+an equal part of them is let in up to one and a half times as many: nobody is refused because
+somebody else was there first and took all. The bulk lane's own places are shared in the same way.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,34 @@ from solo.inference.cost_model import CostModel
 _LONGEST_RETRY_AFTER_SECONDS = 600
 
 
+class _Places:
+    """A number of places, and who holds them.
+
+    Attributes:
+        limit: how many there are.
+        taken: those that are not free.
+        held: how many each client holds, where it is any.
+        share: how many a client may hold beside others.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit, self.share = limit, max(1, limit // 2)
+        self.taken = 0
+        self.held: dict[str, int] = {}
+
+    def change(self, client: str, by: int) -> None:
+        self.taken += by
+        self.held[client] = self.held.get(client, 0) + by
+        if not self.held[client]:
+            del self.held[client]
+
+    def ahead(self, client: str) -> int:
+        """How many images will run before the client's next, where clients have them in turn."""
+        own = self.held.get(client, 0)
+        others = len(self.held) - (client in self.held)
+        return min(self.taken, own + others * (own + 1))
+
+
 class Place:
     """A place in the queue, held from before an image is decoded until it leaves for the model.
 
@@ -20,20 +53,21 @@ class Place:
 
     Args:
         lane: in which the image waits.
-        taken: how many places of each lane are taken; counts itself in.
+        client: whose image it is.
+        counted: where the place counts.
     """
 
-    def __init__(self, lane: Lane, taken: dict[Lane, int]) -> None:
-        self.lane = lane
-        self._taken = taken
-        self._held = True
-        taken[lane] += 1
+    def __init__(self, lane: Lane, client: str, counted: tuple[_Places, ...]) -> None:
+        self.lane, self.client = lane, client
+        self._counted = counted
+        for places in counted:
+            places.change(client, 1)
 
     def release(self) -> None:
         """Frees the place; a second time changes nothing."""
-        if self._held:
-            self._held = False
-            self._taken[self.lane] -= 1
+        counted, self._counted = self._counted, ()
+        for places in counted:
+            places.change(self.client, -1)
 
     def __enter__(self) -> Place:
         return self
@@ -53,63 +87,86 @@ class Admission:
     """
 
     def __init__(self, limit: int, costs: Callable[[], CostModel]) -> None:
-        self._limits: dict[Lane, int] = {"interactive": limit, "bulk": max(1, limit // 2)}
+        self._all = _Places(limit)
+        self._lanes: dict[Lane, _Places] = {
+            "interactive": _Places(limit),
+            "bulk": _Places(max(1, limit // 2)),
+        }
         self._costs = costs
-        self._taken: dict[Lane, int] = {"interactive": 0, "bulk": 0}
 
     @property
     def taken(self) -> int:
         """Places that are not free."""
-        return self._taken["interactive"] + self._taken["bulk"]
+        return self._all.taken
 
-    def check(self, lane: Lane, seconds: float) -> None:
+    def share(self, lane: Lane) -> int:
+        """Places of a lane that a client may hold while others hold some."""
+        return self._lanes[lane].share
+
+    def check(self, lane: Lane, seconds: float, client: str = "") -> None:
         """Refuses early, before a body is read.
 
         Args:
             lane: in which the image would wait.
             seconds: until its deadline.
+            client: whose image it would be.
 
         Raises:
-            QueueFullError: if no place is free.
+            QueueFullError: if no place is free for this client.
             TooBusyError: if those ahead will take longer than until the deadline.
         """
-        taken = self.taken
-        if taken >= self._limits["interactive"]:
-            raise self._full(f"{taken} images are waiting", self._limits["interactive"])
-        if self._taken[lane] >= self._limits[lane]:
-            raise self._full(f"{self._taken[lane]} {lane} images are waiting", self._limits[lane])
-        forecast = self._costs().drain_seconds(self._ahead(lane) + 1)
+        self._check_room(lane, client)
+        ahead = self._ahead(lane, client)
+        forecast = self._costs().drain_seconds(ahead + 1)
         if 0 < seconds < forecast:  # a deadline that has passed is told as such
             raise TooBusyError(
-                f"an answer would take about {forecast:.3g} s with {self._ahead(lane)} images "
+                f"an answer would take about {forecast:.3g} s with {ahead} images "
                 f"ahead, but {max(0.0, seconds):.3g} s are left",
                 _retry_after(forecast - seconds),
             )
 
-    def place(self, lane: Lane, seconds: float) -> Place:
+    def place(self, lane: Lane, seconds: float, client: str = "") -> Place:
         """Takes a place.
 
         Args:
             lane: in which the image waits.
             seconds: until its deadline.
+            client: whose image it is.
 
         Raises:
-            QueueFullError: if none is free.
+            QueueFullError: if none is free for this client.
             TooBusyError: if those ahead will take longer than until the deadline.
         """
-        self.check(lane, seconds)
-        return Place(lane, self._taken)
+        self.check(lane, seconds, client)
+        return Place(lane, client, (self._all, self._lanes[lane]))
 
-    def _full(self, who: str, limit: int) -> QueueFullError:
+    def _check_room(self, lane: Lane, client: str) -> None:
+        everybody, places = self._all, self._lanes[lane]
+        own, kind = places.held.get(client, 0), "bulk " if lane == "bulk" else ""
+        clients = len(everybody.held) + (client not in everybody.held)
+        if clients > 1 and own >= places.share:
+            raise self._full(
+                f"{own} {kind}images of this client are waiting",
+                f"{places.share} while others wait",
+            )
+        # Who holds less than an equal part does not pay for what others took while alone.
+        is_owed = clients > 1 and own < max(1, places.limit // clients)
+        for some, which in ((everybody, ""), (places, kind)):
+            most = (3 * some.limit + 1) // 2 if is_owed else some.limit
+            if some.taken >= most:
+                raise self._full(f"{some.taken} {which}images are waiting", f"{most}")
+
+    def _full(self, who: str, most: str) -> QueueFullError:
         seconds = self._costs().drain_seconds(self.taken)
-        return QueueFullError(f"{who}, and at most {limit} may", _retry_after(seconds))
+        return QueueFullError(f"{who}, and at most {most} may", _retry_after(seconds))
 
-    def _ahead(self, lane: Lane) -> int:
+    def _ahead(self, lane: Lane, client: str) -> int:
         """How many images will run before a newcomer to this lane."""
-        interactive, bulk = self._taken["interactive"], self._taken["bulk"]
+        interactive, bulk = self._lanes["interactive"], self._lanes["bulk"]
         if lane == "bulk":
-            return interactive + bulk
-        return interactive + min(bulk, interactive // (BULK_TURN - 1))
+            return interactive.taken + bulk.ahead(client)
+        ahead = interactive.ahead(client)
+        return ahead + min(bulk.taken, ahead // (BULK_TURN - 1))
 
 
 def _retry_after(seconds: float) -> int:

@@ -121,7 +121,8 @@ class Batcher:
         if self._stopped or self.failover.fatal is not None:
             raise DrainingError("the service stopped before the model answered")
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._queue.append(QueuedImage(canvas, future, place, model, self._clock()), place.lane)
+        image = QueuedImage(canvas, future, place, model, self._clock())
+        self._queue.append(image, place.lane, place.client)
         self._advance()
         return future
 

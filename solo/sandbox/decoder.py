@@ -39,6 +39,18 @@ class DecodedRadiograph:
     seconds: float
 
 
+class StillDecodingError(asyncio.CancelledError):
+    """Who waited was cancelled, and the decoder goes on with the file.
+
+    Attributes:
+        work: done when the decoder is free again.
+    """
+
+    def __init__(self, work: asyncio.Future[DecodedRadiograph]) -> None:
+        super().__init__()
+        self.work = work
+
+
 class RadiographDecoder(Protocol):
     """A decoder: turns files into canvases.
 
@@ -66,6 +78,7 @@ class RadiographDecoder(Protocol):
 
         Raises:
             SoloError: the error that the file deserves.
+            StillDecodingError: if it is cancelled and the file is not.
         """
 
 

@@ -29,7 +29,7 @@ from solo.errors import (
     UnsupportedEncodingError,
     error_classes,
 )
-from solo.sandbox.decoder import DecodedRadiograph
+from solo.sandbox.decoder import DecodedRadiograph, StillDecodingError
 from solo.sandbox.process import DecoderProcess, NotTakenError, ProcessEndedError
 from solo.sandbox.protocol import Report
 
@@ -170,6 +170,8 @@ class DecoderPool:
             work.add_done_callback(self._done)
             try:
                 return await asyncio.shield(work)
+            except asyncio.CancelledError:
+                raise StillDecodingError(work) from None
             except NotTakenError:  # it was dying already: another takes the file
                 continue
             except DecoderLostError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,7 +74,9 @@ def test_the_log_has_the_name_and_never_the_key(closed: ServiceProcess) -> None:
 
 def test_without_usable_keys_it_does_not_start(tiny_model: Path, tmp_path: Path) -> None:
     (tmp_path / "keys").write_text("# none yet\n")
-    for keys_file in (tmp_path / "keys", tmp_path / "absent", ""):
+    (tmp_path / "open").write_text(LINE)
+    (tmp_path / "open").chmod(0o666)
+    for keys_file in (tmp_path / "keys", tmp_path / "open", tmp_path / "absent", ""):
         ended = run_to_end(model=tiny_model, keys_file=keys_file)
         assert ended.returncode == 2
         assert ended.stderr.count("\n") == 1
@@ -98,3 +101,32 @@ def test_a_refusal_is_read_by_a_client_that_is_still_sending(closed: ServiceProc
 def test_a_client_that_asks_whether_to_send_is_told_not_to(closed: ServiceProcess) -> None:
     answer = refused(closed, b"expect: 100-continue\r\n", b"")
     assert answer.startswith(b"HTTP/1.1 401 ")
+
+
+def test_keys_come_and_go_without_a_restart(tiny_model: Path, tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text(LINE)
+    other, its_line = new_key("clinic-b")
+
+    def becomes(service: ServiceProcess, key: str, status: int) -> bool:
+        deadline = time.monotonic() + 2
+        while ask(service, f"Bearer {key}").status_code != status:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
+
+    with serving(tmp_path / "output", model=tiny_model, keys_file=keys) as service:
+        assert ask(service, f"Bearer {other}").status_code == 401
+        with keys.open("a") as file:
+            file.write(f"\n{its_line}\n")
+        assert becomes(service, other, 200)
+        (tmp_path / "new").write_text(its_line)
+        (tmp_path / "new").rename(keys)
+        assert becomes(service, KEY, 401)
+        keys.write_text("")  # being written
+        time.sleep(1.1)
+        assert ask(service, f"Bearer {other}").status_code == 200
+        assert ask(service, f"Bearer {KEY}").status_code == 401
+        time.sleep(0.1)
+        assert service.log().count("the keys stay as they were") == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -92,9 +93,9 @@ def test_one_body_has_its_limit() -> None:
 def test_all_bodies_have_a_limit_until_they_are_answered() -> None:
     async def main() -> None:
         limits = BodyLimits(100, 150, SECONDS)
-        with limits.incoming() as first:
+        with limits.incoming("a") as first:
             assert await taken(first, sender([(0, 100)])) == 100
-            with limits.incoming() as second:
+            with limits.incoming("b") as second:
                 second.check_content_length("50")
                 with pytest.raises(BodiesFullError, match="100 bytes of requests are in memory"):
                     second.check_content_length("51")
@@ -104,6 +105,38 @@ def test_all_bodies_have_a_limit_until_they_are_answered() -> None:
             assert limits.held_bytes == 100
         with limits.incoming() as third:
             assert await taken(third, sender([(0, 100)])) == 100
+
+    run_virtually(main())
+
+
+def test_a_client_leaves_half_of_the_memory_to_others() -> None:
+    async def main() -> None:
+        limits = BodyLimits(60, 200, SECONDS)
+        with ExitStack() as bodies:
+            for _ in range(2):
+                body = bodies.enter_context(limits.incoming("greedy"))
+                assert await taken(body, sender([(0, 45)])) == 45
+            third = bodies.enter_context(limits.incoming("greedy"))
+            third.check_content_length("10")
+            refusal = "90 bytes of this client's requests are in memory, and at most 100 may be"
+            with pytest.raises(BodiesFullError, match=refusal):
+                third.check_content_length("11")
+            with pytest.raises(BodiesFullError, match="100 bytes of this client's"):
+                await taken(third, sender([(0, 10), (0, 1)]))
+            other = bodies.enter_context(limits.incoming("other"))
+            assert await taken(other, sender([(0, 60)])) == 60
+        with limits.incoming("greedy") as body:
+            assert await taken(body, sender([(0, 60)])) == 60
+        assert limits.held_bytes == 0
+
+    run_virtually(main())
+
+
+def test_one_body_of_a_client_may_always_come() -> None:
+    async def main() -> None:
+        limits = BodyLimits(100, 150, SECONDS)
+        with limits.incoming("a") as body:
+            assert await taken(body, sender([(0, 100)])) == 100
 
     run_virtually(main())
 

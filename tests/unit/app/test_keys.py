@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.keys import Keys, KeysError, main, new_key
+from app.keys import Keys, KeysError, KeysFile, main, new_key
 
 DIGEST = hashlib.sha256(b"planted").hexdigest()
 
@@ -60,6 +61,74 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "absent", tmp_path):
         with pytest.raises(KeysError, match="cannot be read"):
             Keys.read(path)
+
+
+@pytest.mark.parametrize("mode", [0o664, 0o666, 0o602])
+def test_a_file_that_others_may_write_is_refused(tmp_path: Path, mode: int) -> None:
+    path = written(tmp_path, f"a {DIGEST}")
+    path.chmod(mode)
+    with pytest.raises(KeysError, match=r"others may write .* chmod go-w"):
+        Keys.read(path)
+    path.chmod(0o444)
+    assert Keys.read(path).name_of("planted") == "a"
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "keys")
+    with pytest.raises(KeysError, match="no regular file"):
+        Keys.read(tmp_path / "keys")
+
+
+class Watched:
+    """A file of keys that is in use, on a clock of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.now = 1000.0
+        self.path = written(folder, f"a {DIGEST}")
+        self._file = KeysFile(self.path, lambda: self.now)
+
+    def later(self, key: str = "planted") -> str | None:
+        self.now += 1
+        return self._file.name_of(key)
+
+    def replace(self, text: str) -> None:
+        """As an editor does."""
+        new = self.path.with_suffix(".new")
+        new.write_text(text)
+        new.rename(self.path)
+
+
+OTHER = hashlib.sha256(b"other").hexdigest()
+
+
+def test_keys_come_and_go_while_the_file_is_in_use(tmp_path: Path) -> None:
+    watched = Watched(tmp_path)
+    assert watched.later("other") is None
+    written(tmp_path, f"a {DIGEST}\nb {OTHER}\n")
+    assert (watched.later(), watched.later("other")) == ("a", "b")
+    watched.replace(f"b {OTHER}\n")
+    assert (watched.later(), watched.later("other")) == (None, "b")
+    written(tmp_path, f"c {OTHER}\n")  # as long as before, and within the same tick, it may be
+    assert watched.later("other") == "c"
+
+
+def test_a_file_that_cannot_be_used_changes_nothing_and_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    watched = Watched(tmp_path)
+    watched.path.unlink()
+    assert watched.later() == watched.later() == "a"
+    for text in ("", f"b {OTHER[:9]}"):
+        written(tmp_path, text)
+        assert watched.later() == watched.later() == "a"
+    written(tmp_path, f"b {OTHER}").chmod(0o666)
+    assert watched.later() == watched.later() == "a"
+    assert len(caplog.records) == 4
+    assert {record.getMessage() for record in caplog.records} == {"the keys stay as they were"}
+    watched.path.chmod(0o600)
+    assert (watched.later(), watched.later("other")) == (None, "b")
+    assert DIGEST not in caplog.text
+    assert OTHER not in caplog.text
 
 
 def test_a_new_key_is_in_its_own_line_as_a_hash_only(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ def test_the_environment_sets_every_field(monkeypatch: pytest.MonkeyPatch) -> No
         "DEADLINE_SECONDS": "0.5",
         "KEY_RATE": "2.5",
         "KEY_BURST": "4",
+        "TRUSTED_PROXIES": "10.0.0.0/8, ::1",
         "MAX_BODY_BYTES": "4096",
         "MAX_BODIES_BYTES": "8192",
         "CLIENT_SECONDS": "3",
@@ -85,6 +86,9 @@ def test_an_unknown_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str
         ("DECODE_SECONDS", "0"),
         ("DRAIN_SECONDS", "-1"),
         ("TRACES_ENDPOINT", "collector"),
+        ("TRUSTED_PROXIES", "balancer"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("TRUSTED_PROXIES", "::1,"),
     ],
 )
 def test_a_value_out_of_bounds_is_named(

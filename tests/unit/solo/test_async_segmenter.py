@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +15,23 @@ from solo import (
     Sandbox,
     Segmenter,
 )
+from solo.batching.priority_queue import Lane
 from solo.errors import (
     DeadlineError,
     DrainingError,
     MalformedError,
     UnavailableError,
 )
+from solo.sandbox.decoder import DecodedRadiograph, StillDecodingError
 from solo.sandbox.pool import DecoderPool
 from solo.sandbox.process import ProcessEndedError
-from tests.support.batching import Gate, Told
+from tests.support.batching import Gate, Told, until
+from tests.support.decoders import DecoderHere
 from tests.support.engines import FakeEngine
 from tests.support.films import flat, png
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
-FILM = png(flat(200))
+FILM, HEAVY = png(flat(200)), png(flat(100))
 
 
 def test_the_sandbox_decodes_elsewhere_and_a_stopped_one_answers() -> None:
@@ -156,3 +160,59 @@ def test_a_segmenter_serves_the_event_loop_that_started_it_alone() -> None:
 
     asyncio.run(unstarted())
     asyncio.run(here())
+
+
+class Stubborn(DecoderHere):
+    """Goes on with a heavy file whoever has left, as a process does; tells the order of files."""
+
+    width = 1
+
+    def __init__(self) -> None:
+        self.begun: list[bytes] = []
+        self.opened = asyncio.Event()
+
+    async def decode(
+        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: bool = False
+    ) -> DecodedRadiograph:
+        whole = b"".join([data] if isinstance(data, bytes) else data)
+        self.begun.append(whole)
+        decoded = await super().decode(whole, frame, wants_pixels)
+        if whole == HEAVY:
+            work = asyncio.create_task(self._finish(decoded))
+            try:
+                return await asyncio.shield(work)
+            except asyncio.CancelledError:
+                raise StillDecodingError(work) from None
+        return decoded
+
+    async def _finish(self, decoded: DecodedRadiograph) -> DecodedRadiograph:
+        await self.opened.wait()
+        return decoded
+
+
+async def _left_behind(lane: Lane) -> list[bytes]:
+    decoder = Stubborn()
+    async with AsyncSegmenter(FakeEngine(), cores=1, decoder=decoder) as segmenter:
+
+        def ask(film: bytes, client: str) -> asyncio.Task[Result]:
+            work = segmenter.segment(film, client=client, lane=lane)
+            return asyncio.create_task(work)
+
+        async with asyncio.timeout(20):
+            left, waiting = ask(HEAVY, "a"), ask(HEAVY, "a")
+            await until(lambda: decoder.begun == [HEAVY])
+            left.cancel()
+            other = ask(FILM, "b")
+            with pytest.raises(asyncio.CancelledError):
+                await left
+            await asyncio.sleep(0.01)
+            assert decoder.begun == [HEAVY]
+            decoder.opened.set()
+            await asyncio.gather(waiting, other)
+    assert segmenter.admission.taken == 0
+    return decoder.begun
+
+
+@pytest.mark.parametrize("lane", ["interactive", "bulk"])
+def test_who_hangs_up_keeps_the_turn_of_the_decoder_that_goes_on(lane: Lane) -> None:
+    assert asyncio.run(_left_behind(lane)) == [HEAVY, FILM, HEAVY]
