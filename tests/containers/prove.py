@@ -11,6 +11,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,11 +19,13 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
+from tests.containers.balancer import addresses_handed_on, answer_when_told_to  # noqa: E402
 from tests.containers.engine import (  # noqa: E402
     CannotRunError,
     CommandError,
@@ -33,7 +36,6 @@ from tests.containers.engine import (  # noqa: E402
 )
 from tests.containers.load import Client, Load, until  # noqa: E402
 from tests.containers.metrics import PROMETHEUS_PORT, value  # noqa: E402
-from tests.containers.plain_http import answer_when_told_to  # noqa: E402
 
 IMAGE = "localhost/solo-xray:cpu"
 FILM = (ROOT / "examples" / "chest.dcm").read_bytes()
@@ -42,7 +44,7 @@ CLIENTS = 16
 HTTP_PORT, TLS_PORT = 18080, 18443
 
 _CONFINEMENT = """
-import json, os, pathlib
+import json, os, pathlib, resource
 groups = pathlib.Path("/sys/fs/cgroup")
 first = (groups / "memory").is_dir()  # cgroup v1, with names of its own
 memory = groups / "memory" if first else groups
@@ -54,6 +56,7 @@ print(json.dumps({
   "uid": os.getuid(), "capabilities": int(status["CapEff"], 16) | int(status["CapBnd"], 16),
   "no_new_privileges": int(status["NoNewPrivs"]),
   "writable": [p for p in ("/", "/solo", "/opt/solo", "/models", "/usr") if not refused(p)],
+  "core_bytes": resource.getrlimit(resource.RLIMIT_CORE),
   "tmp_bytes": os.statvfs("/tmp").f_blocks * os.statvfs("/tmp").f_frsize,
   "tmp_files": os.listdir("/tmp"),
   "memory_limit": int((memory / ("memory.limit_in_bytes" if first else "memory.max")).read_text()),
@@ -156,6 +159,43 @@ def check_plain_http(engine: Engine, proof: Proof, image: str) -> None:
         proof(f"a balancer that is told to {mode} plain HTTP does", found == (status, location),
               answer.status)  # fmt: skip
         proof("and says to browsers what they may not do", answer.content_type_options == "nosniff")
+    forged = "203.0.113.7"
+    lines = addresses_handed_on(forged, engine, image, IMAGE)
+    proof("a balancer hands on the client's address, and not the one that the client claims",
+          len(lines) == 1 and forged not in lines[0], lines)  # fmt: skip
+
+
+def clone(folder: Path) -> Path:
+    """Copies what git tracks, as it is here, and so without a .env."""
+    for name in run(["git", "ls-files", "-z"]).split("\0")[:-1]:
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+def check_defaults(engine: Engine, proof: Proof, folder: Path) -> None:
+    """What `docker compose up` of a fresh clone is, but for its ports."""
+    ports = {"HTTP_PORT": str(HTTP_PORT), "PROMETHEUS_PORT": str(PROMETHEUS_PORT)}
+    stack = Stack(engine, "solo-xray-proof", ports, folder)
+    for service in ("cpu", "balancer"):
+        limits = [stack.configured(service, field) for field in ("memory", "memswap_limit")]
+        proof(f"{service} may not swap: memory is limited alone and with swap to the same",
+              len({*limits}) == 1, limits[0])  # fmt: skip
+    client = Client(HTTP_PORT, folder, None)
+
+    def ask(path: str, body: bytes | None = None) -> tuple[int, dict[str, object]]:
+        plain = http.client.HTTPConnection("localhost", HTTP_PORT, timeout=30)
+        return client.ask(plain, path, body)
+
+    try:
+        stack.compose("up", "-d", "cpu", "balancer")
+        until(lambda: ask("/healthz/ready")[0] == 200, "a replica is ready")
+        proof("a fresh clone comes up without a .env", True)
+        status, answer = ask("/segment", FILM)
+        proof("and gives masks without a key", status == 200, answer.get("detail", ""))
+    finally:
+        stack.compose("down", "--volumes")
 
 
 def check_confinement(stack: Stack, proof: Proof) -> None:
@@ -168,10 +208,19 @@ def check_confinement(stack: Stack, proof: Proof) -> None:
     proof("its /tmp is in memory, at most 16 MiB, and empty after a film",
           (seen["tmp_bytes"], seen["tmp_files"]) == (16 * 2**20, []))  # fmt: skip
     proof("its network has no way out", seen["ways_out"] == 0)
-    proof("its memory is limited", seen["memory_limit"] == 2 * 2**30)
+    proof("its memory is limited", seen["memory_limit"] == 4 * 2**30)
+    proof("it dumps no core", seen["core_bytes"] == [0, 0])
     idle = seen["memory_bytes"]
     proof("the service and its two decoders take at most 600 MB, idle after a film",
           0 < idle <= 600_000_000, f"{idle / 1e6:.0f} MB")  # fmt: skip
+
+
+def check_health(stack: Stack, proof: Proof) -> None:
+    """Each service's own health check."""
+    for service in ("cpu", "balancer", "prometheus"):
+        name = stack.containers(service)[0]
+        until(partial(stack.engine.healthy, name), f"{name} is healthy")
+        proof(f"the health check of {service} passes", True)
 
 
 def check_metrics(proof: Proof) -> None:
@@ -229,7 +278,8 @@ def check_end(stack: Stack, proof: Proof) -> None:
 
 def prove(engine: Engine, proof: Proof) -> None:
     """Tries everything, and takes down what it started."""
-    images = dict(re.findall(r"^(\w+_IMAGE)=(\S+)$", (ROOT / ".env").read_text(), re.M))
+    compose_file = (ROOT / "docker-compose.yml").read_text()
+    images = dict(re.findall(r"\$\{(\w+_IMAGE):-([^}]+)\}", compose_file))
     for image in ("PYTHON_IMAGE", "HAPROXY_IMAGE", "PROMETHEUS_IMAGE"):
         engine.require(images[image])
     engine.require_room()
@@ -244,18 +294,20 @@ def prove(engine: Engine, proof: Proof) -> None:
         said = engine("run", "--rm", *shell, f"{command} 2>&1")
         print(f"      {images[name]} is {said.splitlines()[0]}", flush=True)
     check_plain_http(engine, proof, images["HAPROXY_IMAGE"])
-    with secrets(engine) as (folder, key):
+    with secrets(engine) as (folder, key), tempfile.TemporaryDirectory() as fresh:
+        check_defaults(engine, proof, clone(Path(fresh)))
         stack = Stack(engine, "solo-xray-proof", {
             "COMPOSE_FILE": "docker-compose.yml:docker-compose.secure.yml",
-            "COMPOSE_PROFILES": "cpu", "REPLICAS": "2", "CPUS": "0.5", "SOLO_DECODE_WORKERS": "2",
+            "REPLICAS": "2", "CPUS": "0.5", "SOLO_DECODE_WORKERS": "2",
             "ADDRESS": "127.0.0.1", "TLS_ADDRESS": "127.0.0.1", "HTTP_PORT": str(HTTP_PORT),
             "HTTPS_PORT": str(TLS_PORT), "PROMETHEUS_PORT": str(PROMETHEUS_PORT),
             "KEYS_FILE": f"{folder}/keys", "TLS_FILE": f"{folder}/tls.pem",
-        })  # fmt: skip
+        }, Path(fresh))  # fmt: skip
         client = Client(TLS_PORT, folder / "certificate.pem", key)
         steps: list[Callable[[], None]] = [
             lambda: check_answers(proof, client),
             lambda: check_confinement(stack, proof),
+            lambda: check_health(stack, proof),
             lambda: check_metrics(proof),
             lambda: check_loss(stack, proof, client),
             lambda: check_end(stack, proof),
