@@ -1,4 +1,4 @@
-"""What a balancer by itself does: its answers to plain HTTP, and the address that it hands on."""
+"""What a balancer by itself does: it redirects plain HTTP, and hands on the client's address."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from tests.containers.engine import Engine
 from tests.containers.load import until
@@ -25,26 +24,15 @@ http.server.ThreadingHTTPServer(("", 8000), Mirror).serve_forever()
 """
 
 
-class Answer(NamedTuple):
-    """To a request for /model; no replica stands behind the balancer."""
-
-    status: int
-    location: str | None
-    content_type_options: str | None
-
-
-def answer_when_told_to(mode: str, engine: Engine, image: str) -> Answer:
-    """Starts a balancer, asks it and takes it down.
+def redirected(engine: Engine, image: str) -> http.client.HTTPResponse:
+    """The answer to a request for /model of a balancer that is told to redirect plain HTTP.
 
     Args:
-        mode: value of PLAIN_HTTP.
         engine: what runs it.
         image: of HAProxy.
     """
-    with _balancer(engine, image, mode):
-        response = _ask("/model")
-        headers = response.headers
-        return Answer(response.status, headers["location"], headers["x-content-type-options"])
+    with _balancer(engine, image, "redirect"):
+        return _ask("/model")
 
 
 def addresses_handed_on(forged: str, engine: Engine, image: str, python: str) -> list[str]:
