@@ -13,11 +13,12 @@ from tests.containers.load import until
 
 _CONFIGURATION = Path(__file__).parents[2] / "docker" / "haproxy.cfg"
 _PORT = 18081
-# Stands in for a replica: it is ready, and answers with the header's lines as they reached it.
+# Stands in for a busy replica: slow to say that it is ready, it answers with the header's lines.
 _MIRROR = """
-import http.server, json
+import http.server, json, time
 class Mirror(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
+        if self.path == "/healthz/ready": time.sleep(1.5)
         self.send_response(200); self.end_headers()
         self.wfile.write(json.dumps(self.headers.get_all("X-Forwarded-For", [])).encode())
 http.server.ThreadingHTTPServer(("", 8000), Mirror).serve_forever()
@@ -50,7 +51,7 @@ def addresses_handed_on(forged: str, engine: Engine, image: str, python: str) ->
         engine("run", "--rm", "--detach", "--name", name, "--network", name,
                "--network-alias", "solo", python, "python", "-c", _MIRROR)  # fmt: skip
         with _balancer(engine, image, "serve", "--network", name):
-            until(lambda: _ask("/healthz/ready").status == 200, "the mirror is found")
+            until(lambda: _ask("/healthz/ready").status == 200, "a busy replica counts as ready")
             lines: list[str] = json.loads(_ask("/model", {"X-Forwarded-For": forged}).read())
             return lines
     finally:
