@@ -4,7 +4,7 @@ SERVE  := .venv/serve
 DEV    := .venv/dev
 COMPARE := .venv/compare
 GPU    := .venv/gpu
-GROUPS := serve-cpu serve-gpu tracing train export compare dev
+GROUPS := serve-cpu serve-gpu tracing train export compare dev supply asker compose
 # Installed with torch, in the builds that its CPU or CUDA wheel asks for, and so not pinned here.
 TORCH_BRINGS := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas \
   nvidia-cuda-cupti nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft \
@@ -96,12 +96,13 @@ licences: $(SERVE)/.ready $(SUPPLY)/.ready  ## list the licences of what serves;
 	$(SUPPLY)/bin/pip-licenses --python $(SERVE)/bin/python --from=mixed --partial-match --allow-only='$(PERMISSIVE)'
 
 sbom: $(SERVE)/.ready $(SUPPLY)/.ready  ## write what serves as a bill of materials: sbom.json
-	$(SUPPLY)/bin/cyclonedx-py environment $(SERVE) --output-reproducible --output-file sbom.json
+	$(SERVE)/bin/python -m requirements.sbom $(SUPPLY)/bin/cyclonedx-py >sbom.json
+	$(SUPPLY)/bin/python -c "import sys; from cyclonedx.schema import SchemaVersion; \
+	  from cyclonedx.validation.json import JsonStrictValidator; \
+	  sys.exit(JsonStrictValidator(SchemaVersion.V1_6).validate_str(sys.stdin.read()))" <sbom.json
 
-audit: $(SUPPLY)/.ready  ## look the pins up in public advisories; needs the internet
-	for group in serve-cpu serve-gpu; do \
-	  $(SUPPLY)/bin/pip-audit --strict --disable-pip --require-hashes -r requirements/$$group.txt || exit 1; \
-	done
+audit: $(SUPPLY)/.ready  ## look all pins up in public advisories; error 3 where there are none
+	requirements/audit $(SUPPLY)/bin/pip-audit
 
 lock: $(DEV)/.ready  ## pin every group of pyproject.toml anew
 	for group in $(GROUPS); do \
@@ -112,22 +113,13 @@ lock: $(DEV)/.ready  ## pin every group of pyproject.toml anew
 	    --output-file requirements/$$group.txt || exit 1; \
 	done
 
-# Only podman needs it, as a program of its own; it is GPL-2.0 and in nothing that is shipped.
-$(COMPOSE)/.ready: Makefile
-	$(PYTHON) -m venv --clear $(COMPOSE)
-	$(COMPOSE)/bin/python -m pip install --quiet --disable-pip-version-check podman-compose==1.6.0
-	touch $@
-
-$(SUPPLY)/.ready: Makefile
-	$(PYTHON) -m venv --clear $(SUPPLY)
-	$(SUPPLY)/bin/python -m pip install --quiet --disable-pip-version-check \
-	  pip-licenses==5.5.5 cyclonedx-bom==7.5.0 pip-audit==2.10.1
-	touch $@
-
-# Apart from the tests' environment: as a plugin of pytest it would load with every test.
-$(ASKER)/.ready: Makefile
-	$(PYTHON) -m venv --clear $(ASKER)
-	$(ASKER)/bin/python -m pip install --quiet --disable-pip-version-check schemathesis==4.32.5
+# Tools, each kind apart. Schemathesis as a plugin of pytest would load with every test.
+$(COMPOSE)/.ready: requirements/compose.txt
+$(SUPPLY)/.ready: requirements/supply.txt
+$(ASKER)/.ready: requirements/asker.txt
+$(COMPOSE)/.ready $(SUPPLY)/.ready $(ASKER)/.ready:
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
 	touch $@
 
 # As the one for development, but with the ONNX Runtime that has CUDA: the two exclude each other.

@@ -18,6 +18,7 @@ RUN python -m venv /opt/solo \
 FROM ${PYTHON_IMAGE}
 COPY --from=libraries /opt/solo /opt/solo
 WORKDIR /solo
+COPY LICENSE LICENSE
 COPY solo solo
 COPY app app
 COPY model/zoo/*.onnx model/zoo/

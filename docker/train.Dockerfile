@@ -16,6 +16,7 @@ COPY requirements/export.txt /requirements.txt
 RUN /opt/solo/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check \
       --require-hashes --no-deps -r /requirements.txt
 WORKDIR /solo
+COPY LICENSE LICENSE
 COPY solo solo
 COPY model model
 COPY export export

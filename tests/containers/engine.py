@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).parents[2]
 COMMAND_SECONDS = 900
 FREE_BYTES = 10_000_000_000
 
@@ -42,6 +44,16 @@ class Engine:
     def inspect(self, kind: str, name: str, template: str) -> str:
         """A field of an image or a container."""
         return self(kind, "inspect", "--format", template, name).strip()
+
+    def healthy(self, container: str) -> bool:
+        """Whether a container's health check passes; docker's runs by its own clock."""
+        if self.name == "docker":
+            return self.inspect("container", container, "{{.State.Health.Status}}") == "healthy"
+        try:
+            self("healthcheck", "run", container)
+        except CommandError:
+            return False
+        return True
 
     def require(self, image: str) -> None:
         """Takes an image that is here, or pulls it.
@@ -122,15 +134,26 @@ class Stack:
         engine: what runs them.
         project: its name.
         environment: what the compose files take from the environment.
+        folder: where the compose files are.
     """
 
     engine: Engine
     project: str
     environment: Mapping[str, str]
+    folder: Path
 
     def compose(self, *arguments: str) -> str:
         """Runs a command of compose."""
-        return run([*self.engine.compose, "-p", self.project, *arguments], self.environment)
+        command = [*self.engine.compose, "-p", self.project, *arguments]
+        return run(command, self.environment, self.folder)
+
+    def configured(self, service: str, field: str) -> str:
+        """A service's field in the compose files as they are read, whatever it is within."""
+        services = self.compose("config").split("\nservices:\n")[1]
+        named = re.search(rf"^  {service}:\n((?:    .*\n)+)", services, re.MULTILINE)
+        found = named and re.search(rf"^ +{field}: (.+)$", named[1], re.MULTILINE)
+        assert found, f"{service} has no {field}"
+        return found[1].strip("'\"")
 
     def containers(self, service: str) -> list[str]:
         """Names of a service's containers, running or not, in order."""
@@ -147,15 +170,17 @@ class Stack:
         return answer
 
 
-def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
-    """Runs a command; returns its standard output.
+def run(
+    command: Sequence[str], environment: Mapping[str, str] | None = None, folder: Path = ROOT
+) -> str:
+    """Runs a command in a folder; returns its standard output.
 
     Raises:
         CommandError: if it fails.
     """
     done = subprocess.run(
         command,
-        cwd=Path(__file__).parents[2],
+        cwd=folder,
         env={**os.environ, **(environment or {})},
         capture_output=True,
         text=True,

@@ -23,6 +23,8 @@ ROOT = Path(__file__).parents[2]
 RULES = ROOT / "docker" / "prometheus" / "rules.yml"
 DASHBOARD = json.loads((ROOT / "docker" / "grafana" / "solo-xray.json").read_text())
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+COMPOSE = (ROOT / "docker-compose.yml").read_text()
+SECURE = (ROOT / "docker-compose.secure.yml").read_text()
 
 # Prometheus adds these; the provider is the model's, and this one is made of Python.
 FOREIGN_LABELS = {"device", "instance", "job", "provider"}
@@ -119,7 +121,33 @@ def test_every_alert_has_a_test_and_says_what_to_do() -> None:
 
 
 def test_the_compose_files_hand_on_every_setting() -> None:
-    files = [ROOT / "docker-compose.yml", ROOT / "docker-compose.secure.yml"]
-    named = {name for file in files for name in re.findall(r"(SOLO_[A-Z_]+):", file.read_text())}
+    """The first one those of the keys too: a rate that does not arrive would be no rate."""
+    named = {*re.findall(r"(SOLO_[A-Z_]+):(?!-)", COMPOSE)}
     settings = {f"SOLO_{name.upper()}" for name in Settings.model_fields}
-    assert settings - {"SOLO_PORT"} == named
+    assert settings - {"SOLO_PORT", "SOLO_KEYS_FILE"} == named
+    assert "SOLO_KEYS_FILE: /run/secrets/keys" in SECURE
+
+
+def test_the_operator_finds_each_of_the_stacks_settings_with_its_default() -> None:
+    (table,) = re.findall(r"^\| in `.env` .*\n((?:\|.*\n)+)", OPERATIONS, re.MULTILINE)
+    documented: dict[str, str] = {}
+    for names, defaults in re.findall(r"^\| (`.+?) \| (.+?) \|", table, re.MULTILINE):
+        values = re.findall(r"`(.+?)`", defaults)
+        documented |= zip(re.findall(r"`(.+?)`", names), values, strict=False)
+    files = COMPOSE + SECURE
+    taken = {
+        name: default
+        for name, default in re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", files)
+        if not name.startswith("SOLO_") and not name.endswith("_IMAGE")
+    }
+    assert documented.pop("COMPOSE_FILE") == "docker-compose.yml"
+    assert documented == {n: d for n, d in taken.items() if n not in ("VERSION", "COMMIT")}
+    assert not re.search(r"\$\{[A-Z_]+\}", files), "a default is missing"
+
+
+def test_images_and_memory_are_said_alike_wherever_they_are_said() -> None:
+    dockerfile = (ROOT / "docker" / "app.Dockerfile").read_text()
+    (base,) = re.findall(r"^ARG PYTHON_IMAGE=(\S+)$", dockerfile, re.MULTILINE)
+    assert f"${{PYTHON_IMAGE:-{base}}}" in COMPOSE
+    limits = re.findall(r"memory: \"?(\$\{\w*MEMORY:-\w+\}|256m)", COMPOSE)
+    assert {*limits} == {*re.findall(r"memswap_limit: (\S+)", COMPOSE)}
