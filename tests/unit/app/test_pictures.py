@@ -14,15 +14,21 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pycocotools import mask as coco_mask
 
-from app.responses import picture
+from app.rendering import complete
+from app.responses import render
 from app.schemas import ResponseFormat
 from solo.contract.manifest import RESEARCH_USE_ONLY
 from solo.formats.pictures import label_map
+from solo.result import Result
 from tests.support.answers import Mask, disc, result
 
 SIZE = (300, 400)
 LEFT, RIGHT = disc(SIZE, (150, 110), 60), disc(SIZE, (150, 290), 60)
 FILM = np.full(SIZE, 90, np.uint8)
+
+
+def picture(shown: Result, form: ResponseFormat, request_id: str) -> bytes:
+    return complete(render(shown, form, request_id))
 
 
 def chunks(data: bytes) -> dict[bytes, bytes]:
