@@ -1,7 +1,12 @@
-"""Responses: attempts as JSON or as a picture."""
+"""Responses: each image rendered as JSON or as a picture, and the answer to a request made of them.
+
+An image is rendered by itself, as soon as it is segmented: that is part of its deadline, and no
+answer, of however many images, keeps the event loop for longer than one of them takes.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.responses import Response
@@ -10,6 +15,7 @@ from app.attempts import Attempt
 from app.http.parameters import PICTURES, PNG
 from app.http.problems import problem_details, problem_response
 from app.http.request_state import RequestState
+from app.rendering import Rendering
 from app.schemas import (
     FailedRequest,
     ImageAnswer,
@@ -27,15 +33,71 @@ from solo.formats.pictures import describe, encode_png, label_map, overlay
 from solo.result import Result
 
 _JSON: Final = "application/json"
+_RUNS_WRITTEN_AT_ONCE: Final = 2**16
+
+
+def is_brief(result: Result, form: ResponseFormat) -> bool:
+    """Whether the event loop renders it in little more time than a turn in a thread takes."""
+    lengths = sum(len(instance.runs.counts) for instance in result.instances)
+    return form == "rle" and lengths < _RUNS_WRITTEN_AT_ONCE
+
+
+def render(result: Result, form: ResponseFormat, request_id: str) -> Rendering:
+    """Renders one image.
+
+    Args:
+        result: of the segmenter, with the radiograph's pixels for an overlay.
+        form: the format to answer in.
+        request_id: named in a picture.
+
+    Yields:
+        After each step.
+
+    Returns:
+        JSON of an `ImageAnswer` without its index; or a PNG file that names the model and the
+        request, and nothing of the file's text.
+    """
+    if form in PICTURES:
+        pixels = result.pixels if form == "overlay" else None
+        picture = label_map(result) if pixels is None else overlay(pixels, result)
+        yield
+        return encode_png(picture, describe(result, request_id=request_id))
+    instances = []
+    for one in result.instances:
+        instances.append(
+            Instance(
+                label=one.label,
+                category_id=one.category_id,
+                score=one.score,
+                bbox=one.bbox,
+                area=one.area,
+                segmentation=_segmentation(one, form),
+            )
+        )
+        yield
+    answer = ImageAnswer(
+        index=0,
+        sha256=result.sha256,
+        instances=instances,
+        timings=result.timings,
+        **vars(result.radiograph),  # of which the schema takes what it has
+    )
+    return answer.model_dump_json(exclude={"index"}).encode()
 
 
 def respond(
-    attempts: list[Attempt], state: RequestState, form: ResponseFormat, *, in_parts: bool
+    attempts: list[Attempt],
+    rendered: Mapping[Result, bytes],
+    state: RequestState,
+    form: ResponseFormat,
+    *,
+    in_parts: bool,
 ) -> Response:
     """The response to a request whose images have all been tried.
 
     Args:
         attempts: one for each file and frame, in order.
+        rendered: what `render` made of each result.
         state: of the request; learns of an error.
         form: the format to answer in.
         in_parts: whether the files came in a form.
@@ -49,53 +111,34 @@ def respond(
     if errors and (alone or form in PICTURES):
         raise errors[0]
     if form in PICTURES:
-        return Response(picture(results[0], form, state.request_id), media_type=PNG)
-    images = [_image(attempt, form, state.request_id) for attempt in attempts]
+        return Response(rendered[results[0]], media_type=PNG)
     if not results:
         details = problem_details(errors[0], state.request_id).model_dump()
-        failures = [image for image in images if isinstance(image, ImageFailure)]
+        failures = [
+            _failure(attempt, attempt.result, state.request_id)
+            for attempt in attempts
+            if isinstance(attempt.result, SoloError)
+        ]
         return problem_response(errors[0], state, FailedRequest(**details, images=failures))
-    answer = SegmentAnswer(request_id=state.request_id, model=results[0].model, images=images)
-    return Response(answer.model_dump_json(), media_type=_JSON)
+    answer = SegmentAnswer(request_id=state.request_id, model=results[0].model, images=[])
+    head = answer.model_dump_json().encode().removesuffix(b"]}")
+    images = (_image(attempt, rendered, state.request_id) for attempt in attempts)
+    return Response(b"%b%b]}" % (head, b",".join(images)), media_type=_JSON)
 
 
-def _image(attempt: Attempt, form: ResponseFormat, request_id: str) -> ImageAnswer | ImageFailure:
-    result, index = attempt.result, attempt.index
-    if isinstance(result, SoloError):
-        error = problem_details(result, request_id)
-        sha256 = attempt.file.sha256
-        return ImageFailure(index=index, sha256=sha256, frame=attempt.frame, error=error)
-    return ImageAnswer(
-        index=index,
-        sha256=result.sha256,
-        instances=[
-            Instance(
-                label=one.label,
-                category_id=one.category_id,
-                score=one.score,
-                bbox=one.bbox,
-                area=one.area,
-                segmentation=_segmentation(one, form),
-            )
-            for one in result.instances
-        ],
-        timings=result.timings,
-        **vars(result.radiograph),  # of which the schema takes what it has
+def _image(attempt: Attempt, rendered: Mapping[Result, bytes], request_id: str) -> bytes:
+    if isinstance(attempt.result, SoloError):
+        return _failure(attempt, attempt.result, request_id).model_dump_json().encode()
+    return b'{"index":%d,%b' % (attempt.index, rendered[attempt.result].removeprefix(b"{"))
+
+
+def _failure(attempt: Attempt, error: SoloError, request_id: str) -> ImageFailure:
+    return ImageFailure(
+        index=attempt.index,
+        sha256=attempt.file.sha256,
+        frame=attempt.frame,
+        error=problem_details(error, request_id),
     )
-
-
-def picture(result: Result, form: ResponseFormat, request_id: str) -> bytes:
-    """A result as a PNG file that names the model and the request, and nothing of the file's text.
-
-    Args:
-        result: of the segmenter, with the radiograph's pixels for an overlay.
-        form: `overlay` or `label-map`.
-        request_id: named in the file.
-    """
-    about = describe(result, request_id=request_id)
-    if form == "overlay" and result.pixels is not None:
-        return encode_png(overlay(result.pixels, result), about)
-    return encode_png(label_map(result), about)
 
 
 def _segmentation(

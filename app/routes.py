@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from functools import partial
 from time import perf_counter
 from typing import Final
@@ -14,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from app.attempts import attempt_all
 from app.http.disconnect import cancel_on_disconnect
+from app.http.media_types import UploadedFile
 from app.http.parameters import (
     FrameRange,
     check_one_picture,
@@ -25,10 +27,12 @@ from app.http.parameters import (
 from app.http.request_state import client_of, state_of
 from app.http.upload import read_upload
 from app.openapi import SEGMENT_ANSWERS, SEGMENT_OPERATION
-from app.responses import respond
+from app.rendering import complete
+from app.responses import is_brief, render, respond
 from app.schemas import Health, ModelDescription, SegmentAnswer
 from app.service import service_of
 from solo.options import Options
+from solo.result import Result
 
 router = APIRouter()
 
@@ -72,10 +76,23 @@ async def segment(request: Request) -> Response:
             model=service.segmenter.model,  # the one of now, for all images
             wants_pixels=form == "overlay",
         )
+        rendered: dict[Result, bytes] = {}
+
+        async def segment_and_render(file: UploadedFile, *, frame: int) -> Result:
+            kept = service.renderer.film(deadline) if form == "overlay" else nullcontext()
+            async with kept:
+                result = await segment_frame(file, frame=frame)
+                steps = render(result, form, state.request_id)
+                if is_brief(result, form):
+                    rendered[result] = complete(steps)
+                else:
+                    rendered[result] = await service.renderer.run(steps, deadline)
+            return result
+
         work = attempt_all(
             upload.files,
             frames,
-            segment_frame,
+            segment_and_render,
             service.tracing,
             at_once=min(service.segmenter.ahead, service.segmenter.admission.share(query.lane)),
             deadline=deadline,
@@ -83,10 +100,7 @@ async def segment(request: Request) -> Response:
         )
         attempts = await cancel_on_disconnect(request, work)
         state.images.extend(attempt.facts for attempt in attempts)
-        answer = partial(respond, attempts, state, form, in_parts=upload.in_parts)
-        if form == "rle":  # written in less time than a turn in the pool takes
-            return answer()
-        return await asyncio.get_running_loop().run_in_executor(service.pool, answer)
+        return respond(attempts, rendered, state, form, in_parts=upload.in_parts)
 
 
 @router.get("/healthz/live", response_model=Health)

@@ -60,7 +60,7 @@ class DrainingServer(uvicorn.Server):
             self._service.lifecycle.drain()
             expired = monotonic() >= self._leaves + self._settings.drain_seconds
             if expired:
-                self._service.segmenter.abandon()
+                self._service.abandon()
             self.should_exit |= expired or self._service.lifecycle.requests_in_flight == 0
         return await super().on_tick(counter)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +18,7 @@ from starlette.requests import Request
 from app.http.body_limits import BodyLimits
 from app.lifecycle import Lifecycle
 from app.metrics import Metrics
+from app.rendering import Renderer
 from app.settings import Settings, SettingsError
 from solo.async_segmenter import AsyncSegmenter, StartError
 from solo.inference.engine import Engine
@@ -54,7 +54,7 @@ class Service:
     lifecycle: Lifecycle
     body_limits: BodyLimits
     segmenter: AsyncSegmenter
-    pool: ThreadPoolExecutor
+    renderer: Renderer
     tracing: Tracing | None
 
     @classmethod
@@ -107,14 +107,19 @@ class Service:
         )
         metrics.on_model(segmenter.model.identity)
         metrics.queue_depth.set_function(lambda: segmenter.admission.taken)
-        pool = ThreadPoolExecutor(settings.cores, thread_name_prefix="render")
+        renderer = Renderer(max(1, settings.cores // 2))  # the other half decodes and infers
         tracing = _tracing(settings.traces_endpoint, manifest.version)
-        return cls(settings, metrics, lifecycle, body_limits, segmenter, pool, tracing)
+        return cls(settings, metrics, lifecycle, body_limits, segmenter, renderer, tracing)
 
     @property
     def engine(self) -> Engine:
         """The model that answers new requests."""
         return self.segmenter.model.engine
+
+    def abandon(self) -> None:
+        """Answers everybody who waits with `DrainingError`."""
+        self.segmenter.abandon()
+        self.renderer.stop()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -128,7 +133,7 @@ class Service:
             starting.cancel()
             await asyncio.gather(starting, return_exceptions=True)
             await self.segmenter.stop()
-            self.pool.shutdown(wait=False, cancel_futures=True)
+            self.renderer.stop()
             if self.tracing is not None:
                 await self.tracing.stop()
 

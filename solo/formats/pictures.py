@@ -22,6 +22,13 @@ _COLOURS: Final = ((255, 176, 64), (96, 208, 80), (64, 160, 255), (224, 96, 224)
 _FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
 _FRACTION_BITS: Final = 4
 _END_CHUNK_BYTES: Final = 12
+# To try all filters for each row takes three times as long and saves no byte, and what a filter of
+# differences leaves is mostly runs of one value.
+_PNG: Final = (
+    *(cv2.IMWRITE_PNG_COMPRESSION, 1),
+    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP),
+    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
+)
 
 
 def overlay(pixels: Picture, result: Result) -> Picture:
@@ -58,10 +65,19 @@ def label_map(result: Result) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
     Where instances overlap, the better one is in front. uint8, or uint16 for more than 255 of them.
     """
     kind = np.uint8 if len(result.instances) < 256 else np.uint16
-    labels = np.zeros((result.radiograph.height, result.radiograph.width), kind)
-    for number, instance in reversed(list(enumerate(result.instances, 1))):
-        x, y, width, height = instance.bbox
-        labels[y : y + height, x : x + width][instance.runs.crop() > 0] = number
+    height, width = result.radiograph.height, result.radiograph.width
+    edges = [instance.runs.edges() for instance in result.instances]
+    # Between two edges of whatever masks all pixels are alike: each stretch is labelled but once.
+    bounds = np.sort(np.concatenate([[0, height * width], *map(np.ravel, edges)]))
+    stretches = np.zeros(len(bounds) - 1, kind)
+    for number in range(len(edges), 0, -1):
+        first, end = np.searchsorted(bounds, edges[number - 1]).T
+        count = end - first
+        before = np.cumsum(count) - count
+        stretches[np.repeat(first - before, count) + np.arange(count.sum())] = number
+    columns = np.repeat(stretches, np.diff(bounds)).reshape(width, height)
+    labels = np.empty((height, width), kind)
+    cv2.transpose(columns, labels)
     return labels
 
 
@@ -74,7 +90,7 @@ def encode_png(
         picture: uint8 or uint16 [H, W], or uint8 [H, W, 3] BGR.
         about: ASCII text for a `Comment`, or None for no text at all.
     """
-    encoded = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+    encoded = cv2.imencode(".png", picture, _PNG)[1].tobytes()
     if about is None:
         return encoded
     body = b"tEXtComment\0" + about.encode("ascii")

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 import cv2
-import numpy as np
 
+from solo.masks.outlines import outer_outlines
 from solo.masks.rle import MaskRuns
 
 _TOLERANCE_PIXELS: Final = 1.0
 _TOLERANCE_OF_SIDE: Final = 0.02
-_FINER: Final = 2
 
 
 def polygons(runs: MaskRuns) -> list[list[float]]:
@@ -21,14 +20,11 @@ def polygons(runs: MaskRuns) -> list[list[float]]:
     part is simplified by at most a pixel, and less where the mask is small.
     """
     tolerance = min(_TOLERANCE_PIXELS, _TOLERANCE_OF_SIDE * max(runs.bbox[2:]))
-    # Twice as fine, so that the line through outermost points comes near the pixels' rim, and an
-    # object of one pixel has an area.
-    fine = cv2.resize(runs.crop(), None, fx=_FINER, fy=_FINER, interpolation=cv2.INTER_NEAREST)
-    outlines, _ = cv2.findContours(fine, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     found = []
-    for outline in outlines:
-        simple = cv2.approxPolyDP(outline, _FINER * tolerance, closed=True)
+    # In half pixels, so that the line through outermost points comes near the pixels' rim, and an
+    # object of one pixel has an area.
+    for outline in outer_outlines(*runs.column_runs()):
+        simple = cv2.approxPolyDP(outline, 2 * tolerance, closed=True)[:, 0]
         kept = simple if len(simple) > 2 else outline
-        points = (kept[:, 0].astype(np.float64) + 0.5) / _FINER + runs.bbox[:2]
-        found.append(points.ravel().tolist())
+        found.append(((kept + 0.5) / 2).ravel().tolist())
     return found

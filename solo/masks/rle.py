@@ -45,22 +45,27 @@ class MaskRuns:
         text: bytes = coco_mask.frPyObjects(runs, *self.size)["counts"]
         return text.decode("ascii")
 
-    def crop(self) -> npt.NDArray[np.uint8]:
-        """The mask within its box, 0 or 1: uint8 [height, width] of the box.
+    def edges(self) -> Integers:
+        """The first pixel of each run of the mask and the one after its last: int64 [n, 2].
 
-        A run that goes on in the next column fills both to the border: then the box is as high as
-        the image. So runs keep their lengths within the box, and only the gaps shrink.
+        Pixels are counted down the columns.
         """
-        x, y, width, height = self.bbox
         ends = np.cumsum(self.counts)
-        first, lengths = ends[0 : len(ends) - 1 : 2], self.counts[1::2]
-        column, row = np.divmod(first, self.size[0])
-        starts = (column - x) * height + row - y
-        edges = np.column_stack([starts, starts + lengths]).ravel()
-        inside = np.tile(np.array([0, 1], np.uint8), len(starts))
-        spans = np.diff(edges, prepend=0, append=width * height)
-        flat = np.repeat(np.append(inside, np.uint8(0)), spans)
-        return np.ascontiguousarray(flat.reshape(width, height).T)
+        return ends[: len(ends) // 2 * 2].reshape(-1, 2)
+
+    def column_runs(self) -> tuple[Integers, Integers, Integers]:
+        """The runs of each column: its number, the first row and the row after the last, int64 [n].
+
+        A run that goes on in the next column is one in each.
+        """
+        height = self.size[0]
+        first, end = self.edges().T
+        columns = (end - 1) // height - first // height + 1
+        before = np.cumsum(columns) - columns
+        column = np.repeat(first // height - before, columns) + np.arange(columns.sum())
+        start = np.repeat(first, columns) - column * height
+        stop = np.repeat(end, columns) - column * height
+        return column, np.maximum(start, 0), np.minimum(stop, height)
 
     def mask(self) -> npt.NDArray[np.bool_]:
         """The whole mask: bool [height, width]."""
@@ -78,12 +83,11 @@ def encode(
         letterbox: where the image lies on the canvas.
         mask_threshold: a pixel belongs to the mask above this probability.
     """
-    soft, size = letterbox.content(instances.masks), letterbox.image_size
+    size, threshold = letterbox.image_size, np.float32(255 * mask_threshold)
     encoded: list[MaskRuns] = []
-    for start in range(0, len(soft), _TOGETHER):
-        encoded += _encode_some(
-            soft[start : start + _TOGETHER], size, np.float32(255 * mask_threshold)
-        )
+    for start in range(0, len(instances), _TOGETHER):
+        soft = letterbox.content(instances.masks[start : start + _TOGETHER])
+        encoded += _encode_some(soft, size, threshold)
     return encoded
 
 

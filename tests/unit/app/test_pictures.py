@@ -9,15 +9,26 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from pycocotools import mask as coco_mask
 
-from app.responses import picture
+from app.rendering import complete
+from app.responses import render
 from app.schemas import ResponseFormat
 from solo.contract.manifest import RESEARCH_USE_ONLY
+from solo.formats.pictures import label_map
+from solo.result import Result
 from tests.support.answers import Mask, disc, result
 
 SIZE = (300, 400)
 LEFT, RIGHT = disc(SIZE, (150, 110), 60), disc(SIZE, (150, 290), 60)
 FILM = np.full(SIZE, 90, np.uint8)
+
+
+def picture(shown: Result, form: ResponseFormat, request_id: str) -> bytes:
+    return complete(render(shown, form, request_id))
 
 
 def chunks(data: bytes) -> dict[bytes, bytes]:
@@ -48,6 +59,25 @@ def test_a_label_map_has_the_number_of_the_best_instance() -> None:
     assert image.shape == SIZE
     expected = np.where(LEFT, 1, np.where(over, 2, np.where(RIGHT, 3, 0)))
     np.testing.assert_array_equal(image, expected)
+
+
+@given(
+    arrays(
+        np.bool_,
+        st.tuples(st.integers(1, 5), st.integers(1, 9), st.integers(1, 9)),
+        elements=st.booleans(),
+    )
+)
+def test_a_label_map_of_any_masks_is_painted_from_the_last_to_the_first(
+    masks: npt.NDArray[np.bool_],
+) -> None:
+    expected = np.zeros(masks.shape[1:], np.uint8)
+    made = result(*masks)
+    for number in range(len(masks), 0, -1):
+        runs = {"counts": made.instances[number - 1].runs.compressed().encode()}
+        seen = coco_mask.decode(runs | {"size": list(masks.shape[1:])})
+        expected[seen > 0] = number
+    np.testing.assert_array_equal(label_map(made), expected)
 
 
 def test_a_label_map_of_nothing_is_black() -> None:
@@ -103,13 +133,13 @@ def test_small_and_thin_films_can_be_drawn(size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("form", ["overlay", "label-map"])
 def test_a_picture_says_what_it_is_and_has_nothing_else(form: ResponseFormat) -> None:
-    given = result(LEFT, RIGHT, pixels=FILM)
-    found = chunks(picture(given, form, "request-7"))
+    shown = result(LEFT, RIGHT, pixels=FILM)
+    found = chunks(picture(shown, form, "request-7"))
     assert set(found) == {b"IHDR", b"IDAT", b"tEXt", b"IEND"}
     keyword, _, text = found[b"tEXt"].partition(b"\0")
     about = json.loads(text)
     assert keyword == b"Comment"
     assert about["notice"] == RESEARCH_USE_ONLY
     assert (about["request_id"], about["model"]["name"]) == ("request-7", "tiny")
-    assert [one["bbox"] for one in about["instances"]] == [list(i.bbox) for i in given.instances]
+    assert [one["bbox"] for one in about["instances"]] == [list(i.bbox) for i in shown.instances]
     assert set(about) == {"notice", "request_id", "model", "sha256", "instances"}
