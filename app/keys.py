@@ -36,6 +36,10 @@ class Keys:
     def __init__(self, digests: Mapping[str, str]) -> None:
         self._digests = dict(digests)
 
+    def __len__(self) -> int:
+        """How many keys there are."""
+        return len(self._digests)
+
     @classmethod
     def read(cls, path: Path) -> Keys:
         """Reads a file of keys.

@@ -28,6 +28,7 @@ from app.openapi import SEGMENT_ANSWERS, SEGMENT_OPERATION
 from app.responses import respond
 from app.schemas import Health, ModelDescription, SegmentAnswer
 from app.service import service_of
+from solo.errors import EmptyError
 from solo.options import Options
 
 router = APIRouter()
@@ -60,6 +61,11 @@ async def segment(request: Request) -> Response:
         started = perf_counter()
         upload = await read_upload(request, headers, body)
         service.metrics.stages["receive"].observe(perf_counter() - started)
+        if not upload.in_parts and not upload.files[0].length:
+            raise EmptyError(
+                "the request has no body: send a file as it is, as in `curl --data-binary @FILE`, "
+                "or several as a form, as in `curl -F files=@FILE`"
+            )
         frames = FrameRange.parse(query.frame)
         check_one_picture(form, len(upload.files), one_frame=frames.is_one)
         segment_frame = partial(
@@ -112,7 +118,7 @@ async def metrics(request: Request) -> Response:
     """Metrics for Prometheus."""
     service = service_of(request)
     encode, media_type = choose_encoder(request.headers.get("accept", ""))
-    return Response(encode(service.metrics.registry), headers={"content-type": media_type})
+    return Response(service.metrics.text(encode, media_type), headers={"content-type": media_type})
 
 
 PATHS: Final = frozenset(

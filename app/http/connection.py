@@ -11,6 +11,7 @@ import logging
 import random
 from typing import ClassVar, Final
 
+from httptools import parse_url
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.errors import HeadTooLargeError, TooSlowError, status_of
@@ -85,6 +86,8 @@ class Connection(HttpToolsProtocol):
         self._in_head = False
         self._overhead_bytes = 0
         self._stop_timer()
+        if not self.url.startswith(b"/"):
+            self._take_host_of_target()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -96,6 +99,13 @@ class Connection(HttpToolsProtocol):
         """Refuses what is no HTTP."""
         del msg
         self._refuse(MalformedError("the bytes are not a request in HTTP/1.1"))
+
+    def _take_host_of_target(self) -> None:
+        """Of an absolute target its host counts, and not the header (RFC 9112 section 3.2.2)."""
+        target = parse_url(self.url)
+        if target.host:
+            rest = [header for header in self.headers if header[0] != b"host"]
+            self.headers[:] = [(b"host", target.host), *rest]
 
     @property
     def _answering(self) -> bool:
