@@ -1,5 +1,8 @@
 # Each target sets up what it needs and is quick the second time. `make help` lists them.
 PYTHON ?= python3.11
+ifeq ($(shell command -v $(PYTHON) 2>/dev/null),)
+$(warning $(PYTHON) is not here: name a Python from 3.11 on, as in make serve PYTHON=python3.12)
+endif
 SERVE  := .venv/serve
 DEV    := .venv/dev
 COMPARE := .venv/compare

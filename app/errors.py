@@ -37,6 +37,10 @@ class UnauthorizedError(HttpError, kind="unauthorized", title="A key is needed")
     challenge = 'Bearer realm="solo-xray"'
 
 
+class CrossSiteError(HttpError, kind="cross-site", title="Another site's page asks"):
+    """A browser asks for a page that is not the service's own."""
+
+
 class TooSlowError(HttpError, kind="too-slow", title="The request came too slowly"):
     """The rest of a request did not come; whoever sends it is cut off."""
 
@@ -63,6 +67,10 @@ class KeyRateError(HttpError, kind="key-rate", title="The key asks too often", r
     """A key asks more often than it may."""
 
 
+class MisdirectedError(HttpError, kind="misdirected", title="The host is not this service"):
+    """A request for a host name that is not the service's."""
+
+
 class HeadTooLargeError(HttpError, kind="head-too-large", title="The headers have too many bytes"):
     """The request line and the headers are too long."""
 
@@ -83,11 +91,13 @@ class ClientGoneError(HttpError, kind="client-gone", title="The client has gone"
 _STATUSES: Final[dict[type[SoloError], int]] = {
     MalformedError: 400,
     UnauthorizedError: 401,
+    CrossSiteError: 403,
     TooSlowError: 408,
     BodyTooLargeError: 413,
     ImageTooLargeError: 413,
     UnsupportedMediaTypeError: 415,
     UnsupportedEncodingError: 415,
+    MisdirectedError: 421,
     NotSegmentableError: 422,
     InvalidParameterError: 422,
     QueueFullError: 429,

@@ -107,6 +107,10 @@ class KeysFile:
         self._looked = clock()
         self._fault = ""
 
+    def __len__(self) -> int:
+        """How many keys there are."""
+        return len(self._keys.names)
+
     def name_of(self, key: str) -> str | None:
         """Whose key this is by the file as it was a second ago at most, or None."""
         if self._clock() - self._looked >= _LOOK_SECONDS:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
+from app.logging import write
 from solo.errors import DrainingError, StartingError
+
+_logger = logging.getLogger(__name__)
 
 Phase = Literal["starting", "serving", "leaving", "draining"]
 """Phase of the process."""
@@ -18,14 +22,21 @@ class Lifecycle:
     Attributes:
         model_answers: whether the last batch succeeded.
         requests_in_flight: requests for a segmentation that are not answered yet.
+        reload_when_warm: whether a SIGHUP came while the model was being warmed up.
         fatal: why the process has to end, or None.
     """
 
     def __init__(self) -> None:
         self._phase: Phase = "starting"
+        self.reload_when_warm = False
         self.model_answers = True
         self.requests_in_flight = 0
         self.fatal: str | None = None
+
+    @property
+    def phase(self) -> Phase:
+        """The phase of the process."""
+        return self._phase
 
     @property
     def ready(self) -> bool:
@@ -45,6 +56,7 @@ class Lifecycle:
     def leave(self) -> None:
         """Begins the lame-duck phase: not ready any more, but requests are still taken."""
         self._phase = "leaving" if self._phase == "serving" else "draining"
+        write(_logger, "stopping", requests_in_flight=self.requests_in_flight)
 
     def drain(self) -> None:
         """Begins the graceful shutdown: no more new work."""

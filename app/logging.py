@@ -1,7 +1,7 @@
-"""Structured logging: one JSON line for each event, and nothing of the patient in any.
+"""Structured logging: one line for each event, and nothing of the patient in any.
 
-No names, no UIDs of objects, no file names, no query strings, no texts of exceptions: a library's
-message may quote the file.
+JSON, or plain text on a terminal. No names, no UIDs of objects, no file names, no query strings, no
+texts of exceptions: a library's message may quote the file.
 """
 
 from __future__ import annotations
@@ -9,16 +9,21 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import sys
+import os
+import textwrap
 import traceback
 import warnings
 from datetime import UTC, datetime
 from logging.handlers import MemoryHandler
-from typing import Final, TextIO
+from typing import Final
+
+from app.log_output import LogOutput
 
 FIELDS_ATTRIBUTE: Final = "fields"
 FLUSH_SECONDS: Final = 0.02
 _MOST_BUFFERED: Final = 200
+_STANDARD_OUTPUT: Final = 1
+_STANDARD_ERROR: Final = 2
 
 
 class JsonFormatter(logging.Formatter):
@@ -41,6 +46,44 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry, default=str)
 
 
+class TextFormatter(JsonFormatter):
+    """A log record for somebody who looks on: time of day, event, and the fields that say much."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Formats a record in lines of the terminal's width, the later ones indented."""
+        entry = json.loads(super().format(record))
+        del entry["time"], entry["level"]
+        event, request_id = str(entry.pop("event")), entry.pop("request_id", None)
+        if entry.get("error"):
+            entry["request_id"] = request_id
+        if record.levelno > logging.INFO:
+            event = f"{record.levelname.lower()}: {event}"
+        clock = f"{datetime.fromtimestamp(record.created):%H:%M:%S}"
+        fields = [
+            f"{name.replace('_', ' ')} {_in_short(value)}"
+            for name, value in entry.items()
+            if value not in (None, "", [], 0)
+        ]
+        text = f"{clock}  {event:<12}  {', '.join(fields)}"
+        indent = " " * 24
+        lines = textwrap.wrap(text, _width(), subsequent_indent=indent, break_on_hyphens=False)
+        return "\n".join(lines)
+
+
+def _in_short(value: object) -> str:
+    if isinstance(value, list):
+        return str(len(value)) if isinstance(value[0], dict) else " ".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _width() -> int:
+    try:
+        columns = os.get_terminal_size(_STANDARD_OUTPUT).columns
+    except OSError:
+        columns = 0
+    return max(columns or 100, 60)
+
+
 def write(logger: logging.Logger, event: str, **fields: object) -> None:
     """Logs an event with its fields."""
     logger.info(event, extra={FIELDS_ATTRIBUTE: fields})
@@ -50,17 +93,21 @@ class BufferedHandler(MemoryHandler):
     """A buffered handler: writes the lines of a moment together, a little later.
 
     The requests of a batch are answered one after the other, and each would wait for the lines of
-    those before it. A thread of its own for the lines would take more time from the event loop
-    than it gives. Outside of an event loop, and from a warning on, lines are written at once.
+    those before it. Outside of an event loop, and from a warning on, lines are handed on at once.
 
     Args:
-        stream: where to.
+        output: where to.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, output: LogOutput) -> None:
         super().__init__(_MOST_BUFFERED, logging.WARNING)
-        self._stream = stream
+        self._output = output
         self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def lost_lines(self) -> int:
+        """How many lines nobody took."""
+        return self._output.lost_lines
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keeps a record until the moment is over."""
@@ -72,16 +119,19 @@ class BufferedHandler(MemoryHandler):
                 self.flush()
 
     def flush(self) -> None:
-        """Writes what was kept; `logging.shutdown` does so at the end of the process."""
+        """Hands on what was kept."""
         self.acquire()
         try:
             records, self.buffer, self._timer = self.buffer, [], None
-            self._stream.write("".join(map(self._line, records)))
-            self._stream.flush()
-        except (OSError, ValueError):  # nobody reads any more: that is no reason to stop
-            pass
+            if records:
+                self._output.put("".join(map(self._line, records)).encode())
         finally:
             self.release()
+
+    def close(self) -> None:
+        """Writes what is left; `logging.shutdown` does so at the end of the process."""
+        super().close()
+        self._output.close()
 
     def _line(self, record: logging.LogRecord) -> str:
         try:
@@ -93,11 +143,32 @@ class BufferedHandler(MemoryHandler):
 
 
 def configure_logging() -> None:
-    """Sends every log of the process through the formatter to standard output."""
-    handler = BufferedHandler(sys.stdout)
-    handler.setFormatter(JsonFormatter())
+    """Sends every log of the process through a formatter to standard output."""
+    formatter = TextFormatter() if os.isatty(_STANDARD_OUTPUT) else JsonFormatter()
+
+    def lost_line(lines: int) -> str:
+        event = {"levelno": logging.WARNING, "levelname": "WARNING", "msg": "log lines lost"}
+        record = logging.makeLogRecord({**event, FIELDS_ATTRIBUTE: {"lines": lines}})
+        return f"{formatter.format(record)}\n"
+
+    handler = BufferedHandler(LogOutput(_STANDARD_OUTPUT, lost_line))
+    handler.setFormatter(formatter)
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # the service says itself what it does
     # The formatter writes none of these, and they are a third of what a line costs.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None
     warnings.simplefilter("ignore")  # a library's warning may quote the file
+
+
+def lost_lines() -> int:
+    """How many lines of the log nobody took."""
+    handlers = logging.getLogger().handlers
+    return sum(one.lost_lines for one in handlers if isinstance(one, BufferedHandler))
+
+
+def complain(sentence: str) -> None:
+    """Tells on standard error why the process ends, and waits for nobody to read it."""
+    output = LogOutput(_STANDARD_ERROR, str)
+    output.put(f"solo-xray: {sentence}\n".encode())
+    output.close()

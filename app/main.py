@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import sys
+
+from app.startup import Hangup, begin
+
+if __name__ == "__main__":
+    hangup = begin()  # before the libraries are loaded, which takes a second
+
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
@@ -13,7 +19,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -21,9 +27,11 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from app.http.problems import on_error, on_http_error
 from app.http.security_headers import PAGE_FILES, interface_page, security_headers
 from app.keys import KeysError, KeysFile
-from app.logging import configure_logging
+from app.listeners import open_listeners
+from app.logging import complain
 from app.middleware.access_log import AccessLogMiddleware
 from app.middleware.api_keys import ApiKeyMiddleware, RateLimiter
+from app.middleware.hosts import HostMiddleware
 from app.openapi import TITLE, describe
 from app.routes import PATHS, router
 from app.server import run_server
@@ -54,7 +62,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with service.running():
+        async with service.running("open" if keys is None else f"{len(keys)} keys"):
             yield
 
     @cache
@@ -66,11 +74,17 @@ def create_app(
     async def docs(_: Request) -> Response:
         return HTMLResponse(page)
 
+    async def root(_: Request) -> Response:
+        return RedirectResponse("/docs")
+
     async def openapi(_: Request) -> Response:
         return JSONResponse(description())
 
     # Outermost first: the access log surrounds the API keys too.
-    middleware = [Middleware(AccessLogMiddleware, metrics=service.metrics, routes=PATHS)]
+    middleware = [
+        Middleware(AccessLogMiddleware, metrics=service.metrics, routes=PATHS),
+        Middleware(HostMiddleware, names=settings.host_names),
+    ]
     if settings.trusted_proxies:
         trusted = settings.trusted_proxies
         middleware.append(Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted))
@@ -89,6 +103,7 @@ def create_app(
                 for one in router.routes
                 if isinstance(one, APIRoute)
             ),
+            Route("/", root),
             Route("/docs", docs),
             Route("/openapi.json", openapi),
             Mount(PAGE_FILES, StaticFiles(packages=[("fastapi_offline", "static")])),
@@ -103,26 +118,30 @@ def create_app(
     return app
 
 
-def main() -> int:
+def main(hangup: Hangup) -> int:
     """Runs the service until a signal comes.
 
+    Args:
+        hangup: of `begin`.
+
     Returns:
-        The exit code: 0 after a clean stop, 2 for a setting, a model or a file of keys that
-        cannot be used, 1 for a model that failed while starting.
+        The exit code: 0 after a clean stop, 2 for a setting, an address, a model or a file of keys
+        that cannot be used, 1 for a model that failed while starting.
     """
     try:
         settings = Settings.from_environment()
-        configure_logging()
+        listeners = open_listeners(settings.host, settings.port)
         app = create_app(settings)
     except (SettingsError, KeysError, ModelError) as error:
-        print(f"solo-xray: {error}", file=sys.stderr)  # noqa: T201
+        complain(str(error))
         return 2
-    fatal = run_server(app)
+    hangup.lead_to(app.state.service.hang_up)
+    fatal = run_server(app, listeners)
     if fatal is not None:
-        print(f"solo-xray: {fatal}", file=sys.stderr)  # noqa: T201
+        complain(fatal)
         return 1
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(hangup))

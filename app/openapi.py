@@ -13,12 +13,13 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from starlette.routing import BaseRoute
 
-from app.errors import TITLES, KeyRateError, UnauthorizedError, status_of
+from app.errors import TITLES, KeyRateError, MisdirectedError, UnauthorizedError, status_of
 from app.http.media_types import FILE_TYPES
 from app.http.parameters import PNG
 from app.http.problems import PROBLEM_TYPE
 from app.http.upload import MULTIPART
 from app.middleware.api_keys import OPEN_PATHS
+from app.middleware.hosts import PROBES
 from app.schemas import ProblemDetails, SegmentHeaders, SegmentQuery
 from solo import __version__
 from solo.contract.manifest import RESEARCH_USE_ONLY
@@ -76,6 +77,12 @@ def describe(routes: Sequence[BaseRoute], *, closed: bool) -> dict[str, Any]:
     document: dict[str, Any] = _without_tuples(
         get_openapi(title=TITLE, version=__version__, description=_DESCRIPTION, routes=routes)
     )
+    misdirected = {"description": MisdirectedError.title, "content": _PROBLEM}
+    for path in document["paths"]:
+        if not path.startswith(PROBES):
+            for operation in document["paths"][path].values():
+                answers = operation["responses"]
+                answers.setdefault(str(status_of(MisdirectedError)), misdirected)
     if closed:
         scheme = {"key": {"type": "http", "scheme": "bearer"}}
         document["components"]["securitySchemes"] = scheme

@@ -31,6 +31,7 @@ from app.rendering import complete
 from app.responses import is_brief, render, respond
 from app.schemas import Health, ModelDescription, SegmentAnswer
 from app.service import service_of
+from solo.errors import EmptyError
 from solo.options import Options
 from solo.result import Result
 
@@ -64,6 +65,11 @@ async def segment(request: Request) -> Response:
         started = perf_counter()
         upload = await read_upload(request, headers, body)
         service.metrics.stages["receive"].observe(perf_counter() - started)
+        if not upload.in_parts and not upload.files[0].length:
+            raise EmptyError(
+                "the request has no body: send a file as it is, as in `curl --data-binary @FILE`, "
+                "or several as a form, as in `curl -F files=@FILE`"
+            )
         frames = FrameRange.parse(query.frame)
         check_one_picture(form, len(upload.files), one_frame=frames.is_one)
         deadline = asyncio.get_running_loop().time() + seconds
@@ -134,7 +140,7 @@ async def metrics(request: Request) -> Response:
     """Metrics for Prometheus."""
     service = service_of(request)
     encode, media_type = choose_encoder(request.headers.get("accept", ""))
-    return Response(encode(service.metrics.registry), headers={"content-type": media_type})
+    return Response(service.metrics.text(encode, media_type), headers={"content-type": media_type})
 
 
 PATHS: Final = frozenset(

@@ -11,6 +11,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from app.http.connection import Connection
+from app.listeners import open_listeners
 from app.service import Service
 
 _FLUSH_SECONDS = 2
@@ -38,7 +39,7 @@ class DrainingServer(uvicorn.Server):
         """Opens the socket; the kernel cuts off who does not take an answer (RFC 5482)."""
         await super().startup(sockets)
         milliseconds = round(self._settings.client_seconds * 1000)
-        for listener in (listener for server in self.servers for listener in server.sockets):
+        for listener in sockets or ():
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -65,8 +66,12 @@ class DrainingServer(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-def run_server(app: Starlette) -> str | None:
+def run_server(app: Starlette, listeners: list[socket.socket] | None = None) -> str | None:
     """Serves until a signal comes.
+
+    Args:
+        app: of `create_app`.
+        listeners: sockets that are open already; None opens those of the settings.
 
     Returns:
         Why the process had to end by itself, or None.
@@ -75,8 +80,6 @@ def run_server(app: Starlette) -> str | None:
     settings = service.settings
     config = uvicorn.Config(
         app,
-        host=settings.host,
-        port=settings.port,
         loop="uvloop",
         http=Connection.bounded(settings.client_seconds, service.metrics),
         ws="none",
@@ -91,5 +94,5 @@ def run_server(app: Starlette) -> str | None:
     # What there is by now stays: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
-    DrainingServer(config, service).run()
+    DrainingServer(config, service).run(listeners or open_listeners(settings.host, settings.port))
     return service.lifecycle.fatal

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import signal
+import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from time import monotonic
+from typing import TYPE_CHECKING, Final
 
 import cv2
 from prometheus_client import CollectorRegistry
@@ -17,6 +18,7 @@ from starlette.requests import Request
 
 from app.http.body_limits import BodyLimits
 from app.lifecycle import Lifecycle
+from app.logging import write
 from app.metrics import Metrics
 from app.rendering import Renderer
 from app.settings import Settings, SettingsError
@@ -29,6 +31,9 @@ from solo.sandbox.pool import Sandbox
 
 if TYPE_CHECKING:
     from app.tracing import Tracing
+
+_WARM_UP_SECONDS: Final = 10.0  # between two lines that say so
+_logger = logging.getLogger("app.service")
 
 
 class _Events(Metrics):
@@ -122,10 +127,14 @@ class Service:
         self.renderer.stop()
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Warms up in the background, so that probes are answered meanwhile, and stops cleanly."""
+    async def running(self, access: str = "open") -> AsyncIterator[None]:
+        """Warms up in the background, so that probes are answered meanwhile, and stops cleanly.
+
+        Args:
+            access: who may ask, for the operator to read.
+        """
         cv2.setNumThreads(1)  # images run in parallel, not the rows of one
-        starting = asyncio.create_task(self._start(), name="start")
+        starting = asyncio.create_task(self._start(access), name="start")
         try:
             yield
         finally:
@@ -136,17 +145,65 @@ class Service:
             self.renderer.stop()
             if self.tracing is not None:
                 await self.tracing.stop()
+            write(_logger, "stopped")
 
-    async def _start(self) -> None:
+    def hang_up(self) -> None:
+        """What SIGHUP does: the model is reloaded if the operator wants that, once it is warm."""
+        if not self.settings.reload_on_hangup:
+            remedy = "it reloads the model with SOLO_RELOAD_ON_HANGUP=true"
+            write(_logger, "SIGHUP ignored", reason=remedy)
+        elif self.lifecycle.phase == "starting":
+            write(_logger, "SIGHUP kept", reason="it reloads the model once that is warm")
+            self.lifecycle.reload_when_warm = True
+        elif self.lifecycle.phase == "serving":
+            # A signal comes in the middle of anything that the event loop does.
+            asyncio.get_running_loop().call_soon_threadsafe(self.segmenter.reload)
+        else:
+            write(_logger, "SIGHUP ignored", reason="the service is stopping")
+
+    async def _start(self, access: str) -> None:
+        warming_up = asyncio.create_task(self._tell_of_warm_up())
         try:
             await self.segmenter.start()
         except StartError as error:
             self.lifecycle.fail(str(error))
             return
+        finally:
+            warming_up.cancel()
         self.lifecycle.serve()
-        if self.settings.reload_on_hangup:
-            loop = asyncio.get_running_loop()
-            loop.add_signal_handler(signal.SIGHUP, self.segmenter.reload)
+        self._tell_of_readiness(access)
+        if self.lifecycle.reload_when_warm:
+            self.segmenter.reload()
+
+    async def _tell_of_warm_up(self) -> None:
+        began = monotonic()
+        while True:
+            seconds = round(monotonic() - began)
+            write(_logger, "warming up", **self._model_facts, seconds=seconds)
+            await asyncio.sleep(_WARM_UP_SECONDS)
+
+    def _tell_of_readiness(self, access: str) -> None:
+        settings = self.settings
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        write(
+            _logger,
+            "ready",
+            url=f"http://{host}:{settings.port}",
+            page="/docs",
+            **self._model_facts,
+            batch_sizes=self.engine.batch_sizes,
+            decoders=settings.decode_workers or settings.cores,
+            access=access,
+        )
+
+    @property
+    def _model_facts(self) -> dict[str, str]:
+        manifest = self.engine.manifest
+        return {
+            "model": f"{manifest.name} {manifest.version}",
+            "precision": manifest.precision,
+            "provider": self.engine.provider,
+        }
 
 
 def _tracing(endpoint: HttpUrl | None, version: str) -> Tracing | None:

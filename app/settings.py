@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Self
@@ -18,6 +19,10 @@ from solo.inference.providers import Provider
 
 PREFIX = "SOLO_"
 
+_HOST_NAMES = r"^\s*[\w.-]+(:\d+)?(\s*,\s*[\w.-]+(:\d+)?)*\s*$"
+# Of a Service named `solo` or `solo-xray`, to every container of its namespace.
+_KUBERNETES = re.compile(r"_SERVICE_(HOST|PORT)(_|$)|_PORT_\d+_(TCP|UDP|SCTP)(_|$)")
+
 
 class SettingsError(ValueError):
     """A setting that cannot be used; the message is one sentence for the operator."""
@@ -29,6 +34,8 @@ class Settings(BaseSettings):
     Attributes:
         host: address to listen on.
         port: TCP port to listen on.
+        host_names: names, with commas between, by which clients call this machine, besides its
+            own, `localhost` and addresses; a request for another name is refused.
         model: ONNX file written by `python -m export`.
         keys_file: the keys that are accepted (`app.keys`); None lets everybody in.
         provider: what computes; `auto` takes CUDA where it really activates, else the CPU.
@@ -63,6 +70,7 @@ class Settings(BaseSettings):
 
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65_535)] = 8000
+    host_names: Annotated[str | None, Field(pattern=_HOST_NAMES)] = None
     model: Path = Path("model/zoo/cxr-lungs.onnx")
     keys_file: Path | None = None
     provider: Provider = "auto"
@@ -115,13 +123,22 @@ class Settings(BaseSettings):
         """Reads the settings.
 
         Raises:
-            SettingsError: for a value out of bounds, and for a `SOLO_` variable that is not known,
-                since a misspelt limit would otherwise be no limit.
+            SettingsError: for a value that is empty or out of bounds, and for a `SOLO_` variable
+                that is not known, since a misspelt limit would otherwise be no limit.
         """
         known = {f"{PREFIX}{name.upper()}" for name in cls.model_fields}
-        given = {name for name in os.environ if name.upper().startswith(PREFIX)}
-        unknown = sorted(name for name in given if name.upper() not in known)
-        if unknown:
+        given = {name: text for name, text in os.environ.items() if name.upper().startswith(PREFIX)}
+        if links := sorted(filter(_KUBERNETES.search, given)) or [
+            name for name, text in given.items() if text.startswith("tcp://")
+        ]:
+            raise SettingsError(
+                f"{', '.join(links)}: these come from Kubernetes, for a Service whose name begins "
+                "with `solo`, and are no settings: put `enableServiceLinks: false` into the pod's "
+                "spec, or give the Service another name"
+            )
+        if empty := sorted(name for name, text in given.items() if not text.strip()):
+            raise SettingsError(f"{', '.join(empty)} is empty: give it a value or unset it")
+        if unknown := sorted(name for name in given if name.upper() not in known):
             raise SettingsError(
                 f"{', '.join(unknown)}: no such setting; there are {', '.join(sorted(known))}"
             )
@@ -134,4 +151,7 @@ class Settings(BaseSettings):
 def _sentence(fault: ErrorDetails) -> str:
     if not fault["loc"]:  # of several settings together
         return str(fault["ctx"]["error"])
-    return f"{PREFIX}{str(fault['loc'][0]).upper()}={fault['input']}: {fault['msg']}"
+    said = f"{PREFIX}{str(fault['loc'][0]).upper()}={fault['input']}: "
+    if fault["type"] == "string_pattern_mismatch":
+        return f"{said}host names alone, with commas between, such as xray.example.org,xray"
+    return said + fault["msg"]

@@ -16,6 +16,11 @@ from solo.errors import SoloError
 
 PROBLEM_TYPE: Final = "application/problem+json"
 
+_WHAT_TO_SEND: Final = (
+    "send a film with POST to /segment, as in `curl --data-binary @FILE`; /docs describes it all"
+)
+_READ_ONLY: Final = f"this path takes GET and HEAD alone: {_WHAT_TO_SEND}"
+
 
 def problem_details(error: SoloError, request_id: str) -> ProblemDetails:
     """The body that describes an error."""
@@ -54,12 +59,17 @@ async def on_error(request: Request, error: Exception) -> Response:
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
-    """Unknown paths and methods, whose texts are the status's own: a path may be a name."""
+    """Unknown paths and methods, and what to ask instead; a path may be a name, and is not said."""
     if not isinstance(error, HTTPException):
         raise error
     status, state = HTTPStatus(error.status_code), state_of(request)
     state.error = status.phrase.lower().replace(" ", "-")
     detail = status.description or status.phrase
+    if status == HTTPStatus.NOT_FOUND:
+        detail = f"there is nothing at this path: {_WHAT_TO_SEND}"
+    elif status == HTTPStatus.METHOD_NOT_ALLOWED:
+        takes_films = "POST" in (error.headers or {}).get("Allow", "")
+        detail = f"this path takes POST alone: {_WHAT_TO_SEND}" if takes_films else _READ_ONLY
     body = _details(state.error, status.phrase, status, detail, state.request_id)
     headers = dict(error.headers or {})
     if status == HTTPStatus.METHOD_NOT_ALLOWED:  # of a set; Starlette's static files name none

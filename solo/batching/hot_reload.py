@@ -32,12 +32,25 @@ class HotReload:
         self._open_engine = open_engine
         self._batcher = batcher
         self._events = events
-        self._task: asyncio.Task[bool] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._asked_again = False
 
     def begin(self) -> None:
-        """Starts a reload; one that is going on is left to end."""
+        """Starts a reload; one that is going on is left to end, and then another follows.
+
+        The file may be another by now than the one that it has opened.
+        """
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self.run(), name="hot-reload")
+            self._task = asyncio.create_task(self._run_all(), name="hot-reload")
+        else:
+            self._asked_again = True
+            _logger.info("reload follows the one that is going on")
+
+    async def _run_all(self) -> None:
+        await self.run()
+        while self._asked_again:
+            self._asked_again = False
+            await self.run()
 
     async def run(self) -> bool:
         """Replaces the model, or leaves everything as it was.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,9 +49,18 @@ def sha256_of(path: Path) -> str:
     """The hash of a file, hexadecimal.
 
     Raises:
-        ModelError: if it cannot be read.
+        ModelError: if it cannot be read, or is no file: a pipe would be waited for without end.
     """
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        with open(path, "rb", opener=_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ModelError(f"the model {path} is a pipe or a device: name an ONNX file")
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except IsADirectoryError:
+        raise ModelError(f"the model {path} is a folder: name an ONNX file in it") from None
     except OSError as error:
         raise ModelError(f"the model {path} cannot be read: {error.strerror}") from error
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)

@@ -225,6 +225,8 @@ CASES: dict[str, Case] = {
     "truncated": film(FILM[:-20]),
     "decoder-crashed": lambda _: planted(SEGFAULT),
     "unauthorized": lambda place: with_keys(place, ""),
+    "cross-site": lambda _: asked(content=FILM, headers={"sec-fetch-site": "cross-site"}),
+    "misdirected": lambda _: asked("GET", "/model", headers={"host": "elsewhere.example"}),
     "not-found": lambda _: asked("GET", "/nowhere"),
     "method-not-allowed": lambda _: asked("GET"),
     "too-slow": too_slow,

@@ -151,6 +151,27 @@ def test_what_is_no_http_is_a_problem_too(impatient: ServiceProcess, sent: bytes
     check_problem(said(impatient, sent), 400, "malformed")
 
 
+@pytest.mark.parametrize(
+    ("target", "host", "status"),
+    [
+        (b"http://localhost:1/model", b"elsewhere.example", 200),
+        (b"http://elsewhere.example/model", b"localhost", 421),
+        (b"/model", b"elsewhere.example", 421),
+    ],
+)
+def test_the_host_of_a_target_counts(
+    impatient: ServiceProcess, target: bytes, host: bytes, status: int
+) -> None:
+    head = b"GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n" % (target, host)
+    assert said(impatient, head).startswith(b"HTTP/1.1 %d " % status)
+
+
+def test_the_root_leads_to_the_page(http: httpx.Client) -> None:
+    for method in ("GET", "HEAD"):
+        answer = http.request(method, "/")
+        assert (answer.status_code, answer.headers["location"]) == (307, "/docs")
+
+
 def sockets_of(service: ServiceProcess) -> int:
     count = 0
     for link in Path(f"/proc/{service.process.pid}/fd").iterdir():

@@ -24,7 +24,9 @@ class Problem(NamedTuple):
 EXPECTED = {
     "malformed": Problem(400, "The file or request is malformed",
         "the 5 bytes are none of DICOM, PNG, JPEG and TIFF by their signature"),
-    "empty": Problem(400, "There is nothing to segment", "the file has no bytes"),
+    "empty": Problem(400, "There is nothing to segment",
+        "the request has no body: send a file as it is, as in `curl --data-binary @FILE`, or "
+        "several as a form, as in `curl -F files=@FILE`"),
     "truncated": Problem(400, "The file is incomplete",
         "the PNG ends within a chunk: part of the file is missing"),
     "decoder-crashed": Problem(400, "The file broke its decoder",
@@ -32,9 +34,17 @@ EXPECTED = {
     "unauthorized": Problem(401, "A key is needed",
         "this service asks for a key, as in 'Authorization: Bearer KEY'",
         {"www-authenticate": 'Bearer realm="solo-xray"'}),
-    "not-found": Problem(404, "Not Found", "Nothing matches the given URI"),
+    "not-found": Problem(404, "Not Found",
+        "there is nothing at this path: send a film with POST to /segment, as in `curl "
+        "--data-binary @FILE`; /docs describes it all"),
     "method-not-allowed": Problem(405, "Method Not Allowed",
-        "Specified method is invalid for this resource", {"allow": "POST"}),
+        "this path takes POST alone: send a film with POST to /segment, as in `curl --data-binary "
+        "@FILE`; /docs describes it all", {"allow": "POST"}),
+    "cross-site": Problem(403, "Another site's page asks",
+        "a page of another site sends this: ask from the service's own page, or from a program"),
+    "misdirected": Problem(421, "The host is not this service",
+        "this service does not go by the host name of this request: ask by its address, or let its "
+        "operator add the name to SOLO_HOST_NAMES"),
     "too-slow": Problem(408, "The request came too slowly",
         "5 bytes came in 0.05 s; a body that is not complete has to bring 3,277",
         {"connection": "close"}),

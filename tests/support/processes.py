@@ -46,7 +46,8 @@ class ServiceProcess:
 def environment(**settings: object) -> dict[str, str]:
     """This process's environment with these settings alone, `port=1` for SOLO_PORT=1."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SOLO_")}
-    return inherited | {f"SOLO_{name.upper()}": str(value) for name, value in settings.items()}
+    given = {"host_names": "x", **settings}
+    return inherited | {f"SOLO_{name.upper()}": str(value) for name, value in given.items()}
 
 
 def run_to_end(**settings: object) -> subprocess.CompletedProcess[str]:
@@ -64,7 +65,7 @@ def run_to_end(**settings: object) -> subprocess.CompletedProcess[str]:
 @contextmanager
 def serving(output: Path, module: str = "app.main", **settings: object) -> Iterator[ServiceProcess]:
     """Starts a service on a free port and waits until it is ready; kills it at the end."""
-    port = _free_port()
+    port = free_port()
     with output.open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", module],
@@ -74,7 +75,7 @@ def serving(output: Path, module: str = "app.main", **settings: object) -> Itera
         )
     service = ServiceProcess(process, f"http://127.0.0.1:{port}", output)
     try:
-        _wait_until_ready(service)
+        wait_until_ready(service)
         yield service
     finally:
         if process.poll() is None:
@@ -82,14 +83,16 @@ def serving(output: Path, module: str = "app.main", **settings: object) -> Itera
         process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
         return port
 
 
-def _wait_until_ready(service: ServiceProcess) -> None:
+def wait_until_ready(service: ServiceProcess) -> None:
+    """Waits until a service says that it is ready."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if service.process.poll() is not None:

@@ -27,6 +27,7 @@ def test_the_environment_sets_every_field(monkeypatch: pytest.MonkeyPatch) -> No
     values = {
         "HOST": "0.0.0.0",  # noqa: S104 (a setting like any other)
         "PORT": "9000",
+        "HOST_NAMES": "xray.example.org, solo:8000",
         "MODEL": "m.onnx",
         "KEYS_FILE": "keys",
         "PROVIDER": "tensorrt",
@@ -89,6 +90,9 @@ def test_an_unknown_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str
         ("TRUSTED_PROXIES", "balancer"),
         ("TRUSTED_PROXIES", "10.0.0.1/8"),
         ("TRUSTED_PROXIES", "::1,"),
+        ("HOST_NAMES", "http://xray.example.org"),
+        ("HOST_NAMES", "xray.example.org,"),
+        ("HOST_NAMES", "*"),
     ],
 )
 def test_a_value_out_of_bounds_is_named(
@@ -121,4 +125,34 @@ def test_settings_that_contradict_each_other_are_told(
     for name, value in settings.items():
         monkeypatch.setenv(f"SOLO_{name}", value)
     with pytest.raises(SettingsError, match=sentence):
+        Settings.from_environment()
+
+
+@pytest.mark.parametrize("name", sorted(Settings.model_fields))
+@pytest.mark.parametrize("text", ["", " "])
+def test_an_empty_value_is_told(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
+    monkeypatch.setenv(f"SOLO_{name.upper()}", text)
+    sentence = f"^SOLO_{name.upper()} is empty: give it a value or unset it$"
+    with pytest.raises(SettingsError, match=sentence):
+        Settings.from_environment()
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"SOLO_PORT": "tcp://10.0.0.1:8000"},
+        {"SOLO_SERVICE_HOST": "10.0.0.1"},
+        {"SOLO_SERVICE_PORT": "8000", "SOLO_PORT": "8000"},
+        {"SOLO_SERVICE_PORT_HTTP": "8000"},
+        {"SOLO_PORT_8000_TCP_ADDR": "10.0.0.1"},
+        {"SOLO_XRAY_PORT": "tcp://10.0.0.1:8000"},
+        {"SOLO_XRAY_PORT_8000_UDP": "udp://10.0.0.1:8000"},
+    ],
+)
+def test_a_service_of_kubernetes_is_told_from_a_setting(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=r"Kubernetes.*enableServiceLinks: false.*Service"):
         Settings.from_environment()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import Any
 
@@ -193,6 +194,28 @@ async def test_a_successor_that_cannot_be_opened_changes_nothing() -> None:
     async with running(old) as rig:
         assert not await HotReload(broken, rig.batcher, rig.told).run()
         assert (await rig.ask(0.5)).model.engine is old
+
+
+async def test_a_reload_that_is_asked_for_during_another_follows_it() -> None:
+    opened, let_go = threading.Event(), threading.Event()
+    engines = [successor(), successor()]
+    engines[1].sha256 = "d" * 64
+
+    def open_next() -> Engine:
+        opened.set()
+        assert let_go.wait(10)
+        return engines.pop(0)
+
+    async with running(FakeEngine()) as rig:
+        reload = HotReload(open_next, rig.batcher, rig.told)
+        reload.begin()
+        assert await asyncio.to_thread(opened.wait, 10)
+        for _ in range(3):
+            reload.begin()
+        let_go.set()
+        await until(lambda: rig.told.reloads == {"swapped": 2})
+        assert rig.batcher.model.engine.sha256 == "d" * 64
+        assert engines == []
 
 
 async def test_a_successor_that_fails_at_work_gives_way_to_the_old_model() -> None:
