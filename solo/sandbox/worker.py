@@ -16,11 +16,11 @@ import cv2
 import numpy as np
 
 from solo.decoding.canvas import in_8_bits, on_canvas
-from solo.decoding.codecs.memory import is_out_of_memory
+from solo.decoding.codecs.memory import shortage_of_memory
 from solo.decoding.decode import decode
 from solo.decoding.dicom.codestreams import load_decoders
 from solo.decoding.quiet import quieten_decoders
-from solo.decoding.radiograph import Limits
+from solo.decoding.radiograph import Limits, RadiographInfo
 from solo.errors import DecoderMemoryError, SoloError
 from solo.sandbox.limits import confine, end_with, silence
 from solo.sandbox.protocol import (
@@ -57,18 +57,22 @@ class Decoder:
     def answer(self, job: Job) -> Report:
         """Does one job; every exception becomes a report."""
         try:
-            radiograph = decode(self._file(job.length), self._limits, job.frame)
-            self._canvas[:] = on_canvas(radiograph.pixels, self._canvas_size)
-            if job.pixels:
-                self._pixels[: radiograph.pixels.size] = in_8_bits(radiograph.pixels).ravel()
-            return Report(info=radiograph.info)
+            with shortage_of_memory():
+                return Report(info=self._decode(job))
         except SoloError as error:
             return Report(refusal=(error.kind, error.detail))
+        except MemoryError:
+            detail = "decoding the file takes more memory than one file may have"
+            return Report(refusal=(DecoderMemoryError.kind, detail))
         except Exception as error:
-            if is_out_of_memory(error):
-                detail = "decoding the file takes more memory than one file may have"
-                return Report(refusal=(DecoderMemoryError.kind, detail))
             return Report(fault=(type(error).__name__, _place(error)))
+
+    def _decode(self, job: Job) -> RadiographInfo:
+        radiograph = decode(self._file(job.length), self._limits, job.frame)
+        self._canvas[:] = on_canvas(radiograph.pixels, self._canvas_size)
+        if job.pixels:
+            self._pixels[: radiograph.pixels.size] = in_8_bits(radiograph.pixels).ravel()
+        return radiograph.info
 
     def _file(self, length: int) -> memoryview:
         """The file where it lies: the service writes no other there before this one's report."""
