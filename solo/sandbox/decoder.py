@@ -106,9 +106,8 @@ class InProcessDecoder:
         started = perf_counter()
         whole = data if isinstance(data, bytes) else b"".join(data)
         try:
-            with shortage_of_memory():
-                radiograph = decode(whole, self._limits, frame)
-                return _on_canvas(radiograph, self._canvas_size, wants_pixels, started)
+            radiograph = decode(whole, self._limits, frame)
+            return _on_canvas(radiograph, self._canvas_size, wants_pixels, started)
         except MemoryError:
             raise DecoderMemoryError("decoding the file takes more memory than there is") from None
 
@@ -139,6 +138,7 @@ def decode_pixels(
     return _on_canvas(radiograph_of(pixels, limits, frame), canvas_size, wants_pixels, started)
 
 
+@shortage_of_memory()
 def _on_canvas(
     radiograph: Radiograph, canvas_size: tuple[int, int], wants_pixels: bool, started: float
 ) -> DecodedRadiograph:

@@ -22,6 +22,7 @@ from solo.decoding.dicom.codestreams import load_decoders
 from solo.decoding.quiet import quieten_decoders
 from solo.decoding.radiograph import Limits, RadiographInfo
 from solo.errors import DecoderMemoryError, SoloError
+from solo.sandbox.footprint import Footprint
 from solo.sandbox.limits import confine, end_with, silence
 from solo.sandbox.protocol import (
     KEPT_BYTES,
@@ -57,8 +58,7 @@ class Decoder:
     def answer(self, job: Job) -> Report:
         """Does one job; every exception becomes a report."""
         try:
-            with shortage_of_memory():
-                return Report(info=self._decode(job))
+            return Report(info=self._decode(job))
         except SoloError as error:
             return Report(refusal=(error.kind, error.detail))
         except MemoryError:
@@ -67,6 +67,7 @@ class Decoder:
         except Exception as error:
             return Report(fault=(type(error).__name__, _place(error)))
 
+    @shortage_of_memory()
     def _decode(self, job: Job) -> RadiographInfo:
         radiograph = decode(self._file(job.length), self._limits, job.frame)
         self._canvas[:] = on_canvas(radiograph.pixels, self._canvas_size)
@@ -82,10 +83,11 @@ class Decoder:
 
 
 def serve(decoder: Decoder, descriptor: int) -> None:
-    """Answers jobs until the parent closes its end."""
+    """Answers jobs until the parent closes its end, or a job has left much of its memory."""
+    footprint = Footprint()
     with socket.socket(fileno=descriptor) as control:
         control.send(pack(SIGN_OF_LIFE))
-        while message := control.recv(MAX_MESSAGE_BYTES):
+        while footprint.shrink() and (message := control.recv(MAX_MESSAGE_BYTES)):
             control.send(pack(SIGN_OF_LIFE))  # from here on the file may be to blame
             control.send(pack(decoder.answer(Job(**json.loads(message)))))
 

@@ -10,7 +10,6 @@ import ctypes
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
 
 import cv2
 
