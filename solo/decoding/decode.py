@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from solo.decoding.codecs.jpeg_header import JPEG_SIGNATURE
+from solo.decoding.codecs.memory import shortage_of_memory
 from solo.decoding.dicom.decode import decode_dicom
 from solo.decoding.dicom.file import looks_like_dicom
 from solo.decoding.png_chunks import PNG_SIGNATURE
@@ -28,6 +29,7 @@ def sniff(data: bytes | memoryview) -> Literal["dicom", "png", "jpeg", "tiff"] |
     return "dicom" if looks_like_dicom(data, other_signature=raster is not None) else raster
 
 
+@shortage_of_memory()
 def decode(data: bytes | memoryview, limits: Limits, frame: int = 0) -> Radiograph:
     """Decodes one frame of a DICOM, PNG, JPEG or TIFF file.
 
@@ -45,6 +47,7 @@ def decode(data: bytes | memoryview, limits: Limits, frame: int = 0) -> Radiogra
         UnsupportedEncodingError: for pixels in an encoding that is not read.
         NotSegmentableError: for what is no radiograph.
         InvalidParameterError: for a frame that is not there.
+        MemoryError: if there is not enough of it.
     """
     if not data:
         raise EmptyError("the file has no bytes")

@@ -69,14 +69,23 @@ def pixel_chunks(data: bytes) -> bytes:
     else:
         raise MalformedError(f"the PNG has more than {_MAX_CHUNKS:,} chunks")
     try:
-        rows = _inflated(data, stream := b"".join(streams))
+        stream = _cheap_stream(data, streams)
     except imagecodecs.DeflateError:
         if not ended:
             raise TruncatedError("the PNG has no end: part of the file is missing") from None
         raise MalformedError("the PNG cannot be decoded: its data are damaged") from None
-    if len(rows) < _MUCH * len(stream):  # else libpng is as fast with them packed, and they small
-        stream = zlib.compress(rows, level=0)
     return b"".join([*kept, *_chunk(b"IDAT", stream), *_chunk(b"IEND", b"")])
+
+
+def _cheap_stream(data: bytes, pieces: list[bytes]) -> bytes:
+    """A zlib stream of the image's rows, which libpng inflates in no time. Empties the pieces."""
+    packed = b"".join(pieces)
+    pieces.clear()
+    rows, size = _inflated(data, packed), len(packed)
+    if len(rows) >= _MUCH * size:  # libpng is as fast with them packed, and they are small
+        return packed
+    del packed  # of a noisy film it is as large as the rows
+    return zlib.compress(rows, level=0)
 
 
 def _inflated(data: bytes, stream: bytes) -> bytes | bytearray:

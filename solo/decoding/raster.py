@@ -13,7 +13,6 @@ import numpy.typing as npt
 from solo.contract.greyscale import Grey, as_grey, luminance, stretch
 from solo.decoding.codecs.jpeg import decode_jpeg as decode_codestream
 from solo.decoding.codecs.jpeg_header import LOSSY, read_jpeg_header
-from solo.decoding.codecs.memory import check_memory
 from solo.decoding.png_chunks import pixel_chunks, png_size
 from solo.decoding.radiograph import (
     FileKind,
@@ -40,8 +39,7 @@ def decode_png(data: bytes, limits: Limits, frame: int) -> Radiograph:
     chunks = pixel_chunks(data)
     try:
         pixels = cv2.imdecode(np.frombuffer(chunks, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        check_memory(error)
+    except cv2.error:
         pixels = None
     if pixels is None or pixels.shape[:2] != (height, width):
         raise MalformedError("the PNG cannot be decoded: its data are damaged")

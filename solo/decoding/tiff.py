@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from solo.contract.greyscale import HIGH_PERCENT, LOW_PERCENT, Grey, as_grey
 from solo.decoding.codecs.jpeg_header import JPEG_END, JPEG_SIGNATURE
-from solo.decoding.codecs.memory import check_memory
 from solo.decoding.radiograph import Limits, Radiograph, check_frame
 from solo.decoding.raster import decode_jpeg, grey_radiograph
 from solo.decoding.tiff_header import read_directories
@@ -58,8 +57,7 @@ def decode_tiff(data: bytes, limits: Limits, frame: int) -> Radiograph:
         samples = _read_samples(page)
     except (SoloError, MemoryError):
         raise
-    except Exception as error:  # its text is the library's
-        check_memory(error)
+    except Exception:  # its text is the library's
         raise MalformedError("the TIFF cannot be decoded: its data are damaged") from None
     return grey_radiograph(_to_grey(samples, page), "tiff", frame, len(pages))
 
@@ -68,8 +66,11 @@ def _read_samples(page: TiffPage) -> Samples:
     """The values of the page's dtype, [H, W, samples]."""
     rows, columns, together = page.segment_shape
     down, across = page.grid
-    samples = np.zeros((page.height, page.width, page.samples), page.dtype)
     read = _read_jpeg if page.compression == JPEG else _read_segment
+    if len(page.segments) == 1 and read is _read_segment:  # a copy of it would be much memory
+        start, size = page.segments[0]
+        return read(page.tags.data[start : start + size], page, page.height)[:, : page.width]
+    samples = np.zeros((page.height, page.width, page.samples), page.dtype)
     for index, (start, size) in enumerate(page.segments):
         plane, place = divmod(index, across * down)
         top, left = place // across * rows, place % across * columns
@@ -81,21 +82,22 @@ def _read_samples(page: TiffPage) -> Samples:
     return samples
 
 
-def _read_segment(stored: bytes, page: TiffPage, rows: int) -> Samples:
+def _read_segment(segment: bytes, page: TiffPage, rows: int) -> Samples:
     """Decompresses the rows of a strip or tile that are within the image.
 
     Returns:
         [rows, columns, samples] of the page's dtype.
     """
     if page.low_bits_first:
-        stored = bytes(imagecodecs.bitorder_decode(stored))
+        segment = bytes(imagecodecs.bitorder_decode(segment))
     most, columns, together = page.segment_shape
     needed, whole = rows * page.row_bytes, most * page.row_bytes
+    stored: Any = segment
     if page.compression == LZW:
-        stored = decompress_lzw(stored, (needed, whole))
+        stored = decompress_lzw(segment, (needed, whole))
     elif page.compression != NONE:
         buffer = np.empty(whole + 1, np.uint8)  # with room for a stream that goes on
-        stored = getattr(imagecodecs, f"{page.compression}_decode")(stored, out=buffer.data)
+        stored = getattr(imagecodecs, f"{page.compression}_decode")(segment, out=buffer.data)
     if len(stored) not in (needed, whole):
         raise MalformedError("the TIFF is damaged: a strip or tile lacks pixels or has too many")
     stored = stored[:needed]
@@ -106,7 +108,9 @@ def _read_segment(stored: bytes, page: TiffPage, rows: int) -> Samples:
         values = np.frombuffer(stored, page.tags.order + dtype.str[1:]).astype(dtype, copy=False)
     values = values.reshape(rows, columns, together)
     if page.differences:
-        values = np.cumsum(values, axis=1, dtype=dtype)
+        values = np.cumsum(
+            values, axis=1, out=values if values.flags.writeable else None, dtype=dtype
+        )
     return values.view(page.dtype)
 
 

@@ -10,10 +10,8 @@ import struct
 
 import imagecodecs
 
-from solo.decoding.codecs.memory import check_memory
 
-
-def decompress_lzw(stream: bytes, sizes: tuple[int, ...]) -> bytes:
+def decompress_lzw(stream: bytes, sizes: tuple[int, ...]) -> memoryview:
     """Decompresses a stream that gives one of the sizes, in bytes, and not a byte more.
 
     There is no checksum: that the stream ends where it should is what tells most damage.
@@ -22,19 +20,18 @@ def decompress_lzw(stream: bytes, sizes: tuple[int, ...]) -> bytes:
         The bytes; none where the stream is damaged.
     """
     for size in sizes:
-        decompressed = _first_bytes(stream, size)
-        if decompressed and not _first_bytes(stream, size + 1):
-            return decompressed
-    return b""
+        # That there are no more is asked first: two such results at once are much memory.
+        if not _first_bytes(stream, size + 1) and (found := _first_bytes(stream, size)):
+            return found
+    return memoryview(b"")
 
 
-def _first_bytes(stream: bytes, size: int) -> bytes:
+def _first_bytes(stream: bytes, size: int) -> memoryview:
     """So many bytes by libtiff, which are given to it as the only row of a TIFF; or none."""
     tags = {256: size, 257: 1, 258: 8, 259: 5, 262: 1, 273: 122, 277: 1, 278: 1, 279: len(stream)}
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
     head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
     try:
-        return bytes(imagecodecs.tiff_decode(head + stream).tobytes())
-    except Exception as error:  # its text is the library's
-        check_memory(error)
-        return b""
+        return memoryview(imagecodecs.tiff_decode(head + stream).ravel().data)
+    except Exception:  # its text is the library's
+        return memoryview(b"")

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from solo.decoding.canvas import in_8_bits, on_canvas
-from solo.decoding.codecs.memory import is_out_of_memory
+from solo.decoding.codecs.memory import shortage_of_memory
 from solo.decoding.decode import decode
 from solo.decoding.quiet import quieten_decoders
 from solo.decoding.radiograph import Limits, Radiograph, RadiographInfo
@@ -120,13 +120,9 @@ class InProcessDecoder:
         whole = data if isinstance(data, bytes) else b"".join(data)
         try:
             radiograph = decode(whole, self._limits, frame)
-        except Exception as error:
-            if is_out_of_memory(error):
-                raise DecoderMemoryError(
-                    "decoding the file takes more memory than there is"
-                ) from None
-            raise
-        return _on_canvas(radiograph, self._canvas_size, wants_pixels, started)
+            return _on_canvas(radiograph, self._canvas_size, wants_pixels, started)
+        except MemoryError:
+            raise DecoderMemoryError("decoding the file takes more memory than there is") from None
 
 
 def decode_pixels(
@@ -155,6 +151,7 @@ def decode_pixels(
     return _on_canvas(radiograph_of(pixels, limits, frame), canvas_size, wants_pixels, started)
 
 
+@shortage_of_memory()
 def _on_canvas(
     radiograph: Radiograph, canvas_size: tuple[int, int], wants_pixels: bool, started: float
 ) -> DecodedRadiograph:

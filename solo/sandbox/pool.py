@@ -18,7 +18,6 @@ from solo.errors import (
     DeadlineError,
     DecoderCrashedError,
     DecoderLostError,
-    DecoderMemoryError,
     DrainingError,
     EmptyError,
     ImageTooLargeError,
@@ -35,11 +34,14 @@ from solo.sandbox.protocol import Report
 
 _logger = logging.getLogger(__name__)
 
-_FIXED_BYTES: Final = 768 * 2**20
+# The most that any film of 49 megapixels in 128 MiB was seen to take is 1,030 MiB: 16 bits of red,
+# green, blue and alpha in one strip of a TIFF. Greyscale takes 500.
+_FIXED_BYTES: Final = 384 * 2**20
 _BYTES_PER_PIXEL: Final = 16
 _START_SECONDS: Final = 60.0
 _ATTEMPTS: Final = 5
 _PAUSE_SECONDS: Final = 1.0
+_LONGEST_PAUSE_SECONDS: Final = 30.0
 _FROM_OUTSIDE: Final = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP}
 # All that a file can deserve; a process that was taken over may say nothing else.
 _REFUSALS: Final = {
@@ -85,7 +87,7 @@ class DecoderPool:
         canvas_size: (height, width) of the model's canvas.
         limits: what a file may ask of a decoder.
         decode_seconds: longest time for one file; then its process is killed.
-        on_failure: told in a sentence when processes do not start any more.
+        on_failure: told in a sentence when no process is left and none starts any more.
     """
 
     def __init__(
@@ -106,6 +108,12 @@ class DecoderPool:
         self._processes: set[DecoderProcess] = set()
         self._places: list[asyncio.Task[None]] = []
         self._work: set[asyncio.Task[DecodedRadiograph]] = set()
+        self._failed_starts = 0  # in a row, of all places, while no process was left
+
+    @property
+    def live(self) -> int:
+        """Processes that work, or wait for work, at the moment."""
+        return sum(process.is_ready and process.usable for process in self._processes)
 
     @property
     def memory_bytes(self) -> int:
@@ -191,7 +199,7 @@ class DecoderPool:
             async with asyncio.timeout(self._decode_seconds):
                 answer = await process.decode(pieces, frame, wants_pixels)
             if isinstance(answer, Report):
-                raise self._error_in(answer, process)
+                raise _error_in(answer)
             return answer
         except TimeoutError:
             process.kill()
@@ -203,17 +211,6 @@ class DecoderPool:
         finally:
             if process.usable:
                 self._idle.put_nowait(process)
-
-    def _error_in(self, report: Report, process: DecoderProcess) -> SoloError:
-        if report.refusal is None:
-            name, place = report.fault or ("nothing", "")
-            fields = {"exception": name, "at": place}
-            _logger.info("a decoder failed unexpectedly", extra={"fields": fields})
-            return SoloError("the service failed on this image")
-        kind, detail = report.refusal
-        if kind == DecoderMemoryError.kind:
-            process.kill()  # what the file left behind would be taken from the next one's memory
-        return _REFUSALS.get(kind, SoloError)(detail)
 
     async def _keep(self, process: DecoderProcess) -> None:
         """One place: its process, and whenever that has ended, another."""
@@ -230,12 +227,27 @@ class DecoderPool:
             self._idle.put_nowait(None)
 
     async def _replace(self) -> DecoderProcess:
-        for _ in range(_ATTEMPTS - 1):
+        """Starts a process; goes on trying as long as another one is left."""
+        pause, attempts = _PAUSE_SECONDS, 0
+        while True:
             try:
-                return await self._open()
-            except (OSError, ProcessEndedError, TimeoutError):
-                await asyncio.sleep(_PAUSE_SECONDS)
-        return await self._open()
+                process = await self._open()
+            except (OSError, ProcessEndedError, TimeoutError) as error:
+                attempts += 1
+                if attempts == 1:
+                    fields = {"exception": type(error).__name__, "left": self.live}
+                    _logger.warning("a decoder cannot be started", extra={"fields": fields})
+                self._failed_starts = 0 if self.live else self._failed_starts + 1
+                if self._failed_starts >= _ATTEMPTS * self.width:
+                    raise
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS) if self.live else _PAUSE_SECONDS
+            else:
+                self._failed_starts = 0
+                if attempts:
+                    fields = {"pid": process.pid, "attempts": attempts + 1}
+                    _logger.info("a decoder was started again", extra={"fields": fields})
+                return process
 
     async def _open(self) -> DecoderProcess:
         process = DecoderProcess(self._canvas_size, self._limits.max_pixels, self.memory_bytes)
@@ -262,3 +274,13 @@ def _error_of(exit_code: int) -> SoloError:
     if exit_code in _FROM_OUTSIDE:
         return DecoderLostError("the decoder was stopped while it had this file; send it again")
     return DecoderCrashedError("the file cannot be decoded: its decoder broke on it")
+
+
+def _error_in(report: Report) -> SoloError:
+    if report.refusal is None:
+        name, place = report.fault or ("nothing", "")
+        fields = {"exception": name, "at": place}
+        _logger.info("a decoder failed unexpectedly", extra={"fields": fields})
+        return SoloError("the service failed on this image")
+    kind, detail = report.refusal
+    return _REFUSALS.get(kind, SoloError)(detail)

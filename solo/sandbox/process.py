@@ -81,13 +81,14 @@ class DecoderProcess:
 
     Attributes:
         ended: the exit code, once there is one.
+        is_ready: whether it has started.
         usable: whether it may get a file: it has not ended and is not about to.
         pid: of the process.
     """
 
     def __init__(self, canvas_size: tuple[int, int], max_pixels: int, memory_bytes: int) -> None:
         self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self.usable = True
+        self.is_ready, self.usable = False, True
         self._told: asyncio.Queue[Report | int] = asyncio.Queue()  # an exit code is the last
         self._lock = asyncio.Lock()
         with ExitStack() as resources:
@@ -120,6 +121,7 @@ class DecoderProcess:
             ProcessEndedError: if it ends before.
         """
         await self._next()
+        self.is_ready = True
 
     async def decode(
         self, pieces: Sequence[bytes], frame: int, wants_pixels: bool

@@ -16,12 +16,13 @@ import cv2
 import numpy as np
 
 from solo.decoding.canvas import in_8_bits, on_canvas
-from solo.decoding.codecs.memory import is_out_of_memory
+from solo.decoding.codecs.memory import shortage_of_memory
 from solo.decoding.decode import decode
 from solo.decoding.dicom.codestreams import load_decoders
 from solo.decoding.quiet import quieten_decoders
-from solo.decoding.radiograph import Limits
+from solo.decoding.radiograph import Limits, RadiographInfo
 from solo.errors import DecoderMemoryError, SoloError
+from solo.sandbox.footprint import Footprint
 from solo.sandbox.limits import confine, end_with, silence
 from solo.sandbox.protocol import (
     KEPT_BYTES,
@@ -57,18 +58,22 @@ class Decoder:
     def answer(self, job: Job) -> Report:
         """Does one job; every exception becomes a report."""
         try:
-            radiograph = decode(self._file(job.length), self._limits, job.frame)
-            self._canvas[:] = on_canvas(radiograph.pixels, self._canvas_size)
-            if job.pixels:
-                self._pixels[: radiograph.pixels.size] = in_8_bits(radiograph.pixels).ravel()
-            return Report(info=radiograph.info)
+            return Report(info=self._decode(job))
         except SoloError as error:
             return Report(refusal=(error.kind, error.detail))
+        except MemoryError:
+            detail = "decoding the file takes more memory than one file may have"
+            return Report(refusal=(DecoderMemoryError.kind, detail))
         except Exception as error:
-            if is_out_of_memory(error):
-                detail = "decoding the file takes more memory than one file may have"
-                return Report(refusal=(DecoderMemoryError.kind, detail))
             return Report(fault=(type(error).__name__, _place(error)))
+
+    @shortage_of_memory()
+    def _decode(self, job: Job) -> RadiographInfo:
+        radiograph = decode(self._file(job.length), self._limits, job.frame)
+        self._canvas[:] = on_canvas(radiograph.pixels, self._canvas_size)
+        if job.pixels:
+            self._pixels[: radiograph.pixels.size] = in_8_bits(radiograph.pixels).ravel()
+        return radiograph.info
 
     def _file(self, length: int) -> memoryview:
         """The file where it lies: the service writes no other there before this one's report."""
@@ -78,10 +83,11 @@ class Decoder:
 
 
 def serve(decoder: Decoder, descriptor: int) -> None:
-    """Answers jobs until the parent closes its end."""
+    """Answers jobs until the parent closes its end, or a job has left much of its memory."""
+    footprint = Footprint()
     with socket.socket(fileno=descriptor) as control:
         control.send(pack(SIGN_OF_LIFE))
-        while message := control.recv(MAX_MESSAGE_BYTES):
+        while footprint.shrink() and (message := control.recv(MAX_MESSAGE_BYTES)):
             control.send(pack(SIGN_OF_LIFE))  # from here on the file may be to blame
             control.send(pack(decoder.answer(Job(**json.loads(message)))))
 

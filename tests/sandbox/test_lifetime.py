@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from solo.decoding.radiograph import Limits
 from solo.sandbox.pool import DecoderPool
 from solo.sandbox.process import DecoderProcess, NotTakenError, ProcessEndedError
 from tests.support.decoders import decoders, is_running, until_stopped, workers_of
+from tests.support.films import flat, png
 from tests.support.planted_worker import HANG
 
 pytestmark = pytest.mark.anyio
@@ -49,6 +51,7 @@ async def test_stopping_leaves_no_process_and_no_descriptor(
 ORPHANS = """
 import asyncio
 from app.logging import JsonFormatter
+from tests.support.films import flat, png
 from tests.support.decoders import decoders, workers_of
 
 async def main():
@@ -89,6 +92,34 @@ async def test_processes_that_cannot_start_end_the_service(monkeypatch: pytest.M
     with pytest.raises(ProcessEndedError):
         await pool.start()
     await pool.stop()
+
+
+async def test_a_process_that_cannot_start_does_not_end_a_pool_that_has_another(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    attempts: list[int] = []
+    open_one = DecoderPool._open
+
+    async def counted(pool: DecoderPool) -> DecoderProcess:
+        attempts.append(pool.live)
+        return await open_one(pool)
+
+    async with decoders(2) as pool, asyncio.timeout(30):
+        monkeypatch.setattr(DecoderPool, "_open", counted)
+        monkeypatch.setattr("solo.sandbox.pool._PAUSE_SECONDS", 0.001)
+        with monkeypatch.context() as broken:
+            broken.setattr("solo.sandbox.process.sys.executable", "/bin/false")
+            victim, _ = workers_of()
+            os.kill(victim, signal.SIGKILL)
+            while len(attempts) < 12:
+                await asyncio.sleep(0.01)
+            assert set(attempts) == {pool.live} == {1}
+            assert (await pool.decode(png(flat(7)), 0)).info.kind == "png"
+        while pool.live < 2:
+            await asyncio.sleep(0.01)
+    told = [record.message for record in caplog.records if record.name == "solo.sandbox.pool"]
+    assert told == ["a decoder ended", "a decoder cannot be started", "a decoder was started again"]
 
 
 async def test_a_pool_that_stops_as_soon_as_it_has_started_leaves_nothing() -> None:

@@ -15,8 +15,8 @@ from solo.sandbox import worker
 from solo.sandbox.protocol import Job, Report
 from solo.sandbox.worker import Decoder
 
-HANG, SEGFAULT, ABORT, EXIT, BOMB, FAULT, NOISE = (
-    b"hang", b"segfault", b"abort", b"exit", b"bomb", b"fault", b"noise",
+HANG, SEGFAULT, ABORT, EXIT, BOMB, FAULT, NOISE, FRAGMENTS, LEAK = (
+    b"hang", b"segfault", b"abort", b"exit", b"bomb", b"fault", b"noise", b"fragment", b"leak",
 )  # fmt: skip
 NONSENSE: dict[bytes, tuple[float, dict[str, Any]]] = {
     b"no number": (math.nan, {}),
@@ -29,6 +29,7 @@ NONSENSE: dict[bytes, tuple[float, dict[str, Any]]] = {
 """A canvas' grey and facts that no decoder of ours answers with."""
 HANG_ONCE = b"hangonce"
 """Before a path, a newline and a file: hangs with the file, unless something is at the path."""
+_KEPT: list[bytearray] = []
 _INFO = RadiographInfo(4, 4, 0, 1, "as_stored", None, kind="png", encoding="png")
 _SIGNALS = {HANG: signal.SIGSTOP, SEGFAULT: signal.SIGSEGV, ABORT: signal.SIGABRT}
 
@@ -67,6 +68,11 @@ def planted(data: bytes | memoryview, limits: Limits, frame: int = 0) -> Radiogr
                 hoard.append(bytearray(2**24))
         case b"fault":
             raise RuntimeError("Planted^Patient")
+        case b"fragment":
+            hoard = [bytearray(2**16) for _ in range(2**12)]
+            _KEPT.append(hoard[-1])
+        case b"leak":
+            _KEPT.append(bytearray(2**28))
         case b"noise":
             os.write(2, b"Planted^Patient in a warning of a C library")
             os.write(1, b"Planted^Patient in a warning of a C library")

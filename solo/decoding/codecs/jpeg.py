@@ -25,7 +25,6 @@ from solo.decoding.codecs.jpeg_header import (
     JpegHeader,
 )
 from solo.decoding.codecs.jpeg_lossless import check_bits
-from solo.decoding.codecs.memory import check_memory
 from solo.errors import MalformedError, TruncatedError, UnsupportedEncodingError
 
 Samples = npt.NDArray[Any]
@@ -119,7 +118,6 @@ def _decode_strictly(data: bytes, colours: str, *, smallest: bool = False) -> Sa
             )
             return samples[:, :, 0] if samples.shape[2] == 1 else samples
         except ValueError as error:  # its text is the library's
-            check_memory(error)
             reason = str(error)
         if "extraneous" not in reason:
             break

@@ -21,7 +21,6 @@ from solo.decoding.codecs.jpeg import decode_jpeg
 from solo.decoding.codecs.jpeg2000_header import Jpeg2000Header, read_jpeg2000_header
 from solo.decoding.codecs.jpeg_header import JpegHeader, read_jpeg_header
 from solo.decoding.codecs.jpegxl_header import read_jpegxl_header
-from solo.decoding.codecs.memory import check_memory
 from solo.decoding.dicom.pixel_layout import PixelLayout, SampleBits
 from solo.decoding.dicom.transfer_syntaxes import Coding, JPEGXLLossless
 from solo.errors import MalformedError, SoloError
@@ -33,7 +32,6 @@ _DECODERS: Final = (
     "tiff_decode", "deflate_decode",
 )  # fmt: skip
 _LOSSLESS_2000: Final = (JPEG2000Lossless, HTJ2KLossless, HTJ2KLosslessRPCL)
-_WORKING_BYTES: Final = 12  # of each sample: OpenJPEG and libjxl work in 32 bits, and twice
 
 
 def decode_codestream(
@@ -62,10 +60,7 @@ def decode_codestream(
         samples = _decode(data, coding, header, layout)
     except (SoloError, MemoryError):
         raise
-    except Exception as error:  # each decoder has its own, and its text is the library's
-        check_memory(error)
-        # Some do not say that they lacked memory: what they need of it is asked for once more.
-        np.empty((layout.rows, layout.columns, layout.samples, _WORKING_BYTES), np.uint8)
+    except Exception:  # each decoder has its own, and its text is the library's
         raise MalformedError(
             f"the {header.process} frame cannot be decoded: its data are damaged"
         ) from None
