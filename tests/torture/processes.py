@@ -1,0 +1,96 @@
+"""Attacks on the service's processes: decoders that die or stop, signals, a log nobody reads."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from tests.support.films import png
+from tests.torture.attack import Bar, attack
+from tests.torture.films import small_film
+from tests.torture.siege import Siege, post
+
+_DECODE_SECONDS: Final = 3.0
+
+
+def _decoders(siege: Siege) -> list[int]:
+    """Ids of the service's child processes, the newest last."""
+    with suppress(OSError):
+        children = Path(f"/proc/{siege.pid}/task/{siege.pid}/children").read_text()
+        return [int(pid) for pid in children.split()]
+    return []
+
+
+def _send(pid: int, number: signal.Signals, siege: Siege) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+        siege.tally.sent += 1
+
+
+@attack(Bar.ANY)
+async def killed_decoders(siege: Siege) -> None:
+    """SIGKILL to a decoder every second, to each in turn."""
+    turn = 0
+    while await siege.pause(1.0):
+        if decoders := _decoders(siege):
+            _send(decoders[turn % len(decoders)], signal.SIGKILL, siege)
+        turn += 1
+
+
+@attack(Bar.ANY, settings={"decode_workers": 2})
+async def killed_while_starting(siege: Siege) -> None:
+    """SIGKILL to each decoder that takes the first one's place, while it starts."""
+    lasting = set(_decoders(siege)[1:])
+    while await siege.pause(0.3):
+        for pid in set(_decoders(siege)) - lasting:
+            _send(pid, signal.SIGKILL, siege)
+
+
+@attack(Bar.ANY, good_answers={504}, settings={"decode_seconds": _DECODE_SECONDS})
+async def stopped_decoders(siege: Siege) -> None:
+    """SIGSTOP to a decoder every two spans of the time limit; its file may get 504."""
+    turn = 0
+    while await siege.pause(2 * _DECODE_SECONDS if turn else 0.2):
+        if decoders := _decoders(siege):
+            _send(decoders[turn % len(decoders)], signal.SIGSTOP, siege)
+        turn += 1
+
+
+@attack(Bar.THREEFOLD, answers={404}, unread=True)
+async def unread_log(siege: Siege) -> None:
+    """100 odd paths a second, each a line of a log that nobody reads."""
+    await siege.at_rate(100, lambda _: siege.ask(post(b"", path="/nothing/" + "x" * 100)))
+
+
+@attack(Bar.THREEFOLD, settings={"reload_on_hangup": "false"})
+async def hangups(siege: Siege) -> None:
+    """SIGHUP twice a second, to a service that does not reload."""
+    while await siege.pause(0.5):
+        _send(siege.pid, signal.SIGHUP, siege)
+
+
+@attack(Bar.ANY, settings={"reload_on_hangup": "true"})
+async def reloads(siege: Siege) -> None:
+    """SIGHUP every second, with the same model, with rubbish, with half of it, with a FIFO."""
+    whole, spare = siege.model.read_bytes(), siege.model.with_suffix(".new")
+    turn = 0
+    while await siege.pause(1.0):
+        match turn % 4:
+            case 3:
+                os.mkfifo(spare)
+            case kind:
+                spare.write_bytes((whole, b"rubbish" * 1000, whole[: len(whole) // 2])[kind])
+        shutil.move(spare, siege.model)
+        _send(siege.pid, signal.SIGHUP, siege)
+        turn += 1
+
+
+@attack(Bar.ANY, answers={200}, terminates=True)
+async def terminated(siege: Siege) -> None:
+    """16 connections of ordinary films; SIGTERM comes while all of them wait for their answers."""
+    request = post(png(small_film()))
+    await siege.together(16, lambda _: siege.ask(request))

@@ -1,0 +1,205 @@
+"""One scenario: an attack on a service, and what a good client sees of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from time import monotonic
+
+from benchmarks.service_process import ROOT, ServiceProcess, serving
+from tests.torture.attack import Attack, Bar
+from tests.torture.besieger import Besieger, Order
+from tests.torture.good_client import GoodClient, Seen
+from tests.torture.siege import Tally
+
+_THREEFOLD = 3.0
+_IDLE_SHARE = 0.1  # of one core
+_LOOK_SECONDS = 0.3
+_STOP_SECONDS = 40.0
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How long a scenario is.
+
+    Attributes:
+        requests: of the good client while the attack runs.
+        alone: of the good client before and after it, each.
+        seconds: longest time for the former.
+        share: of the attack's connections and rates.
+        settle_seconds: from the attack's beginning to the good client's.
+    """
+
+    requests: int = 500
+    alone: int = 100
+    seconds: float = 60.0
+    share: float = 1.0
+    settle_seconds: float = 1.0
+
+
+@dataclass
+class Row:
+    """What one scenario came to.
+
+    Attributes:
+        attack: that was made.
+        tally: what the attack was answered.
+        seen: what the good client was answered meanwhile.
+        alone: p99 seconds of the good client before and after.
+        idle_seconds: from the attack's end until the service computed no more.
+        memory_bytes: that all its processes held then.
+        exit_code: of the service, if it ended in this scenario, or should have: None is still not.
+        should_end: whether it was told to.
+    """
+
+    attack: Attack
+    tally: Tally
+    seen: Seen
+    alone: list[float] = field(default_factory=list)
+    idle_seconds: float = float("nan")
+    memory_bytes: int = 0
+    exit_code: int | None = None
+    should_end: bool = False
+
+    @property
+    def p99_alone(self) -> float:
+        """Seconds: the median of before and after."""
+        return median(self.alone) if self.alone else float("nan")
+
+    @property
+    def unexpected(self) -> dict[str, int]:
+        """Answers to the attack that it must not get, and other things that must not be."""
+        bad = {
+            f"answer {n}": k for n, k in self.tally.answers.items() if n not in self.attack.answers
+        }
+        return {**bad, **self.tally.faults}
+
+    def missed(self, *, timed: bool = True) -> list[str]:
+        """What this scenario shows that must not be; nothing of time unless `timed`."""
+        seen = self.seen
+        others = {
+            status: count
+            for status, count in seen.others.items()
+            if status not in self.attack.good_answers
+        }
+        found = {
+            f"{seen.wrong} wrong answers": seen.wrong,
+            f"{seen.turned_away} times 429 or 503 for the good client": seen.turned_away,
+            f"other answers for the good client: {others}": others,
+            f"unexpected: {self.unexpected}": self.unexpected,
+            f"the service's exit code: {self.exit_code}": self._ended_badly,
+            "the good client got no right answer": not seen.seconds,
+            f"p99 is more than {self.attack.bar.value}": timed and self._late,
+        }
+        return [sentence for sentence, is_so in found.items() if is_so]
+
+    @property
+    def _ended_badly(self) -> bool:
+        return self.exit_code != 0 if self.should_end else self.exit_code is not None
+
+    @property
+    def _late(self) -> bool:
+        allowed = {
+            Bar.THREEFOLD: _THREEFOLD * self.p99_alone,
+            Bar.ONE_DECODE: self.p99_alone + self.tally.decode_seconds,
+            Bar.ANY: float("inf"),
+        }
+        return self.seen.percentile(99) > allowed[self.attack.bar]
+
+
+@contextmanager
+def service_for(attack: Attack, tree: Path = ROOT) -> Iterator[tuple[ServiceProcess, Path]]:
+    """The service that an attack is made on, and the copy of its model that it serves."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / "model.onnx"
+        shutil.copy(tree / "model/zoo" / f"{attack.model}.onnx", model)
+        unread, output = os.pipe() if attack.unread else (None, None)
+        try:
+            with serving(
+                model, tree=tree, output=output or subprocess.DEVNULL, **attack.settings
+            ) as service:
+                yield service, model
+        finally:
+            for end in (unread, output):
+                if end is not None:
+                    os.close(end)
+
+
+async def besiege(
+    service: ServiceProcess,
+    model: Path,
+    attack: Attack,
+    besieger: Besieger,
+    good: GoodClient,
+    extent: Extent,
+) -> Row:
+    """Makes one attack on a service that is ready.
+
+    Raises:
+        RuntimeError: if the good client is not answered before, or the attack cannot be made.
+    """
+    port = service.port
+    await good.learn(port)
+    before = await good.send(port, extent.alone)
+    await besieger.begin(Order(attack.name, port, service.process.pid, model, extent.share))
+    await asyncio.sleep(extent.settle_seconds)
+    seen = await good.send(port, extent.requests, extent.seconds)
+    besieger.leave_off()
+    if attack.terminates:
+        service.process.send_signal(signal.SIGTERM)
+    row = Row(attack, await besieger.end(), seen, should_end=attack.terminates or attack.unread)
+    good.close()
+    if not attack.terminates and service.process.poll() is None:
+        row.idle_seconds = await _until_idle(service)
+        row.memory_bytes = service.memory_bytes()
+        after = await good.send(port, extent.alone)
+        good.close()
+        row.alone = [seen.percentile(99) for seen in (before, after) if seen.seconds]
+        if extent.alone and len(after.seconds) < extent.alone:
+            row.tally.faults["not answered afterwards"] += extent.alone - len(after.seconds)
+    row.exit_code = await _exit_code(service, row)
+    return row
+
+
+async def _exit_code(service: ServiceProcess, row: Row) -> int | None:
+    if row.should_end:
+        if service.process.poll() is None:
+            service.process.send_signal(signal.SIGTERM)
+        try:
+            return await asyncio.to_thread(service.process.wait, _STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            row.tally.faults["SIGTERM did not end it"] += 1
+    return service.process.poll()
+
+
+async def _until_idle(service: ServiceProcess, most_seconds: float = 60.0) -> float:
+    """Seconds until the service's processes compute no more."""
+    started = monotonic()
+    while monotonic() - started < most_seconds:
+        before, asked = _processor_ticks(service), monotonic()
+        await asyncio.sleep(_LOOK_SECONDS)
+        used = (_processor_ticks(service) - before) / _TICKS
+        if 0 <= used < _IDLE_SHARE * _LOOK_SECONDS:
+            return asked - started
+    return most_seconds
+
+
+def _processor_ticks(service: ServiceProcess) -> int:
+    ticks = 0
+    for pid in service.family():
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:  # it has just ended
+            continue
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks
