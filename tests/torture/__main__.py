@@ -54,11 +54,14 @@ async def torture(attacks: Iterable[Attack], tree: Path, extent: Extent) -> list
         for _, some in groupby(attacks, key=lambda attack: attack.service):
             waiting = list(some)
             while waiting:  # once more for those that come after a service's end
+                before = None
                 with service_for(waiting[0], tree) as (service, model):
                     while waiting and service.process.poll() is None:
                         attack = waiting.pop(0)
-                        rows.append(await besiege(service, model, attack, besieger, good, extent))
-                        print(_line(rows[-1]), flush=True)
+                        row = await besiege(service, model, attack, besieger, good, extent, before)
+                        before = row.alone[-1]
+                        rows.append(row)
+                        print(_line(row), flush=True)
     return rows
 
 

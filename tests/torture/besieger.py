@@ -19,6 +19,7 @@ from tests.torture.siege import Siege, Tally
 
 _NICENESS: Final = 10
 _LEAVE_SECONDS: Final = 35.0
+_LAST_WORD_SECONDS: Final = 0.05  # a request that is being sent is sent by then
 _PREPARE_SECONDS: Final = 300.0
 
 
@@ -60,9 +61,14 @@ class Besieger:
         self._pipe.send(order)
         await self._hear(_PREPARE_SECONDS)
 
-    def leave_off(self) -> None:
-        """Asks nothing anew, and goes on waiting for answers."""
+    async def leave_off(self) -> None:
+        """Asks nothing anew, and goes on waiting for answers.
+
+        Raises:
+            RuntimeError: if the process has ended.
+        """
         self._pipe.send(None)
+        await self._hear(_LEAVE_SECONDS)
 
     async def end(self) -> Tally:
         """What became of the attack, once its last answers are there.
@@ -104,6 +110,8 @@ async def _besiege(order: Order, pipe: Connection) -> Tally:
     pipe.send(None)
     await asyncio.to_thread(pipe.recv)
     siege.stopping.set()
+    await asyncio.sleep(_LAST_WORD_SECONDS)
+    pipe.send(None)
     await asyncio.wait({attack}, timeout=_LEAVE_SECONDS)
     if attack.done() and (error := attack.exception()) is not None:
         traceback.print_exception(error)

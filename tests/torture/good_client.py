@@ -22,9 +22,11 @@ from benchmarks.service_process import ROOT
 from tests.support.films import png
 
 ADDRESS: Final = "127.0.0.2"
-PATIENCE_SECONDS: Final = 40.0
+PATIENCE_SECONDS: Final = 32.0  # a little more than the service's own deadline
+_SCORE_TOLERANCE: Final = 1e-5
+"""Of a score in float32: a network multiplies batches of other sizes in another order."""
 _TURNED_AWAY: Final = {429, 503}
-_MOST_LOST_IN_A_ROW: Final = 3
+_MOST_LOST_IN_A_ROW: Final = 2
 
 
 @dataclass
@@ -88,6 +90,7 @@ class GoodClient:
 
     async def send(self, port: int, requests: int, most_seconds: float = 600.0) -> Seen:
         """Sends so many films, or fewer once the time is up or nothing is answered any more."""
+        self.close()  # the last one may have been idle for too long
         seen, lost_in_a_row, until = Seen(), 0, monotonic() + most_seconds
         for number in range(requests):
             if monotonic() > until or lost_in_a_row == _MOST_LOST_IN_A_ROW:
@@ -101,7 +104,7 @@ class GoodClient:
                 seen.turned_away += 1
             elif reply.status != 200:
                 seen.others[reply.status] += 1
-            elif _instances(reply, self._films[index]) != self._alone[index]:
+            elif not _equal(_instances(reply, self._films[index]), self._alone[index]):
                 seen.wrong += 1
             else:
                 seen.seconds.append(seconds)
@@ -127,6 +130,18 @@ class GoodClient:
         if reply.status == 0:
             self.close()
         return reply
+
+
+def _equal(ours: Any, alone: Any) -> bool:
+    """Whether labels, boxes, areas and masks are the same, and scores but for rounding."""
+    return (
+        ours is not None
+        and [{**one, "score": 0} for one in ours] == [{**one, "score": 0} for one in alone]
+        and all(
+            abs(one["score"] - other["score"]) < _SCORE_TOLERANCE
+            for one, other in zip(ours, alone, strict=True)
+        )
+    )
 
 
 def _instances(reply: Reply, film: bytes) -> Any:

@@ -91,6 +91,6 @@ async def reloads(siege: Siege) -> None:
 
 @attack(Bar.ANY, answers={200}, terminates=True)
 async def terminated(siege: Siege) -> None:
-    """16 connections of ordinary films; SIGTERM comes while all of them wait for their answers."""
+    """32 connections of ordinary films; SIGTERM comes while they wait for their answers."""
     request = post(png(small_film()))
-    await siege.together(16, lambda _: siege.ask(request))
+    await siege.together(32, lambda _: siege.ask(request))

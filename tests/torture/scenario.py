@@ -142,31 +142,44 @@ async def besiege(
     besieger: Besieger,
     good: GoodClient,
     extent: Extent,
+    before: float | None = None,
 ) -> Row:
     """Makes one attack on a service that is ready.
+
+    Args:
+        service: to attack.
+        model: the file that it serves.
+        attack: to make.
+        besieger: who makes it.
+        good: the client whose answers count.
+        extent: how long.
+        before: the good client's p99 seconds alone, if this service was just asked for it.
 
     Raises:
         RuntimeError: if the good client is not answered before, or the attack cannot be made.
     """
     port = service.port
-    await good.learn(port)
-    before = await good.send(port, extent.alone)
+    if before is None:
+        await good.learn(port)
+        before = (await good.send(port, extent.alone)).percentile(99)
     await besieger.begin(Order(attack.name, port, service.process.pid, model, extent.share))
     await asyncio.sleep(extent.settle_seconds)
     seen = await good.send(port, extent.requests, extent.seconds)
-    besieger.leave_off()
+    left_off = monotonic()
+    await besieger.leave_off()
     if attack.terminates:
         service.process.send_signal(signal.SIGTERM)
     row = Row(attack, await besieger.end(), seen, should_end=attack.terminates or attack.unread)
     good.close()
+    row.alone = [before]
     if not attack.terminates and service.process.poll() is None:
-        row.idle_seconds = await _until_idle(service)
+        row.idle_seconds = await _until_idle(service) - left_off
         row.memory_bytes = service.memory_bytes()
         after = await good.send(port, extent.alone)
         good.close()
-        row.alone = [seen.percentile(99) for seen in (before, after) if seen.seconds]
-        if extent.alone and len(after.seconds) < extent.alone:
-            row.tally.faults["not answered afterwards"] += extent.alone - len(after.seconds)
+        row.alone.append(after.percentile(99))
+        if lost := extent.alone - len(after.seconds):
+            row.tally.faults["not answered afterwards"] += lost
     row.exit_code = await _exit_code(service, row)
     return row
 
@@ -183,15 +196,15 @@ async def _exit_code(service: ServiceProcess, row: Row) -> int | None:
 
 
 async def _until_idle(service: ServiceProcess, most_seconds: float = 60.0) -> float:
-    """Seconds until the service's processes compute no more."""
-    started = monotonic()
-    while monotonic() - started < most_seconds:
-        before, asked = _processor_ticks(service), monotonic()
+    """When the service's processes computed no more, by the monotonic clock."""
+    give_up = monotonic() + most_seconds
+    while (asked := monotonic()) < give_up:
+        before = _processor_ticks(service)
         await asyncio.sleep(_LOOK_SECONDS)
         used = (_processor_ticks(service) - before) / _TICKS
         if 0 <= used < _IDLE_SHARE * _LOOK_SECONDS:
-            return asked - started
-    return most_seconds
+            break
+    return asked
 
 
 def _processor_ticks(service: ServiceProcess) -> int:

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 ADDRESS: Final = "127.0.0.3"
 """Of whoever attacks; the good client has another."""
@@ -171,8 +171,8 @@ class Siege:
         """Sends the start, then a piece from time to time, until the service says something."""
         self.tally.sent += 1
         async with self.connection(receive_bytes=receive_bytes) as (reader, writer):
-            if not reads and isinstance(writer.transport, asyncio.Transport):
-                writer.transport.pause_reading()
+            if not reads:
+                cast(asyncio.Transport, writer.transport).pause_reading()
             writer.write(start)
             hearing = asyncio.ensure_future(reader.read(_READ_BYTES))
             try:
