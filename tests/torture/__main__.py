@@ -15,7 +15,8 @@ import argparse
 import math
 import os
 import sys
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
 from itertools import groupby
 from pathlib import Path
 from time import monotonic
@@ -26,8 +27,10 @@ from benchmarks.service_process import ROOT
 from tests.torture.attack import NONE, Attack
 from tests.torture.attacks import ATTACKS
 from tests.torture.besieger import Besieger
-from tests.torture.good_client import GoodClient, ordinary_films
-from tests.torture.scenario import Extent, Row, besiege, service_for
+from tests.torture.good_client import GoodClient, Seen, ordinary_films
+from tests.torture.row import Row
+from tests.torture.scenario import Extent, besiege, service_for
+from tests.torture.siege import Tally
 
 _COLUMNS = (
     "attack",
@@ -49,20 +52,32 @@ _COLUMNS = (
 async def torture(attacks: Iterable[Attack], tree: Path, extent: Extent) -> list[Row]:
     """Makes all attacks, those that can share a service on one, and prints each row."""
     rows: list[Row] = []
-    good = GoodClient(ordinary_films())
     with Besieger() as besieger:
         for _, some in groupby(attacks, key=lambda attack: attack.service):
             waiting = list(some)
             while waiting:  # once more for those that come after a service's end
-                before = None
-                with service_for(waiting[0], tree) as (service, model):
-                    while waiting and service.process.poll() is None:
-                        attack = waiting.pop(0)
-                        row = await besiege(service, model, attack, besieger, good, extent, before)
-                        before = row.alone[-1]
-                        rows.append(row)
-                        print(_line(row), flush=True)
+                async for row in _on_one_service(waiting, tree, besieger, extent):
+                    rows.append(row)
+                    print(_line(row), flush=True)
     return rows
+
+
+async def _on_one_service(
+    waiting: list[Attack], tree: Path, besieger: Besieger, extent: Extent
+) -> AsyncIterator[Row]:
+    """Makes the attacks that wait, until the service ends; each is taken off the list first."""
+    good, before = GoodClient(ordinary_films()), None
+    attack = waiting[0]
+    try:
+        with service_for(attack, tree) as (service, model):
+            while waiting and service.process.poll() is None:
+                attack = waiting.pop(0)
+                row = await besiege(service, model, attack, besieger, good, extent, before)
+                before = row.alone[-1]
+                yield row
+    except RuntimeError as error:
+        waiting[:] = [one for one in waiting if one is not attack]
+        yield Row(attack, Tally(faults=Counter([str(error)])), Seen())
 
 
 def _line(row: Row) -> str:

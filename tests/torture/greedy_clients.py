@@ -11,7 +11,8 @@ from tests.support.dicom import dicom_file
 from tests.support.films import png
 from tests.torture.attack import NONE, Bar, attack
 from tests.torture.films import large_png, small_film
-from tests.torture.siege import Siege, post
+from tests.torture.siege import Siege
+from tests.torture.wire import post
 
 _FORM: Final = "Content-Type: multipart/form-data; boundary=b"
 _HELD_BYTES: Final = 60_000_000

@@ -6,7 +6,8 @@ import asyncio
 
 from tests.torture.attack import Bar, attack
 from tests.torture.films import SIDE, flat_jpeg_2000, large_deflated, large_png
-from tests.torture.siege import Siege, post
+from tests.torture.siege import Siege
+from tests.torture.wire import post
 
 _ANSWERS = {200, 504}  # more of them than the deadline allows is the sender's own fault
 

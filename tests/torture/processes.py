@@ -12,7 +12,8 @@ from typing import Final
 from tests.support.films import png
 from tests.torture.attack import Bar, attack
 from tests.torture.films import small_film
-from tests.torture.siege import Siege, post
+from tests.torture.siege import Siege
+from tests.torture.wire import post
 
 _DECODE_SECONDS: Final = 3.0
 
@@ -41,7 +42,7 @@ async def killed_decoders(siege: Siege) -> None:
         turn += 1
 
 
-@attack(Bar.ANY, settings={"decode_workers": 2})
+@attack(Bar.ANY, settings={"decode_workers": 2}, long=True)
 async def killed_while_starting(siege: Siege) -> None:
     """SIGKILL to each decoder that takes the first one's place, while it starts."""
     lasting = set(_decoders(siege)[1:])
@@ -50,7 +51,7 @@ async def killed_while_starting(siege: Siege) -> None:
             _send(pid, signal.SIGKILL, siege)
 
 
-@attack(Bar.ANY, good_answers={504}, settings={"decode_seconds": _DECODE_SECONDS})
+@attack(Bar.ANY, good_answers={504}, settings={"decode_seconds": _DECODE_SECONDS}, long=True)
 async def stopped_decoders(siege: Siege) -> None:
     """SIGSTOP to a decoder every two spans of the time limit; its file may get 504."""
     turn = 0
@@ -68,8 +69,8 @@ async def unread_log(siege: Siege) -> None:
 
 @attack(Bar.THREEFOLD, settings={"reload_on_hangup": "false"})
 async def hangups(siege: Siege) -> None:
-    """SIGHUP twice a second, to a service that does not reload."""
-    while await siege.pause(0.5):
+    """SIGHUP ten times a second, to a service that does not reload."""
+    while await siege.pause(0.1):
         _send(siege.pid, signal.SIGHUP, siege)
 
 
@@ -78,7 +79,7 @@ async def reloads(siege: Siege) -> None:
     """SIGHUP every second, with the same model, with rubbish, with half of it, with a FIFO."""
     whole, spare = siege.model.read_bytes(), siege.model.with_suffix(".new")
     turn = 0
-    while await siege.pause(1.0):
+    while await siege.pause(1.0 if turn else 0.0):
         match turn % 4:
             case 3:
                 os.mkfifo(spare)

@@ -13,7 +13,8 @@ from tests.support.bombs import bombs as small_bombs
 from tests.support.bombs import jpeg_2000
 from tests.torture.attack import NONE, Bar, attack
 from tests.torture.films import flat_jpeg_2000
-from tests.torture.siege import Siege, post
+from tests.torture.siege import Siege
+from tests.torture.wire import post
 
 _REFUSALS: Final = {400, 413, 415, 422}
 _FORM: Final = "Content-Type: multipart/form-data; boundary=b"

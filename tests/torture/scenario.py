@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import shutil
 import signal
@@ -10,21 +11,20 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from time import monotonic
 
 from benchmarks.service_process import ROOT, ServiceProcess, serving
-from tests.torture.attack import Attack, Bar
+from tests.torture.attack import Attack
 from tests.torture.besieger import Besieger, Order
-from tests.torture.good_client import GoodClient, Seen
-from tests.torture.siege import Tally
+from tests.torture.good_client import GoodClient
+from tests.torture.row import Row
 
-_THREEFOLD = 3.0
 _IDLE_SHARE = 0.1  # of one core
 _LOOK_SECONDS = 0.3
 _STOP_SECONDS = 40.0
+_PIPE_BYTES = 4096  # the least that there is: it is soon full
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -36,7 +36,7 @@ class Extent:
         requests: of the good client while the attack runs.
         alone: of the good client before and after it, each.
         seconds: longest time for the former.
-        share: of the attack's connections and rates.
+        share: of the attack's connections.
         settle_seconds: from the attack's beginning to the good client's.
     """
 
@@ -47,83 +47,23 @@ class Extent:
     settle_seconds: float = 1.0
 
 
-@dataclass
-class Row:
-    """What one scenario came to.
-
-    Attributes:
-        attack: that was made.
-        tally: what the attack was answered.
-        seen: what the good client was answered meanwhile.
-        alone: p99 seconds of the good client before and after.
-        idle_seconds: from the attack's end until the service computed no more.
-        memory_bytes: that all its processes held then.
-        exit_code: of the service, if it ended in this scenario, or should have: None is still not.
-        should_end: whether it was told to.
-    """
-
-    attack: Attack
-    tally: Tally
-    seen: Seen
-    alone: list[float] = field(default_factory=list)
-    idle_seconds: float = float("nan")
-    memory_bytes: int = 0
-    exit_code: int | None = None
-    should_end: bool = False
-
-    @property
-    def p99_alone(self) -> float:
-        """Seconds: the median of before and after."""
-        return median(self.alone) if self.alone else float("nan")
-
-    @property
-    def unexpected(self) -> dict[str, int]:
-        """Answers to the attack that it must not get, and other things that must not be."""
-        bad = {
-            f"answer {n}": k for n, k in self.tally.answers.items() if n not in self.attack.answers
-        }
-        return {**bad, **self.tally.faults}
-
-    def missed(self, *, timed: bool = True) -> list[str]:
-        """What this scenario shows that must not be; nothing of time unless `timed`."""
-        seen = self.seen
-        others = {
-            status: count
-            for status, count in seen.others.items()
-            if status not in self.attack.good_answers
-        }
-        found = {
-            f"{seen.wrong} wrong answers": seen.wrong,
-            f"{seen.turned_away} times 429 or 503 for the good client": seen.turned_away,
-            f"other answers for the good client: {others}": others,
-            f"unexpected: {self.unexpected}": self.unexpected,
-            f"the service's exit code: {self.exit_code}": self._ended_badly,
-            "the good client got no right answer": not seen.seconds,
-            f"p99 is more than {self.attack.bar.value}": timed and self._late,
-        }
-        return [sentence for sentence, is_so in found.items() if is_so]
-
-    @property
-    def _ended_badly(self) -> bool:
-        return self.exit_code != 0 if self.should_end else self.exit_code is not None
-
-    @property
-    def _late(self) -> bool:
-        allowed = {
-            Bar.THREEFOLD: _THREEFOLD * self.p99_alone,
-            Bar.ONE_DECODE: self.p99_alone + self.tally.decode_seconds,
-            Bar.ANY: float("inf"),
-        }
-        return self.seen.percentile(99) > allowed[self.attack.bar]
-
-
 @contextmanager
-def service_for(attack: Attack, tree: Path = ROOT) -> Iterator[tuple[ServiceProcess, Path]]:
-    """The service that an attack is made on, and the copy of its model that it serves."""
+def service_for(
+    attack: Attack, tree: Path = ROOT, model: Path | None = None
+) -> Iterator[tuple[ServiceProcess, Path]]:
+    """The service that an attack is made on, and the copy of its model that it serves.
+
+    Args:
+        attack: to be made.
+        tree: checkout whose service to start.
+        model: to serve; the attack's own if absent.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        model = Path(folder) / "model.onnx"
-        shutil.copy(tree / "model/zoo" / f"{attack.model}.onnx", model)
+        original = model or tree / "model/zoo" / f"{attack.model}.onnx"
+        model = Path(shutil.copy(original, folder))
         unread, output = os.pipe() if attack.unread else (None, None)
+        if output is not None:
+            fcntl.fcntl(output, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         try:
             with serving(
                 model, tree=tree, output=output or subprocess.DEVNULL, **attack.settings

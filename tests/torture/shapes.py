@@ -106,7 +106,7 @@ async def upgrades(siege: Siege) -> None:
         offer = offers[number % 3]
         rest, body = bodies[number // 3 % 2]
         request = offer + rest + body
-        split = len(request) - number // 6 % len(body) if number % 5 else len(request)
+        split = len(request) - 7 * number % len(body)  # no two in the same two segments
         await siege.ask(request[:split], request[split:])
 
     await siege.at_rate(100, ask)

@@ -8,29 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
-import socket
-import struct
 from asyncio import StreamReader, StreamWriter
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, cast
 
+from tests.torture.wire import READ_BYTES, connected, heard, statuses_of
+
 ADDRESS: Final = "127.0.0.3"
 """Of whoever attacks; the good client has another."""
-_STATUS: Final = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r]")
-_READ_BYTES: Final = 2**16
-_BIND_ADDRESS_NO_PORT: Final = 24  # ip(7): one port serves many destinations
-_RESET: Final = struct.pack("ii", 1, 0)  # socket(7), SO_LINGER: closing resets
-
-
-def post(body: bytes, *headers: str, path: str = "/segment") -> bytes:
-    """A POST of HTTP/1.1 with its body; the connection is not kept."""
-    lines = ["Host: 127.0.0.1", "Connection: close", f"Content-Length: {len(body)}", *headers]
-    return f"POST {path} HTTP/1.1\r\n".encode() + "\r\n".join([*lines, "", ""]).encode() + body
 
 
 @dataclass
@@ -58,7 +47,7 @@ class Siege:
         port: of the service, on 127.0.0.1.
         pid: of its main process.
         model: the file that it serves, which may be replaced.
-        share: of the connections and rates that an attack names: 1, or less in a short form.
+        share: of the connections that an attack names: 1, or less in a short form.
         tally: what became of it.
         under_way: set once it has begun; preparing its bytes comes before.
         stopping: set when it is to end.
@@ -80,36 +69,11 @@ class Siege:
                 await self.stopping.wait()
         return not self.stopping.is_set()
 
-    @asynccontextmanager
-    async def connection(
+    def connection(
         self, source: str = ADDRESS, receive_bytes: int | None = None
-    ) -> AsyncIterator[tuple[StreamReader, StreamWriter]]:
-        """A connection, which is reset at the end so that no port waits for late segments.
-
-        Args:
-            source: address to come from.
-            receive_bytes: of the socket's buffer; the system's own if absent.
-
-        Raises:
-            OSError: if nobody listens.
-        """
-        end = socket.socket()
-        end.setblocking(False)
-        end.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
-        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        if receive_bytes is not None:
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-        try:
-            end.bind((source, 0))
-            await asyncio.get_running_loop().sock_connect(end, ("127.0.0.1", self.port))
-            reader, writer = await asyncio.open_connection(sock=end)
-        except BaseException:
-            end.close()
-            raise
-        try:
-            yield reader, writer
-        finally:
-            writer.transport.abort()
+    ) -> AbstractAsyncContextManager[tuple[StreamReader, StreamWriter]]:
+        """See `connected`."""
+        return connected(self.port, source, receive_bytes)
 
     async def ask(
         self,
@@ -142,8 +106,8 @@ class Siege:
                         await asyncio.sleep(0)
                     if half_closed:
                         writer.write_eof()
-                received = await _heard(reader, quiet_seconds)
-        statuses = [int(status) for status in _STATUS.findall(received)]
+                received = await heard(reader, quiet_seconds)
+        statuses = statuses_of(received)
         self.tally.answers.update(statuses or [0])
         if len(statuses) > most_answers:
             start = b"".join(parts)[:60]
@@ -174,13 +138,12 @@ class Siege:
             if not reads:
                 cast(asyncio.Transport, writer.transport).pause_reading()
             writer.write(start)
-            hearing = asyncio.ensure_future(reader.read(_READ_BYTES))
+            hearing = asyncio.ensure_future(reader.read(READ_BYTES))
             try:
                 while not hearing.done() and await self.pause(every_seconds):
                     writer.write(piece)
                 if hearing.done():
-                    statuses = _STATUS.findall(hearing.result())
-                    self.tally.answers.update(map(int, statuses or [b"0"]))
+                    self.tally.answers.update(statuses_of(hearing.result()) or [0])
             finally:
                 hearing.cancel()
 
@@ -196,10 +159,12 @@ class Siege:
 
         number = 0
         async with asyncio.TaskGroup() as group:
-            while await self.pause(1 / (per_second * self.share)):
+            going = True
+            while going:
                 if not free.locked():
                     group.create_task(one(number))
                     number += 1
+                going = await self.pause(1 / per_second)
 
     async def together(self, clients: int, client: Callable[[int], Awaitable[object]]) -> None:
         """So many clients, each beginning anew when it is through or was cut off."""
@@ -212,24 +177,3 @@ class Siege:
         async with asyncio.TaskGroup() as group:
             for number in range(max(1, round(clients * self.share))):
                 group.create_task(again(number))
-
-
-async def _heard(reader: StreamReader, quiet_seconds: float) -> bytes:
-    """All that comes until the end, or until nothing more follows an answer that is whole."""
-    received, patience = b"", 60.0
-    with suppress(OSError, TimeoutError):
-        while True:
-            async with asyncio.timeout(patience):
-                part = await reader.read(_READ_BYTES)
-            if not part:
-                break
-            received += part
-            if _whole(received):
-                patience = quiet_seconds
-    return received
-
-
-def _whole(received: bytes) -> bool:
-    head, end, body = received.partition(b"\r\n\r\n")
-    length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
-    return bool(end) and length is not None and len(body) >= int(length[1])

@@ -6,7 +6,8 @@ from typing import Final
 
 from benchmarks.service_process import ROOT
 from tests.torture.attack import NONE, Bar, attack
-from tests.torture.siege import Siege, post
+from tests.torture.siege import Siege
+from tests.torture.wire import post
 
 _HEAD: Final = b"POST /segment HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 _FILM: Final = (ROOT / "examples/chest.png").read_bytes()
@@ -77,7 +78,7 @@ async def pipelined(siege: Siege) -> None:
     async def client(number: int) -> None:
         await siege.pause(number / 4)
         while not siege.stopping.is_set():
-            await siege.ask(bursts[number % 2], most_answers=50, quiet_seconds=1.0)
+            await siege.ask(bursts[number % 2], most_answers=50, quiet_seconds=0.5)
             await siege.pause(24)
 
     await siege.together(100, client)
