@@ -22,7 +22,7 @@ from tests.torture.good_client import GoodClient
 from tests.torture.row import Row
 
 _IDLE_SHARE = 0.1  # of one core
-_LOOK_SECONDS = 0.3
+_LOOK_SECONDS = 0.2
 _STOP_SECONDS = 40.0
 _PIPE_BYTES = 4096  # the least that there is: it is soon full
 _TICKS = os.sysconf("SC_CLK_TCK")

@@ -99,7 +99,8 @@ class Siege:
         received = b""
         with suppress(OSError):
             async with self.connection(source) as (reader, writer):
-                with suppress(OSError):  # it may have answered, and closed, before the last byte
+                # It may have answered, and closed, before the last byte; uvloop then says RuntimeError.
+                with suppress(OSError, RuntimeError):
                     for part in parts:
                         writer.write(part)
                         await writer.drain()
@@ -140,7 +141,9 @@ class Siege:
             writer.write(start)
             hearing = asyncio.ensure_future(reader.read(READ_BYTES))
             try:
-                while not hearing.done() and await self.pause(every_seconds):
+                while await self.pause(every_seconds):
+                    if hearing.done() or writer.is_closing():
+                        break
                     writer.write(piece)
                 if hearing.done():
                     self.tally.answers.update(statuses_of(hearing.result()) or [0])
