@@ -29,7 +29,7 @@ from tests.torture.attacks import ATTACKS
 from tests.torture.besieger import Besieger
 from tests.torture.good_client import GoodClient, Seen, ordinary_films
 from tests.torture.row import Row
-from tests.torture.scenario import Extent, besiege, service_for
+from tests.torture.scenario import Extent, besiege, exit_code_of, service_for
 from tests.torture.siege import Tally
 
 _COLUMNS = (
@@ -74,6 +74,8 @@ async def _on_one_service(
                 attack = waiting.pop(0)
                 row = await besiege(service, model, attack, besieger, good, extent, before)
                 before = row.alone[-1]
+                if not waiting:
+                    row.should_end, row.exit_code = True, await exit_code_of(service)
                 yield row
     except RuntimeError as error:
         waiting[:] = [one for one in waiting if one is not attack]

@@ -61,10 +61,14 @@ class Attack:
     long: bool = False
 
     @property
+    def has_own_service(self) -> bool:
+        """Whether the service is started for it alone, and ended by SIGTERM after it."""
+        return bool(self.unread or self.terminates or self.settings)
+
+    @property
     def service(self) -> tuple[str, str]:
         """Equal for attacks that can be made on one service, one after the other."""
-        alone = self.name if self.unread or self.terminates or self.settings else ""
-        return alone, self.model
+        return self.name if self.has_own_service else "", self.model
 
 
 ATTACKS: dict[str, Attack] = {}

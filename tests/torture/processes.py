@@ -16,6 +16,8 @@ from tests.torture.siege import Siege
 from tests.torture.wire import post
 
 _DECODE_SECONDS: Final = 3.0
+_LOOKS: Final = 3
+"""In a row that find every decoder asleep: none of them is starting."""
 
 
 def _decoders(siege: Siege) -> list[int]:
@@ -26,6 +28,13 @@ def _decoders(siege: Siege) -> list[int]:
     return []
 
 
+def _sleeps(pid: int) -> bool:
+    """Whether a process waits for work; one that starts computes, or waits for a processor."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+    return False
+
+
 def _send(pid: int, number: signal.Signals, siege: Siege) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, number)
@@ -34,12 +43,14 @@ def _send(pid: int, number: signal.Signals, siege: Siege) -> None:
 
 @attack(Bar.ANY)
 async def killed_decoders(siege: Siege) -> None:
-    """SIGKILL to a decoder every second, to each in turn."""
-    turn = 0
-    while await siege.pause(1.0):
-        if decoders := _decoders(siege):
-            _send(decoders[turn % len(decoders)], signal.SIGKILL, siege)
-        turn += 1
+    """SIGKILL to the oldest decoder whenever all of them are ready."""
+    looks = 0
+    while await siege.pause(0.1):
+        decoders = _decoders(siege)
+        looks = looks + 1 if decoders and all(map(_sleeps, decoders)) else 0
+        if looks == _LOOKS:
+            _send(decoders[0], signal.SIGKILL, siege)
+            looks = 0
 
 
 @attack(Bar.ANY, settings={"decode_workers": 2}, long=True)

@@ -25,8 +25,8 @@ class Row:
         alone: p99 seconds of the good client before and after.
         idle_seconds: from the attack's end until the service computed no more.
         memory_bytes: that all its processes held then.
-        exit_code: of the service, if it ended in this scenario, or should have: None is still not.
-        should_end: whether it was told to.
+        exit_code: of the service, once it has ended; None while it runs.
+        should_end: whether it was told to end.
     """
 
     attack: Attack

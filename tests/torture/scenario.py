@@ -109,7 +109,7 @@ async def besiege(
     await besieger.leave_off()
     if attack.terminates:
         service.process.send_signal(signal.SIGTERM)
-    row = Row(attack, await besieger.end(), seen, should_end=attack.terminates or attack.unread)
+    row = Row(attack, await besieger.end(), seen, should_end=attack.has_own_service)
     good.close()
     row.alone = [before]
     if not attack.terminates and service.process.poll() is None:
@@ -120,19 +120,18 @@ async def besiege(
         row.alone.append(after.percentile(99))
         if lost := extent.alone - len(after.seconds):
             row.tally.faults["not answered afterwards"] += lost
-    row.exit_code = await _exit_code(service, row)
+    row.exit_code = await exit_code_of(service) if row.should_end else service.process.poll()
     return row
 
 
-async def _exit_code(service: ServiceProcess, row: Row) -> int | None:
-    if row.should_end:
-        if service.process.poll() is None:
-            service.process.send_signal(signal.SIGTERM)
-        try:
-            return await asyncio.to_thread(service.process.wait, _STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            row.tally.faults["SIGTERM did not end it"] += 1
-    return service.process.poll()
+async def exit_code_of(service: ServiceProcess) -> int | None:
+    """Sends SIGTERM, unless it has ended, and waits; None if it does not end in time."""
+    if service.process.poll() is None:
+        service.process.send_signal(signal.SIGTERM)
+    try:
+        return await asyncio.to_thread(service.process.wait, _STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        return None
 
 
 async def _until_idle(service: ServiceProcess, most_seconds: float = 60.0) -> float:

@@ -99,7 +99,7 @@ class Siege:
         received = b""
         with suppress(OSError):
             async with self.connection(source) as (reader, writer):
-                # It may have answered, and closed, before the last byte; uvloop then says RuntimeError.
+                # It may answer and close before the last byte: RuntimeError, says uvloop.
                 with suppress(OSError, RuntimeError):
                     for part in parts:
                         writer.write(part)

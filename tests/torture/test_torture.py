@@ -25,8 +25,8 @@ from tests.torture.siege import Siege
 
 EXTENT = Extent(requests=10, alone=3, seconds=20.0, share=0.05, settle_seconds=0.15)
 SHORT = [attack for attack in ATTACKS.values() if not attack.long]
-SHARED = [attack for attack in SHORT if not attack.service[0]]
-OWN = [attack for attack in SHORT if attack.service[0]]
+SHARED = [attack for attack in SHORT if not attack.has_own_service]
+OWN = [attack for attack in SHORT if attack.has_own_service]
 
 
 @pytest.fixture(scope="module")
