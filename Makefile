@@ -26,7 +26,7 @@ ASKER   := .venv/asker
 # No GPL, no LGPL, nothing unknown.
 PERMISSIVE := MIT;BSD;Apache;PSF;0BSD;Zlib;CC0
 
-.PHONY: help serve test answers fuzz check doctor train export bench bench-gpu test-gpu peers compare image train-image test-description test-installed test-rules test-containers licences sbom audit lock clean
+.PHONY: help serve test answers fuzz torture check doctor train export bench bench-gpu test-gpu peers compare image train-image test-description test-installed test-rules test-containers licences sbom audit lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -44,6 +44,9 @@ answers: $(DEV)/.ready  ## record 2,000 answers, or compare with a recording: ma
 
 fuzz: $(DEV)/.ready  ## break 5,000 files of every kind and decode them; ARGS="--seed 1" breaks others
 	$(DEV)/bin/python -m tests.fuzz.run $(ARGS)
+
+torture: $(DEV)/.ready  ## attack the service while a good client asks: make torture ARGS="--only slow-heads"
+	$(DEV)/bin/python -m tests.torture $(ARGS)
 
 check: $(DEV)/.ready  ## lint, format, types, import rules
 	$(DEV)/bin/ruff check .

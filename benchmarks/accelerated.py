@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -141,7 +142,7 @@ def _report_graph(
 def _report_service(
     path: Path, film: bytes, best: float, arguments: argparse.Namespace, gpu: GpuOptions
 ) -> None:
-    settings: dict[str, object] = {
+    settings: dict[str, Any] = {
         "provider": arguments.provider,
         "max_batch": arguments.max_batch,
     }

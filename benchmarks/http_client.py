@@ -55,14 +55,15 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.WriteTransport | None = None
 
     @classmethod
-    async def open(cls, target: Target) -> Connection:
-        """Connects.
+    async def open(cls, target: Target, source: str | None = None) -> Connection:
+        """Connects, from an address of this machine if one is given.
 
         Raises:
             OSError: if nobody listens.
         """
         loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(cls, target.host, target.port)
+        own = None if source is None else (source, 0)
+        _, connection = await loop.create_connection(cls, target.host, target.port, local_addr=own)
         return connection
 
     async def ask(self, target: Target) -> Reply:

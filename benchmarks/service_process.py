@@ -64,11 +64,19 @@ class ServiceProcess:
 
 
 @contextmanager
-def serving(model: Path = MODEL, **settings: object) -> Iterator[ServiceProcess]:
+def serving(
+    model: Path = MODEL,
+    *,
+    tree: Path = ROOT,
+    output: int = subprocess.DEVNULL,
+    **settings: object,
+) -> Iterator[ServiceProcess]:
     """Starts the service on a free port and waits until it is ready; ends it at the end.
 
     Args:
         model: to serve: this very file, and not a variant of it, which may be named itself.
+        tree: whose service to start.
+        output: file descriptor of its standard output.
         settings: `max_batch=1` for SOLO_MAX_BATCH=1; none is taken from this environment.
 
     Raises:
@@ -82,9 +90,9 @@ def serving(model: Path = MODEL, **settings: object) -> Iterator[ServiceProcess]
     own = {"SOLO_PORT": str(port), "SOLO_MODEL": str(model)}
     process = subprocess.Popen(
         [sys.executable, "-m", "app.main"],
-        cwd=ROOT,
+        cwd=tree,
         env={**inherited, "SOLO_PRECISION": "float32", **given, **own},
-        stdout=subprocess.DEVNULL,
+        stdout=output,
         stderr=subprocess.DEVNULL,
     )
     try:
@@ -96,7 +104,11 @@ def serving(model: Path = MODEL, **settings: object) -> Iterator[ServiceProcess]
         yield ServiceProcess(process, port)
     finally:
         process.terminate()
-        process.wait(_STOP_SECONDS)
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _status(port: int) -> int:
