@@ -39,7 +39,9 @@ def test_with_a_key_a_film_is_segmented(closed: ServiceProcess, scheme: str) -> 
 
 
 @pytest.mark.parametrize(
-    "authorization", [None, "", "Bearer", f"Bearer {KEY}x", f"Basic {KEY}", KEY, LINE]
+    "authorization",
+    [None, "", "Bearer", f"Bearer {KEY}x", f"Basic {KEY}", KEY, LINE],
+    ids=["none", "empty", "no key", "another", "basic", "no scheme", "line of the file"],
 )
 def test_without_a_key_the_answer_is_401(closed: ServiceProcess, authorization: str | None) -> None:
     answer = ask(closed, authorization)

@@ -245,7 +245,7 @@ COLOUR_ENCODERS: list[tuple[str, UID, Encoder]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("photometric", "syntax", "encode"), COLOUR_ENCODERS, ids=str)
+@pytest.mark.parametrize(("photometric", "syntax", "encode"), COLOUR_ENCODERS)
 def test_colour_becomes_grey(photometric: str, syntax: UID, encode: Encoder) -> None:
     blocks = colour_blocks()
     elements = {**COLOUR, "PhotometricInterpretation": photometric}
