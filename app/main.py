@@ -33,7 +33,7 @@ from app.middleware.access_log import AccessLogMiddleware
 from app.middleware.api_keys import ApiKeyMiddleware, RateLimiter
 from app.middleware.hosts import HostMiddleware
 from app.openapi import TITLE, describe
-from app.routes import PATHS, router
+from app.routes import PATHS, SEGMENT, router
 from app.server import run_server
 from app.service import Service
 from app.settings import Settings, SettingsError
@@ -82,7 +82,7 @@ def create_app(
 
     # Outermost first: the access log surrounds the API keys too.
     middleware = [
-        Middleware(AccessLogMiddleware, metrics=service.metrics, routes=PATHS),
+        Middleware(AccessLogMiddleware, metrics=service.metrics, routes=PATHS, films=SEGMENT),
         Middleware(HostMiddleware, names=settings.host_names),
     ]
     if settings.trusted_proxies:

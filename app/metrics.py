@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from time import monotonic
+from collections.abc import Iterable, Iterator
 from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -17,8 +16,6 @@ from solo.events import Events, Release, Reload
 from solo.result import ModelIdentity, Result
 
 OTHER_ROUTE = "other"
-# Each takes 3 ms of the event loop.
-_TEXTS_A_SECOND = 20
 _STAGES = ("receive", "decode", "queue", "inference", "postprocess", "total")
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
@@ -59,8 +56,6 @@ class Metrics(Events):
             return {value: family.labels(value) for value in values}
 
         self.registry = registry
-        self._second = self._written = 0
-        self._text: dict[str, bytes] = {}
         self.requests = Counter(
             "solo_requests_total", "Answered requests", ["route", "code"], registry=registry
         )
@@ -120,22 +115,6 @@ class Metrics(Events):
             get_args(Reload),
         )
         registry.register(_LostLines())
-
-    def text(self, encode: Callable[[CollectorRegistry], bytes], media_type: str) -> bytes:
-        """All metrics as text; who asks too often gets that of an earlier request in the second.
-
-        Args:
-            encode: writes a registry in one of Prometheus' formats.
-            media_type: of that format.
-        """
-        second = int(monotonic())
-        if second != self._second:
-            self._second, self._written, self._text = second, 0, {}
-        if self._written >= _TEXTS_A_SECOND and media_type in self._text:
-            return self._text[media_type]
-        self._written += 1
-        self._text = {media_type: encode(self.registry)}
-        return self._text[media_type]
 
     def on_result(self, result: Result) -> None:
         """Counts the time of an image's stages, and its instances by class."""

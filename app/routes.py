@@ -140,7 +140,7 @@ async def metrics(request: Request) -> Response:
     """Metrics for Prometheus."""
     service = service_of(request)
     encode, media_type = choose_encoder(request.headers.get("accept", ""))
-    return Response(service.metrics.text(encode, media_type), headers={"content-type": media_type})
+    return Response(encode(service.metrics.registry), headers={"content-type": media_type})
 
 
 PATHS: Final = frozenset(

@@ -17,6 +17,7 @@ from app.http.problems import problem_response
 from app.http.request_state import RECORD, RequestState
 from app.logging import write
 from app.metrics import OTHER_ROUTE, Metrics
+from solo.batching.turns import Turns
 from solo.errors import DrainingError, SoloError
 
 # How long a refusal waits for the rest of a request that nobody will read.
@@ -32,18 +33,23 @@ class AccessLogMiddleware:
         app: the application within.
         metrics: told of every request.
         routes: the paths that are told apart in metrics and logs.
+        films: the one of them that takes films.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, routes: frozenset[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, routes: frozenset[str], films: str = ""
+    ) -> None:
         self._app = app
         self._metrics = metrics
         self._routes = routes
+        self._films, self._pace = films, Turns(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        await self._wait_for_turn(scope)
         started = perf_counter()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         route = scope["path"] if scope["path"] in self._routes else OTHER_ROUTE
@@ -80,6 +86,16 @@ class AccessLogMiddleware:
             raise
         finally:
             self._finish(record, perf_counter() - started)
+
+    async def _wait_for_turn(self, scope: Scope) -> None:
+        """Lets one small request begin in each round of the event loop, clients in turn.
+
+        Thousands that come at once, on many connections, would else all run before a film's answer
+        goes its next step. Films have admission control.
+        """
+        if scope["path"] != self._films:
+            await self._pace.take("interactive", (scope.get("client") or ("",))[0])
+            asyncio.get_running_loop().call_soon(self._pace.give)
 
     def _finish(self, record: RequestState, seconds: float) -> None:
         record.status = record.status or status_of(ClientGoneError)

@@ -46,7 +46,7 @@ class ServiceProcess:
 def environment(**settings: object) -> dict[str, str]:
     """This process's environment with these settings alone, `port=1` for SOLO_PORT=1."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SOLO_")}
-    given = {"host_names": "x", **settings}
+    given = {"host_names": "x,y,my_solo.1-a", **settings}
     return inherited | {f"SOLO_{name.upper()}": str(value) for name, value in given.items()}
 
 
