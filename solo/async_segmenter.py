@@ -320,7 +320,7 @@ class AsyncSegmenter:
 
         def give(_: object = None) -> None:
             for turn in taken:
-                turn.give()
+                turn.give(place.client)
 
         try:
             for turn in turns:

@@ -94,8 +94,9 @@ class AccessLogMiddleware:
         goes its next step. Films have admission control.
         """
         if scope["path"] != self._films:
-            await self._pace.take("interactive", (scope.get("client") or ("",))[0])
-            asyncio.get_running_loop().call_soon(self._pace.give)
+            client = (scope.get("client") or ("",))[0]
+            await self._pace.take("interactive", client)
+            asyncio.get_running_loop().call_soon(self._pace.give, client)
 
     def _finish(self, record: RequestState, seconds: float) -> None:
         record.status = record.status or status_of(ClientGoneError)

@@ -8,7 +8,7 @@ another's single one by at most one of them.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, Generic, Literal, TypeVar
 
 T = TypeVar("T")
@@ -57,6 +57,16 @@ class _Rounds(Generic[T]):
         self.waiting -= 1
         return item
 
+    def promote(self, may: Callable[[str], bool]) -> bool:
+        """Puts the first client first that may have a turn; returns whether there is one."""
+        for clients in (self._now, self._next):
+            for client, queue in clients.items():
+                if queue and may(client):
+                    self._now[client] = clients.pop(client)
+                    self._now.move_to_end(client, last=False)
+                    return True
+        return False
+
     def __iter__(self) -> Iterator[T]:
         for queue in (*self._now.values(), *self._next.values()):
             yield from queue
@@ -95,11 +105,21 @@ class PriorityQueue(Generic[T]):
         Raises:
             IndexError: if both lanes are empty.
         """
-        lane = self._next_lane()
+        return self._pop(self._next_lane())
+
+    def _pop(self, lane: _Rounds[T]) -> T:
         item = lane.pop()
         passed_over = lane is self._interactive and self._bulk.waiting
         self._since_bulk = self._since_bulk + 1 if passed_over else 0
         return item
+
+    def pop_of(self, may: Callable[[str], bool]) -> T | None:
+        """Takes the next item out whose client may have a turn; None if there is none."""
+        lane = self._next_lane()
+        for one in (lane, self._bulk if lane is self._interactive else self._interactive):
+            if one.promote(may):
+                return self._pop(one)
+        return None
 
     def clear(self) -> None:
         """Forgets all items."""

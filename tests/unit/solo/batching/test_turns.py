@@ -24,7 +24,7 @@ async def use(turns: Turns, client: str, seconds: float, lane: Lane = "interacti
     try:
         await asyncio.sleep(seconds)
     finally:
-        turns.give()
+        turns.give(client)
     return waited
 
 
@@ -61,6 +61,36 @@ def test_many_clients_that_come_back_leave_the_flood_its_share() -> None:
     assert max(run_virtually(main())) <= 4.0
 
 
+@pytest.mark.parametrize("at_once", [2, 5])
+def test_who_comes_back_finds_a_turn_free(at_once: int) -> None:
+    async def main() -> list[float]:
+        turns = Turns(at_once)
+        flood = [asyncio.create_task(use(turns, "a", DECODE_SECONDS)) for _ in range(30)]
+        await use(turns, "b", 0.1)
+        waits = []
+        for _ in range(100):
+            await asyncio.sleep(0.5)
+            waits.append(await use(turns, "b", 0.1))
+        for task in flood:
+            task.cancel()
+        await asyncio.gather(*flood, return_exceptions=True)
+        return waits
+
+    assert max(run_virtually(main())) == 0.0
+
+
+def test_who_is_alone_again_has_all_turns() -> None:
+    async def main() -> float:
+        turns = Turns(2)
+        await use(turns, "b", 0.1)
+        await asyncio.sleep(3)
+        began = asyncio.get_running_loop().time()
+        await asyncio.gather(*(use(turns, "a", 1.0) for _ in range(10)))
+        return asyncio.get_running_loop().time() - began
+
+    assert run_virtually(main()) == pytest.approx(5)
+
+
 def test_who_leaves_takes_no_turn_along() -> None:
     async def main() -> None:
         turns = Turns(1)
@@ -69,7 +99,7 @@ def test_who_leaves_takes_no_turn_along() -> None:
         await asyncio.sleep(0)
         waiting[0].cancel()
         await asyncio.sleep(0)
-        turns.give()  # which calls the second ...
+        turns.give("a")  # which calls the second ...
         waiting[1].cancel()  # ... at the moment at which it leaves
         assert await waiting[2] == 0.0
         assert await use(turns, "a", 0.0) == 0.0
@@ -90,7 +120,7 @@ def test_interactive_goes_first() -> None:
         works: list[Coroutine[Any, Any, None]] = [one(lane) for lane in lanes]
         tasks = [asyncio.create_task(work) for work in works]
         await asyncio.sleep(0)
-        turns.give()
+        turns.give("a")
         await asyncio.gather(*tasks)
         assert order == ["interactive", "bulk"]
 
