@@ -20,12 +20,11 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.routing import Route
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.http.problems import on_error, on_http_error
-from app.http.security_headers import PAGE_FILES, interface_page, security_headers
+from app.http.security_headers import interface_page, page_files, security_headers
 from app.keys import KeysError, KeysFile
 from app.listeners import open_listeners
 from app.logging import complain
@@ -106,7 +105,7 @@ def create_app(
             Route("/", root),
             Route("/docs", docs),
             Route("/openapi.json", openapi),
-            Mount(PAGE_FILES, StaticFiles(packages=[("fastapi_offline", "static")])),
+            *(Route(path, file) for path, file in page_files().items()),
         ],
         middleware=middleware,
         exception_handlers={SoloError: on_error, HTTPException: on_http_error},

@@ -9,11 +9,21 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Final
 
+import fastapi_offline
 from fastapi.openapi.docs import get_swagger_ui_html
+from starlette.requests import Request
+from starlette.responses import Response
 
-PAGE_FILES: Final = "/docs/files"
+_FILES: Final = "/docs/files"
+_MEDIA_TYPES: Final = {
+    "swagger-ui-bundle.js": "text/javascript",
+    "swagger-ui.css": "text/css",
+    "favicon.png": "image/png",
+}
 _INLINE_SCRIPT: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
@@ -22,13 +32,29 @@ def interface_page(title: str) -> str:
     page = get_swagger_ui_html(
         openapi_url="/openapi.json",
         title=title,
-        swagger_js_url=f"{PAGE_FILES}/swagger-ui-bundle.js",
-        swagger_css_url=f"{PAGE_FILES}/swagger-ui.css",
-        swagger_favicon_url=f"{PAGE_FILES}/favicon.png",
+        swagger_js_url=f"{_FILES}/swagger-ui-bundle.js",
+        swagger_css_url=f"{_FILES}/swagger-ui.css",
+        swagger_favicon_url=f"{_FILES}/favicon.png",
         # The page would otherwise ask a public service whether the schema is valid.
         swagger_ui_parameters={"validatorUrl": None},
     )
     return bytes(page.body).decode()
+
+
+def page_files() -> dict[str, Callable[[Request], Awaitable[Response]]]:
+    """What the page loads, by path; from memory, since hundreds may ask at once and read none."""
+    folder = Path(fastapi_offline.__file__).parent / "static"
+
+    def route(content: bytes, media_type: str) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(_: Request) -> Response:
+            return Response(content, media_type=media_type)
+
+        return answer
+
+    return {
+        f"{_FILES}/{name}": route((folder / name).read_bytes(), media_type)
+        for name, media_type in _MEDIA_TYPES.items()
+    }
 
 
 def security_headers(page: str) -> list[tuple[str, str]]:
