@@ -37,7 +37,7 @@ serve: $(SERVE)/.ready  ## start the service on SOLO_HOST:SOLO_PORT (127.0.0.1:8
 	MALLOC_TRIM_THRESHOLD_=67108864 MALLOC_MMAP_THRESHOLD_=33554432 $(SERVE)/bin/python -m app.main
 
 test: $(DEV)/.ready  ## all tests, in two processes; ARGS="-k name" picks some
-	$(DEV)/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(DEV)/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 answers: $(DEV)/.ready  ## record 2,000 answers, or compare with a recording: make answers ARGS="record before.json"
 	$(DEV)/bin/python -m tests.answers $(ARGS)
