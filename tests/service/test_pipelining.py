@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import re
 import socket
 import time
@@ -10,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from tests.support.echo import Echo
@@ -54,22 +54,22 @@ def test_requests_that_wait_take_no_memory(service: ServiceProcess) -> None:
 @pytest.mark.parametrize("seed", range(50))
 async def test_each_is_read_as_it_is_alone(seed: int) -> None:
     """Of any size, with offers of other protocols and without, in segments of any size."""
-    rng = random.Random(seed)
-    sent, expected = b"", []
+    rng = np.random.default_rng(seed)
+    sent, expected = b"", list[tuple[str, str, bytes]]()
     for number in range(rng.choice([1, 3, 40, 300])):
         path, offers = f"/{number}", rng.random() < 0.5
         offer = rng.choice([b"UPGRADE: h2c\r\nconnection: x , upGRADE\r\n", b"Upgrade:\r\n"])
         content = b""
         if rng.random() < 0.5:
             content = GET * rng.choice([1, 2, 150, 2000 if number < 3 else 1])
-            content = content[: rng.randint(1, len(content))]
+            content = content[: rng.integers(1, len(content), endpoint=True)]
         framed = rng.choice(FRAMED) % (len(content), content) if content else b"\r\n"
         head = b"POST %b HTTP/1.1\r\n%bHost: x\r\n" % (path.encode(), offer if offers else b"")
         sent += head + framed
         expected.append(("POST", path, content))
     parts, most = [], rng.choice([1, 50, 5000, 70_000, len(sent)])
     while sent:
-        size = rng.randint(1, max(most, len(sent) // 2000))
+        size = rng.integers(1, max(most, len(sent) // 2000), endpoint=True)
         parts.append(sent[:size])
         sent = sent[size:]
     echo = Echo()
