@@ -12,7 +12,7 @@ from solo.errors import MalformedError, SoloError
 
 IS_CLOSING: Final = "is_closing"
 """In the state of a scope: a function that tells whether the connection is closed, or about to."""
-_PORTION_BYTES: Final = 4096
+_PORTION_BYTES: Final = 8192
 
 
 class Http1Protocol(HttpToolsProtocol):
