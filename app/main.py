@@ -79,14 +79,16 @@ def create_app(
     async def openapi(_: Request) -> Response:
         return JSONResponse(description())
 
-    # Outermost first: the access log surrounds the API keys too.
-    middleware = [
-        Middleware(AccessLogMiddleware, metrics=service.metrics, routes=PATHS, films=SEGMENT),
-        Middleware(HostMiddleware, names=settings.host_names),
-    ]
+    # Outermost first: whoever counts or lets wait has to know the client, and the access log
+    # surrounds the API keys too.
+    middleware: list[Middleware] = []
     if settings.trusted_proxies:
         trusted = settings.trusted_proxies
         middleware.append(Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted))
+    middleware += [
+        Middleware(AccessLogMiddleware, metrics=service.metrics, routes=PATHS, films=SEGMENT),
+        Middleware(HostMiddleware, names=settings.host_names),
+    ]
     if service.tracing is not None:
         from app.tracing import TracingMiddleware
 

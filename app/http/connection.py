@@ -57,10 +57,10 @@ class Connection(Http1Protocol):
         self._stop_timer()
         super().connection_lost(exc)
 
-    def data_received(self, data: bytes) -> None:
+    def parse(self, data: memoryview) -> None:
         """Feeds the parser; most headers are whole with their first bytes, and so need no timer."""
         self._overhead_bytes += len(data)
-        super().data_received(data)
+        super().parse(data)
         if self.transport.is_closing():
             return
         if self._overhead_bytes > MAX_HEAD_BYTES:

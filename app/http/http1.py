@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.http.request_head import check_head
 from solo.errors import MalformedError, SoloError
+
+IS_CLOSING: Final = "is_closing"
+"""In the state of a scope: a function that tells whether the connection is closed, or about to."""
+_PORTION_BYTES: Final = 8192
 
 
 class Http1Protocol(HttpToolsProtocol):
@@ -15,15 +21,39 @@ class Http1Protocol(HttpToolsProtocol):
     RFC 9110 section 7.8: who offers another protocol gets his answer in this one if the server does
     not change. httptools reads no body after such an offer, and Uvicorn would go on to read the
     body as requests (its #2722).
+
+    Section 9.3.2 of RFC 9112: requests may come before the answers to earlier ones. They are parsed
+    a few at a time, and wait as bytes: a request that Uvicorn has parsed takes a hundred times as
+    much memory, and it reads on after each answer.
     """
+
+    _unread: memoryview = memoryview(b"")
+    _body_left = 0  # of the request that is being read, where its length is given
 
     def refuse(self, error: SoloError) -> None:
         """Answers without the application, and closes."""
         raise NotImplementedError
 
     def data_received(self, data: bytes) -> None:
-        """Feeds the parser."""
+        """Reads what is next, and keeps what follows for later."""
         self._unset_keepalive_if_required()
+        self._unread = memoryview(bytes(self._unread) + data if self._unread else data)
+        self._read()
+
+    def on_response_complete(self) -> None:
+        """Begins the next request that came already."""
+        super().on_response_complete()
+        if self._unread:
+            self._unset_keepalive_if_required()
+            self._read()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forgets what was not read."""
+        self._unread = memoryview(b"")
+        super().connection_lost(exc)
+
+    def parse(self, data: memoryview) -> None:
+        """Feeds the parser."""
         try:
             self._feed(data)
         except httptools.HttpParserError as error:
@@ -40,23 +70,41 @@ class Http1Protocol(HttpToolsProtocol):
         self.url = check_head(self.parser.get_method(), self.url, version, self.headers)
         if version == "1.0":  # RFC 9110 section 10.1.1
             self.expect_100_continue = False
+        length = next((value for name, value in self.headers if name == b"content-length"), b"0")
+        self._body_left = int(length)  # the parser has checked it
+        self.scope["state"][IS_CLOSING] = self.transport.is_closing
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Passes a part of the body on."""
+        self._body_left -= len(body)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Ends the body."""
         if not self.parser.should_upgrade():
             super().on_message_complete()
 
-    def _feed(self, data: bytes | memoryview) -> None:
+    def _read(self) -> None:
+        while self._unread and not self.pipeline and not self.transport.is_closing():
+            end = max(self._body_left, _PORTION_BYTES)
+            portion, self._unread = self._unread[:end], self._unread[end:]
+            self.parse(portion)
+        if self.transport.is_closing():
+            self._unread = memoryview(b"")
+        elif self._unread:
+            self.flow.pause_reading()
+
+    def _feed(self, data: memoryview) -> None:
         while (end := self._end_of_offer(data)) is not None:
-            data = memoryview(data)[end:]  # the body and what follows
+            data = data[end:]  # the body and what follows
             head = self._head_without_offer()
             self.parser = httptools.HttpRequestParser(self)
             # As Uvicorn does: what follows a last request is passed over, and refuses nothing.
             self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             self.parser.feed_data(head)
 
-    def _end_of_offer(self, data: bytes | memoryview) -> int | None:
+    def _end_of_offer(self, data: memoryview) -> int | None:
         """Where in the data the head of a request with an offer ends; None if all is read."""
         try:
             self.parser.feed_data(data)

@@ -13,6 +13,7 @@ from time import perf_counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import ClientGoneError, status_of
+from app.http.http1 import IS_CLOSING
 from app.http.problems import problem_response
 from app.http.request_state import RECORD, RequestState
 from app.logging import write
@@ -51,7 +52,7 @@ class AccessLogMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        await self._wait_for_turn(scope)
+        app = self._app if await self._wait_for_turn(scope) else _left
         started = perf_counter()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         route = scope["path"] if scope["path"] in self._routes else OTHER_ROUTE
@@ -78,7 +79,7 @@ class AccessLogMiddleware:
                 await problem_response(error, record)(scope, receive, observed_send)
 
         try:
-            await self._app(scope, observed_receive, observed_send)
+            await app(scope, observed_receive, observed_send)
         except Exception:
             _logger.exception("a request failed unexpectedly")
             await answer(SoloError("the service failed; the request id leads to its log"))
@@ -89,17 +90,27 @@ class AccessLogMiddleware:
         finally:
             self._finish(record, perf_counter() - started)
 
-    async def _wait_for_turn(self, scope: Scope) -> None:
+    async def _wait_for_turn(self, scope: Scope) -> bool:
         """Lets small requests begin one after the other with a pause, clients in turn.
 
         Thousands that come at once, on many connections, would else all run before a film goes its
-        next step, of which it has some fifty. Films have admission control.
+        next step, of which it has some fifty. Films have admission control. Who left meanwhile has
+        no turn, and no pause comes after it: those who stay would wait for thousands who do not.
+
+        Returns:
+            Whether the client is still there.
         """
-        if scope["path"] != self._films:
-            client = (scope.get("client") or ("",))[0]
-            await self._pace.take("interactive", client)
-            loop = asyncio.get_running_loop()
-            loop.call_soon(loop.call_later, _PAUSE_SECONDS, self._pace.give, client)
+        if scope["path"] == self._films:
+            return True
+        client = (scope.get("client") or ("",))[0]
+        await self._pace.take("interactive", client)
+        is_closing = scope.get("state", {}).get(IS_CLOSING)
+        if is_closing is not None and is_closing():
+            self._pace.give(client)
+            return False
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_later, _PAUSE_SECONDS, self._pace.give, client)
+        return True
 
     def _finish(self, record: RequestState, seconds: float) -> None:
         record.status = record.status or status_of(ClientGoneError)
@@ -160,6 +171,11 @@ class _Body:
             async with asyncio.timeout(_REST_SECONDS):
                 while self.awaited and not self._asks_first:
                     await self.receive()
+
+
+async def _left(scope: Scope, receive: Receive, send: Send) -> None:
+    error = ClientGoneError("the client left before its turn")
+    await problem_response(error, scope["state"][RECORD])(scope, receive, send)
 
 
 def _request_id(headers: Mapping[bytes, bytes]) -> str:
