@@ -124,7 +124,9 @@ class BufferedHandler(MemoryHandler):
         try:
             records, self.buffer, self._timer = self.buffer, [], None
             if records:
-                self._output.put("".join(map(self._line, records)).encode())
+                self._output.put(
+                    "".join(map(self._line, records)).encode(errors="backslashreplace")
+                )
         finally:
             self.release()
 
@@ -168,7 +170,11 @@ def lost_lines() -> int:
 
 
 def complain(sentence: str) -> None:
-    """Tells on standard error why the process ends, and waits for nobody to read it."""
+    """Tells on standard error why the process ends, and waits for nobody to read it.
+
+    A setting that is quoted may have line breaks and bytes that are no text: they are escaped.
+    """
+    line = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in sentence)
     output = LogOutput(_STANDARD_ERROR, str)
-    output.put(f"solo-xray: {sentence}\n".encode())
+    output.put(f"solo-xray: {line}\n".encode())
     output.close()

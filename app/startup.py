@@ -38,12 +38,21 @@ def begin() -> Hangup:
     """Makes the process fit for what may come at any moment, and says that it starts."""
     _open_standard_files()
     hangup = Hangup()
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        # Ctrl-C ends a start at once, and without a traceback; afterwards the server drains.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for told in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(told) is not signal.SIG_IGN:
+            signal.signal(told, _end)  # until the server drains instead
     configure_logging()
     write(_logger, "starting", version=__version__)
     return hangup
+
+
+def _end(*_: object) -> None:
+    """Ends a start that is told to stop: there is nothing at hand yet.
+
+    The first process of a container has no default action, which would do it for any other.
+    """
+    logging.shutdown()
+    os._exit(0)
 
 
 def _open_standard_files() -> None:

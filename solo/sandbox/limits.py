@@ -40,7 +40,9 @@ def confine(memory_bytes: int) -> None:
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),  # no file can grow
     ):
-        resource.setrlimit(kind, (limit, limit))
+        most = resource.getrlimit(kind)[1]  # of whoever started the service; nobody may raise it
+        least = limit if most == resource.RLIM_INFINITY else min(limit, most)
+        resource.setrlimit(kind, (least, least))
     _prctl(_PR_SET_DUMPABLE, 0)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 

@@ -162,6 +162,24 @@ async def test_a_process_is_confined() -> None:
         assert os.getpgid(pid) == pid  # Ctrl-C does not reach it
 
 
+async def test_a_stricter_limit_of_the_operator_stays() -> None:
+    """`ulimit -v` and systemd's LimitAS= hold for decoders too, which cannot start beyond it."""
+    code = (
+        "import resource as r; from solo.sandbox.limits import confine; "
+        "r.setrlimit(r.RLIMIT_AS, (2**30, 2**30)); confine(2**32); print(*r.getrlimit(r.RLIMIT_AS))"
+    )
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.stdout.split() == [str(2**30)] * 2
+
+
 async def test_a_process_knows_no_settings_and_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOLO_PLANTED", "secret")
     monkeypatch.setenv("PLANTED_KEY", "secret")

@@ -188,12 +188,24 @@ def test_a_model_that_is_no_file_is_told(tmp_path: Path, kind: str, text: str) -
     refused(text, model=path, port=free_port())
 
 
-def test_an_interrupted_start_ends_at_once_and_quietly(tiny_model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_a_start_that_is_told_to_stop_ends_at_once_and_quietly(
+    tiny_model: Path, tmp_path: Path, told: int
+) -> None:
+    """By itself: the first process of a container has no default action that would end it."""
     with pipe() as (reading, writing), started(writing, tiny_model, tmp_path / "errors") as service:
         assert b"starting" in os.read(reading, 1000)
-        service.process.send_signal(signal.SIGINT)
-        assert service.process.wait(STOP_SECONDS) == -signal.SIGINT
+        service.process.send_signal(told)
+        assert service.process.wait(STOP_SECONDS) == 0
         assert service.log() == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "quoted"), [("127.0.0.1\nx", "127.0.0.1\\nx"), ("\udcff\x1b[1m", "\\udcff\\x1b[1m")]
+)
+def test_a_setting_is_quoted_in_one_line_of_text(value: str, quoted: str) -> None:
+    refused(f"SOLO_PORT={quoted}: ", port=value)
+    refused(f"the model {quoted} cannot be read: ", port=free_port(), model=value)
 
 
 def test_a_terminal_gets_plain_text(tiny_model: Path, tmp_path: Path) -> None:
