@@ -23,8 +23,7 @@ from solo.errors import DrainingError, SoloError
 
 # How long a refusal waits for the rest of a request that nobody will read.
 _REST_SECONDS = 30.0
-# Twice what the dearest small request takes, the metrics.
-_PAUSE_SECONDS = 0.005
+_LONGEST_PAUSE_SECONDS = 0.01
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _logger = logging.getLogger("app.requests")
 
@@ -108,9 +107,13 @@ class AccessLogMiddleware:
         if is_closing is not None and is_closing():
             self._pace.give(client)
             return False
-        loop = asyncio.get_running_loop()
-        loop.call_soon(loop.call_later, _PAUSE_SECONDS, self._pace.give, client)
+        asyncio.get_running_loop().call_soon(self._pause, client, perf_counter())
         return True
+
+    def _pause(self, client: str, began: float) -> None:
+        """Lets the next small request begin after a pause of twice what this one has taken."""
+        seconds = min(_LONGEST_PAUSE_SECONDS, 2 * (perf_counter() - began))
+        asyncio.get_running_loop().call_later(seconds, self._pace.give, client)
 
     def _finish(self, record: RequestState, seconds: float) -> None:
         record.status = record.status or status_of(ClientGoneError)
