@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from solo.batching.priority_queue import Lane
+from solo.batching.priority_queue import Lane, PriorityQueue
 from solo.batching.turns import Turns
 from tests.support.virtual_time import run_virtually
 
@@ -105,6 +105,20 @@ def test_who_leaves_takes_no_turn_along() -> None:
         assert await use(turns, "a", 0.0) == 0.0
 
     run_virtually(main())
+
+
+@pytest.mark.parametrize("blocked", [False, True])
+def test_clients_that_are_gone_are_forgotten(blocked: bool) -> None:
+    may = {"a": not blocked}
+    queue: PriorityQueue[int] = PriorityQueue()
+    if blocked:
+        queue.append(0, "interactive", "a")
+    for number in range(5_000):
+        queue.append(number, "interactive", f"client {number}")
+        assert queue.pop_of(lambda client: may.get(client, True)) == number
+    lane = queue._interactive
+    assert len(lane._now) + len(lane._next) < 1_000
+    assert len(queue) == blocked
 
 
 def test_interactive_goes_first() -> None:
