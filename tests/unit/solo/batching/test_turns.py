@@ -62,10 +62,12 @@ def test_many_clients_that_come_back_leave_the_flood_its_share() -> None:
 
 
 @pytest.mark.parametrize("at_once", [2, 5])
-def test_who_comes_back_finds_a_turn_free(at_once: int) -> None:
+@pytest.mark.parametrize("came_seconds", [0.0, 0.1])
+def test_who_comes_back_finds_a_turn_free(at_once: int, came_seconds: float) -> None:
     async def main() -> list[float]:
         turns = Turns(at_once)
-        flood = [asyncio.create_task(use(turns, "a", DECODE_SECONDS)) for _ in range(30)]
+        flood = [asyncio.create_task(use(turns, "a", DECODE_SECONDS)) for _ in range(150)]
+        await asyncio.sleep(came_seconds)
         await use(turns, "b", 0.1)
         waits = []
         for _ in range(100):
