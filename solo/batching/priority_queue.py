@@ -25,7 +25,7 @@ class _Rounds(Generic[T]):
 
     Who has had a turn in this round waits for the next one, also if nothing else of it waits:
     else it would be a newcomer each time. A newcomer still has its turn in this round, but for the
-    case that newcomers alone would make it endless.
+    case that newcomers alone would make it endless; then nobody is kept of whom nothing waits.
     """
 
     def __init__(self) -> None:
@@ -36,15 +36,12 @@ class _Rounds(Generic[T]):
     def append(self, item: T, client: str) -> None:
         queue = self._now.get(client) or self._next.get(client)
         if queue is None:
-            endless = len(self._next) >= _MOST_IN_A_ROUND
-            queue = (self._next if endless else self._now).setdefault(client, deque())
+            queue = (self._next if self._is_endless else self._now).setdefault(client, deque())
         queue.append(item)
         self.waiting += 1
 
     def peek(self) -> T:
-        if not self._now:
-            self._now = OrderedDict((who, queue) for who, queue in self._next.items() if queue)
-            self._next = OrderedDict()
+        self._go_on()
         for queue in self._now.values():
             return queue[0]
         raise IndexError("nothing waits")
@@ -53,12 +50,14 @@ class _Rounds(Generic[T]):
         item = self.peek()
         client, queue = self._now.popitem(last=False)
         queue.popleft()
-        self._next[client] = queue
+        if queue or not self._is_endless:
+            self._next[client] = queue
         self.waiting -= 1
         return item
 
     def promote(self, may: Callable[[str], bool]) -> bool:
         """Puts the first client first that may have a turn; returns whether there is one."""
+        self._go_on()
         for clients in (self._now, self._next):
             for client, queue in clients.items():
                 if queue and may(client):
@@ -66,6 +65,16 @@ class _Rounds(Generic[T]):
                     self._now.move_to_end(client, last=False)
                     return True
         return False
+
+    @property
+    def _is_endless(self) -> bool:
+        return len(self._next) >= _MOST_IN_A_ROUND
+
+    def _go_on(self) -> None:
+        """Begins the next round when this one is over."""
+        if not self._now:
+            self._now = OrderedDict((who, queue) for who, queue in self._next.items() if queue)
+            self._next = OrderedDict()
 
     def __iter__(self) -> Iterator[T]:
         for queue in (*self._now.values(), *self._next.values()):

@@ -15,8 +15,8 @@ class Turns:
     """A semaphore of one event loop with fair queueing: the next turn is the next client's.
 
     While a client is not alone it leaves one turn free, if there is more than one: who sends a film
-    now and then does not wait for another's heavy one. It is alone when no other has asked within
-    the last two seconds.
+    now and then does not wait for another's heavy one. It is alone when no other has asked for a
+    turn or ended one within the last two seconds.
 
     Args:
         at_once: most turns that are taken at the same time.
@@ -26,7 +26,7 @@ class Turns:
         self._at_once = self._free = at_once
         self._taken: Counter[str] = Counter()
         self._waiting: PriorityQueue[tuple[str, asyncio.Future[None]]] = PriorityQueue()
-        self._asked = [("", float("-inf"))] * 2  # the last two clients, the latest first
+        self._seen = [("", float("-inf"))] * 2  # the last two clients, the latest first
 
     async def take(self, lane: Lane, client: str) -> None:
         """Waits for a turn; `give` ends it.
@@ -34,9 +34,8 @@ class Turns:
         Raises:
             asyncio.CancelledError: after `close`.
         """
-        loop = asyncio.get_running_loop()
-        self._asked = [(client, loop.time()), *(one for one in self._asked if one[0] != client)][:2]
-        called = loop.create_future()
+        self._see(client)
+        called = asyncio.get_running_loop().create_future()
         self._waiting.append((client, called), lane, client)
         self._call()
         try:
@@ -48,6 +47,7 @@ class Turns:
 
     def give(self, client: str) -> None:
         """Ends a client's turn: it is the next one's."""
+        self._see(client)
         self._free += 1
         self._taken[client] -= 1
         if not self._taken[client]:
@@ -67,9 +67,13 @@ class Turns:
                 self._free -= 1
                 self._taken[client] += 1
 
+    def _see(self, client: str) -> None:
+        now = asyncio.get_running_loop().time()
+        self._seen = [(client, now), *(one for one in self._seen if one[0] != client)][:2]
+
     def _may(self, client: str) -> bool:
         return self._taken[client] < max(1, self._at_once - self._is_accompanied(client))
 
     def _is_accompanied(self, client: str) -> bool:
         now = asyncio.get_running_loop().time()
-        return any(one != client and now - at < _AROUND_SECONDS for one, at in self._asked)
+        return any(one != client and now - at < _AROUND_SECONDS for one, at in self._seen)

@@ -40,6 +40,7 @@ _FIXED_BYTES: Final = 384 * 2**20
 _BYTES_PER_PIXEL: Final = 16
 _START_SECONDS: Final = 60.0
 _ATTEMPTS: Final = 5
+_KILLED_START: Final = 0.05  # of an attempt: who kills, or takes the memory, may leave off
 _PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 30.0
 _FROM_OUTSIDE: Final = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP}
@@ -108,7 +109,7 @@ class DecoderPool:
         self._processes: set[DecoderProcess] = set()
         self._places: list[asyncio.Task[None]] = []
         self._work: set[asyncio.Task[DecodedRadiograph]] = set()
-        self._failed_starts = 0  # in a row, of all places, while no process was left
+        self._failed_starts = 0.0  # in a row, of all places, while no process was left
 
     @property
     def live(self) -> int:
@@ -237,7 +238,7 @@ class DecoderPool:
                 if attempts == 1:
                     fields = {"exception": type(error).__name__, "left": self.live}
                     _logger.warning("a decoder cannot be started", extra={"fields": fields})
-                self._failed_starts = 0 if self.live else self._failed_starts + 1
+                self._failed_starts = 0 if self.live else self._failed_starts + _weight(error)
                 if self._failed_starts >= _ATTEMPTS * self.width:
                     raise
                 await asyncio.sleep(pause)
@@ -263,6 +264,12 @@ class DecoderPool:
     async def _close(self, process: DecoderProcess) -> None:
         await process.close()
         self._processes.discard(process)
+
+
+def _weight(error: Exception) -> float:
+    """What a start that failed counts."""
+    killed = isinstance(error, ProcessEndedError) and error.exit_code in _FROM_OUTSIDE
+    return _KILLED_START if killed else 1
 
 
 def _error_of(exit_code: int) -> SoloError:

@@ -122,6 +122,48 @@ async def test_a_process_that_cannot_start_does_not_end_a_pool_that_has_another(
     assert told == ["a decoder ended", "a decoder cannot be started", "a decoder was started again"]
 
 
+async def test_starts_that_others_kill_do_not_end_a_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    killed = 0
+    ready = DecoderProcess.ready
+
+    async def kill_some(process: DecoderProcess) -> None:
+        nonlocal killed
+        if killed < 30:
+            killed += 1
+            os.kill(process.pid, signal.SIGKILL)
+        await ready(process)
+
+    async with decoders(2) as pool, asyncio.timeout(30):
+        monkeypatch.setattr(DecoderProcess, "ready", kill_some)
+        monkeypatch.setattr("solo.sandbox.pool._PAUSE_SECONDS", 0.001)
+        for pid in workers_of():
+            os.kill(pid, signal.SIGKILL)
+        while pool.live:
+            await asyncio.sleep(0.01)
+        assert (await pool.decode(png(flat(7)), 0)).info.kind == "png"
+    assert killed == 30
+
+
+async def test_a_pool_whose_starts_are_killed_for_good_ends_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    failures: list[str] = []
+    pool = DecoderPool(1, (64, 64), Limits(1_000_000), 5.0, failures.append)
+    await pool.start()
+
+    async def killed(_: DecoderProcess) -> None:
+        raise ProcessEndedError(-signal.SIGKILL)
+
+    monkeypatch.setattr(DecoderProcess, "ready", killed)
+    monkeypatch.setattr("solo.sandbox.pool._PAUSE_SECONDS", 0.0)
+    os.kill(workers_of()[0], signal.SIGKILL)
+    async with asyncio.timeout(60):
+        while not failures:
+            await asyncio.sleep(0.01)
+    await pool.stop()
+    assert failures == ["decoders cannot be started: ProcessEndedError"]
+
+
 async def test_a_pool_that_stops_as_soon_as_it_has_started_leaves_nothing() -> None:
     async with decoders(2):
         pids = workers_of()

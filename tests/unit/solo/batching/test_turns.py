@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from solo.batching.priority_queue import Lane
+from solo.batching.priority_queue import Lane, PriorityQueue
 from solo.batching.turns import Turns
 from tests.support.virtual_time import run_virtually
 
@@ -62,10 +62,12 @@ def test_many_clients_that_come_back_leave_the_flood_its_share() -> None:
 
 
 @pytest.mark.parametrize("at_once", [2, 5])
-def test_who_comes_back_finds_a_turn_free(at_once: int) -> None:
+@pytest.mark.parametrize("came_seconds", [0.0, 0.1])
+def test_who_comes_back_finds_a_turn_free(at_once: int, came_seconds: float) -> None:
     async def main() -> list[float]:
         turns = Turns(at_once)
-        flood = [asyncio.create_task(use(turns, "a", DECODE_SECONDS)) for _ in range(30)]
+        flood = [asyncio.create_task(use(turns, "a", DECODE_SECONDS)) for _ in range(150)]
+        await asyncio.sleep(came_seconds)
         await use(turns, "b", 0.1)
         waits = []
         for _ in range(100):
@@ -105,6 +107,20 @@ def test_who_leaves_takes_no_turn_along() -> None:
         assert await use(turns, "a", 0.0) == 0.0
 
     run_virtually(main())
+
+
+@pytest.mark.parametrize("blocked", [False, True])
+def test_clients_that_are_gone_are_forgotten(blocked: bool) -> None:
+    may = {"a": not blocked}
+    queue: PriorityQueue[int] = PriorityQueue()
+    if blocked:
+        queue.append(0, "interactive", "a")
+    for number in range(5_000):
+        queue.append(number, "interactive", f"client {number}")
+        assert queue.pop_of(lambda client: may.get(client, True)) == number
+    lane = queue._interactive
+    assert len(lane._now) + len(lane._next) < 1_000
+    assert len(queue) == blocked
 
 
 def test_interactive_goes_first() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 import zlib
 
 import cv2
@@ -153,6 +154,19 @@ def test_what_makes_no_pixels_is_not_read() -> None:
     found = decode(data[:start] + extra + data[start:], LIMITS)
     assert np.array_equal(found.pixels, GREY)
     assert b"Planted" not in pixel_chunks(data[:start] + extra + data[start:])
+
+
+def test_the_rows_of_a_png_are_in_memory_twice_at_most() -> None:
+    chance = np.random.default_rng(0)
+    film = chance.integers(0, 4096, (400, 400, 4), dtype=np.uint16)
+    data = png(film)
+    tracemalloc.start()
+    chunks = pixel_chunks(data)
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most_bytes < 2.5 * film.nbytes
+    found = cv2.imdecode(np.frombuffer(chunks, np.uint8), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(found, film)
 
 
 def test_nothing_of_a_png_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
