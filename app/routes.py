@@ -85,14 +85,15 @@ async def segment(request: Request) -> Response:
         rendered: dict[Result, bytes] = {}
 
         async def segment_and_render(file: UploadedFile, *, frame: int) -> Result:
-            kept = service.renderer.film(deadline) if form == "overlay" else nullcontext()
+            turn = (deadline, query.lane, client)
+            kept = service.renderer.film(*turn) if form == "overlay" else nullcontext()
             async with kept:
                 result = await segment_frame(file, frame=frame)
                 steps = render(result, form, state.request_id)
                 if is_brief(result, form):
                     rendered[result] = complete(steps)
                 else:
-                    rendered[result] = await service.renderer.run(steps, deadline)
+                    rendered[result] = await service.renderer.run(steps, *turn)
             return result
 
         work = attempt_all(

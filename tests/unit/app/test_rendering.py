@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +14,10 @@ import numpy as np
 import pytest
 
 from app.main import create_app
+from app.rendering import Renderer, Rendering
 from app.schemas import SegmentAnswer
 from app.settings import Settings
+from solo.batching.priority_queue import Lane
 from solo.formats import pictures
 from solo.masks.polygons import polygons
 from solo.masks.rle import MaskRuns
@@ -89,9 +92,12 @@ async def test_others_are_answered_while_every_thread_renders(drawing: SlowDrawi
 
 async def test_what_is_rendered_when_the_drain_is_over_gets_503(drawing: SlowDrawing) -> None:
     async with client(cores=1) as http:
-        slow = [ask(http, form) for form in ("label-map", "polygons", *["overlay"] * 9)]
+        service = http._transport.app.state.service  # type: ignore[attr-defined]
+        slow = [ask(http, "label-map")]
         await until(lambda: drawing.begun == 1)
-        http._transport.app.state.service.abandon()  # type: ignore[attr-defined]
+        slow += [ask(http, form) for form in ("polygons", *["overlay"] * 9)]
+        await until(lambda: service.lifecycle.requests_in_flight == len(slow))
+        service.abandon()
         answers = [await task for task in slow]
         assert {answer.status_code for answer in answers} == {503}
         assert answers[0].json()["type"] == "urn:solo-xray:problem:draining"
@@ -148,6 +154,26 @@ async def test_few_films_are_in_memory_until_they_are_drawn(drawing: SlowDrawing
         drawing.may.set()
         assert [(await task).status_code for task in slow] == [200] * len(slow)
     assert decoder.films == len(slow)
+
+
+async def test_clients_have_places_for_films_and_threads_in_turn() -> None:
+    renderer, drawn = Renderer(1), []
+
+    def draw(client: str) -> Rendering:
+        drawn.append(client)
+        yield
+        return b""
+
+    async def overlay(client: str) -> None:
+        turn: tuple[float, Lane, str] = (math.inf, "interactive", client)
+        async with renderer.film(*turn):
+            await renderer.run(draw(client), *turn)
+
+    works = [asyncio.create_task(overlay(client)) for client in "aaaaaaaaaab"]
+    await asyncio.gather(*works)
+    renderer.stop()
+    assert len(drawn) == len(works)
+    assert drawn.index("b") <= 3
 
 
 async def test_an_image_that_is_rendered_too_late_fails_alone(
