@@ -26,7 +26,7 @@ ASKER   := .venv/asker
 # No GPL, no LGPL, nothing unknown.
 PERMISSIVE := MIT;BSD;Apache;PSF;0BSD;Zlib;CC0
 
-.PHONY: help serve test answers fuzz torture check doctor train export bench bench-gpu test-gpu peers compare image train-image test-description test-installed test-rules test-containers licences sbom audit lock clean
+.PHONY: help serve test test-long answers fuzz torture check doctor train export bench bench-gpu test-gpu peers compare image train-image test-description test-installed test-rules test-containers licences sbom audit lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -36,8 +36,11 @@ help:  ## list the targets
 serve: $(SERVE)/.ready  ## start the service on SOLO_HOST:SOLO_PORT (127.0.0.1:8000)
 	MALLOC_TRIM_THRESHOLD_=67108864 MALLOC_MMAP_THRESHOLD_=33554432 $(SERVE)/bin/python -m app.main
 
-test: $(DEV)/.ready  ## all tests, in two processes; ARGS="-k name" picks some
-	OMP_NUM_THREADS=1 $(DEV)/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
+test: $(DEV)/.ready  ## all tests but the longest, in two processes; ARGS="-k name" picks some
+	OMP_NUM_THREADS=1 $(DEV)/bin/python -m pytest -n 2 --dist loadfile -m "not long" $(ARGS)
+
+test-long: $(DEV)/.ready  ## the tests that take a minute each
+	$(DEV)/bin/python -m pytest -m long $(ARGS)
 
 answers: $(DEV)/.ready  ## record 2,000 answers, or compare with a recording: make answers ARGS="record before.json"
 	$(DEV)/bin/python -m tests.answers $(ARGS)

@@ -4,4 +4,10 @@ from __future__ import annotations
 
 import os
 
+from hypothesis import settings
+
 os.environ["SOLO_HOST_NAMES"] = "test,x"
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("tests", deadline=None)
+settings.load_profile("tests")

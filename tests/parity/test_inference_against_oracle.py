@@ -21,7 +21,7 @@ from tests.support import random_inputs
 from tests.support.small_network import STRIDES, small_config
 
 seeds = st.integers(0, 2**32 - 1)
-many = settings(derandomize=True, deadline=None, database=None, max_examples=60)
+many = settings(derandomize=True, database=None, max_examples=60)
 
 
 def assert_close(found: torch.Tensor, expected: npt.NDArray[np.floating], atol: float) -> None:

@@ -26,7 +26,7 @@ from tests.support.small_network import NUM_GRIDS, STRIDES, small_config
 VARIANTS: list[VariantName] = ["solo", "decoupled_solo", "decoupled_solo_light"]
 Oracle = solo_network.SOLOOutputs | solo_network.DecoupledOutputs
 seeds = st.integers(0, 2**32 - 1)
-few = settings(derandomize=True, deadline=None, database=None, max_examples=15)
+few = settings(derandomize=True, database=None, max_examples=15)
 every_variant = pytest.mark.parametrize("variant", VARIANTS)
 
 

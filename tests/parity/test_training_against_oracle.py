@@ -24,7 +24,7 @@ from tests.support import random_inputs
 from tests.support.small_network import small_config
 
 seeds = st.integers(0, 2**32 - 1)
-many = settings(derandomize=True, deadline=None, database=None, max_examples=60)
+many = settings(derandomize=True, database=None, max_examples=60)
 few = settings(many, max_examples=15)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from benchmarks.mask_nms import hard_nms, soft_nms
 from model.network.matrix_nms import fast_nms, overlap_with_better
 
-few = settings(derandomize=True, deadline=None, database=None, max_examples=40)
+few = settings(derandomize=True, database=None, max_examples=40)
 
 
 def strips(*spans: tuple[int, int]) -> Tensor:

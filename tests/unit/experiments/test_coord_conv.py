@@ -105,6 +105,7 @@ def two_threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize(
     ("task", "steps"), [(CLASSIFICATION, 250), (RENDERING, 250), (REGRESSION, 500)]

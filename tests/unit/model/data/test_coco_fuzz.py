@@ -42,7 +42,7 @@ def places(value: Any, path: Place = ()) -> Iterator[Place]:
             yield from places(value[key], (*path, key))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(changes=st.lists(st.tuples(st.sampled_from(list(places(WHOLE))), JSON), max_size=3))
 def test_whatever_stands_in_the_file_is_read_or_refused(changes: list[tuple[Place, Any]]) -> None:
     content: Any = copy.deepcopy(WHOLE)

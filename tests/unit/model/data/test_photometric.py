@@ -59,7 +59,7 @@ def test_a_black_or_white_film_does_not_wrap_round(change: Change, grey: int) ->
 
 
 @given(st.integers(0, 1000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_curves_never_swap_two_greys(seed: int) -> None:
     ramp = np.arange(256, dtype=np.uint8)[None].repeat(2, 0)
     for curve in (photometric.gamma, photometric.contrast):

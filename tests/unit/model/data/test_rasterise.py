@@ -86,7 +86,7 @@ def test_a_rectangle_covers_its_part_of_every_pixel(
 
 
 @given(st.floats(1, 40), st.floats(1, 30), st.floats(41, 95), st.floats(31, 63))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_rectangle_anywhere_is_right_to_the_supersampling(
     left: float, top: float, right: float, bottom: float
 ) -> None:
@@ -97,7 +97,7 @@ def test_a_rectangle_anywhere_is_right_to_the_supersampling(
 
 
 @given(triangles, placements())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_coverage_adds_up_to_the_area_times_the_scale(
     triangle: Points, to_canvas: Affine
 ) -> None:
@@ -122,7 +122,7 @@ def test_outlines_have_no_rim_on_average() -> None:
 
 
 @given(placements())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_an_object_is_the_same_as_polygon_and_as_mask(to_canvas: Affine) -> None:
     to_canvas = np.column_stack(
         [to_canvas[:, :2], to_canvas[:, 2] - to_canvas[:, :2] @ np.array([30, 25])]
@@ -157,7 +157,7 @@ def test_rings_apart_are_one_object() -> None:
 
 
 @given(st.integers(8, 51), st.integers(8, 41), placements())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_point_of_a_film_goes_where_the_affine_puts_it(
     column: int, row: int, to_canvas: Affine
 ) -> None:
@@ -193,7 +193,7 @@ def as_mask(annotation: Annotation, size: tuple[int, int]) -> Annotation:
 
 
 @given(triangles, st.integers(-70, 70), st.integers(-110, 110))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_an_object_that_is_moved_by_pixels_is_drawn_there(
     triangle: Points, down: int, right: int
 ) -> None:

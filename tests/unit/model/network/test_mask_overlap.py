@@ -14,7 +14,7 @@ from model.network.config import NmsKernel
 from model.network.mask_overlap import mask_overlaps, packed_overlaps
 from model.network.matrix_nms import matrix_nms
 
-many = settings(derandomize=True, deadline=None, database=None, max_examples=60)
+many = settings(derandomize=True, database=None, max_examples=60)
 Masks = npt.NDArray[np.bool_]
 
 

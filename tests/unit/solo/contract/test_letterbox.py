@@ -68,7 +68,7 @@ def test_image_is_as_large_as_fits_centred_and_in_its_aspect(
 
 
 @given(sides, sides, st.booleans())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_white_fills_the_image_part_and_black_the_rest(height: int, width: int, wide: bool) -> None:
     box = Letterbox.fit((height, width), (64, 96))
     white = np.full((height, width), 255, np.uint8)

@@ -57,7 +57,7 @@ def check(masks: npt.NDArray[np.uint8], size: tuple[int, int]) -> None:
     height=st.integers(1, 300),
     width=st.integers(1, 300),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_runs_equal_the_plain_mask_at_any_size(seed: int, height: int, width: int) -> None:
     check(blobs(seed), (height, width))
 
