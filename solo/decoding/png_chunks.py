@@ -20,7 +20,8 @@ PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _BEFORE_PIXELS: Final = (b"IHDR", b"PLTE")
 _CHANNELS: Final = {2: 3, 4: 2, 6: 4}  # of a colour type; else 1
 _MUCH: Final = 16  # times smaller than no noisy film is packed
-_PART_BYTES: Final = 2**16
+_MOST_STORED_BYTES: Final = 2**28
+_STORED: Final = 8192  # bytes that have less than one of frame when they are stored (RFC 1951)
 _MARGIN: Final = 1024  # bytes that some writers leave behind the last row
 _MAX_CHUNKS: Final = 100_000
 _HEADER_BYTES: Final = 8  # length and type
@@ -75,23 +76,22 @@ def pixel_chunks(data: bytes) -> bytes:
         if not ended:
             raise TruncatedError("the PNG has no end: part of the file is missing") from None
         raise MalformedError("the PNG cannot be decoded: its data are damaged") from None
-    return b"".join([*kept, *_chunk(b"IDAT", stream), *_chunk(b"IEND", [])])
+    return b"".join([*kept, *_chunk(b"IDAT", stream), *_chunk(b"IEND", b"")])
 
 
-def _cheap_stream(data: bytes, pieces: list[bytes]) -> list[bytes]:
-    """A zlib stream of the image's rows, which libpng inflates in no time. Empties the pieces.
-
-    It comes in parts: rows of 16 bits in four colours are 400 MB, and few copies may be there.
-    """
+def _cheap_stream(data: bytes, pieces: list[bytes]) -> bytes | bytearray:
+    """A zlib stream of the image's rows, which libpng inflates in no time. Empties the pieces."""
     packed = b"".join(pieces)
     pieces.clear()
     rows, size = _inflated(data, packed), len(packed)
-    if len(rows) >= _MUCH * size:  # libpng is as fast with them packed, and they are small
-        return [packed]
+    # Packed well, libpng is as fast with them packed. And beside more, OpenCV, which holds colours
+    # twice, would pass what a decoder may take.
+    if len(rows) >= _MUCH * size or len(rows) > _MOST_STORED_BYTES:
+        return packed
     del packed  # of a noisy film it is as large as the rows
-    packer = zlib.compressobj(level=0)
-    starts = range(0, len(rows), _PART_BYTES)
-    return [*(packer.compress(rows[one : one + _PART_BYTES]) for one in starts), packer.flush()]
+    # What the encoder allocates itself, it copies.
+    room = bytearray(len(rows) + len(rows) // _STORED + _MARGIN)
+    return imagecodecs.deflate_encode(rows, level=0, out=room)
 
 
 def _inflated(data: bytes, stream: bytes) -> bytes | bytearray:
@@ -105,9 +105,6 @@ def _inflated(data: bytes, stream: bytes) -> bytes | bytearray:
     return rows if interlaced else rows[: height * (row_bytes + 1)]
 
 
-def _chunk(kind: bytes, contents: list[bytes]) -> list[bytes]:
-    checksum = zlib.crc32(kind)
-    for part in contents:
-        checksum = zlib.crc32(part, checksum)
-    length = sum(map(len, contents))
-    return [struct.pack(">I4s", length, kind), *contents, struct.pack(">I", checksum)]
+def _chunk(kind: bytes, contents: bytes | bytearray) -> tuple[bytes, bytes | bytearray, bytes]:
+    checksum = zlib.crc32(contents, zlib.crc32(kind))
+    return struct.pack(">I4s", len(contents), kind), contents, struct.pack(">I", checksum)

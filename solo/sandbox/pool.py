@@ -34,8 +34,8 @@ from solo.sandbox.protocol import Report
 
 _logger = logging.getLogger(__name__)
 
-# The most that any film of 49 megapixels in 128 MiB was seen to take is 1,030 MiB: 16 bits of red,
-# green, blue and alpha in one strip of a TIFF. Greyscale takes 500.
+# The most that any film of 49 megapixels in 128 MiB was seen to take is 1,070 MiB: 16 bits of red,
+# green, blue and alpha, with noise, in a PNG or in one strip of a TIFF. Greyscale takes 500.
 _FIXED_BYTES: Final = 384 * 2**20
 _BYTES_PER_PIXEL: Final = 16
 _START_SECONDS: Final = 60.0

@@ -156,7 +156,11 @@ def test_what_makes_no_pixels_is_not_read() -> None:
     assert b"Planted" not in pixel_chunks(data[:start] + extra + data[start:])
 
 
-def test_the_rows_of_a_png_are_in_memory_twice_at_most() -> None:
+@pytest.mark.parametrize("most", [2**28, 2**10])
+def test_the_rows_of_a_png_are_in_memory_twice_at_most(
+    monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr("solo.decoding.png_chunks._MOST_STORED_BYTES", most)
     chance = np.random.default_rng(0)
     film = chance.integers(0, 4096, (400, 400, 4), dtype=np.uint16)
     data = png(film)
@@ -167,6 +171,7 @@ def test_the_rows_of_a_png_are_in_memory_twice_at_most() -> None:
     assert most_bytes < 2.5 * film.nbytes
     found = cv2.imdecode(np.frombuffer(chunks, np.uint8), cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(found, film)
+    assert (len(chunks) < 0.9 * film.nbytes) == (most < film.nbytes)
 
 
 def test_nothing_of_a_png_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
