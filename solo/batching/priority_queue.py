@@ -7,7 +7,7 @@ another's single one by at most one of them.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final, Generic, Literal, TypeVar
 
@@ -29,52 +29,41 @@ class _Rounds(Generic[T]):
     """
 
     def __init__(self) -> None:
-        self._now: OrderedDict[str, deque[T]] = OrderedDict()  # all of whose queues hold something
-        self._next: OrderedDict[str, deque[T]] = OrderedDict()
+        self._now: dict[str, deque[T]] = {}  # in order; each queue holds something
+        self._next: dict[str, deque[T]] = {}
         self.waiting = 0
 
     def append(self, item: T, client: str) -> None:
-        queue = self._now.get(client) or self._next.get(client)
+        queue = self._now.get(client)
         if queue is None:
-            queue = (self._next if self._is_endless else self._now).setdefault(client, deque())
+            queue = self._next.get(client)
+        if queue is None:
+            endless = len(self._next) >= _MOST_IN_A_ROUND
+            queue = (self._next if endless else self._now).setdefault(client, deque())
         queue.append(item)
         self.waiting += 1
 
-    def peek(self) -> T:
-        self._go_on()
-        for queue in self._now.values():
-            return queue[0]
-        raise IndexError("nothing waits")
+    def first(self, may: Callable[[str], bool] | None = None) -> str | None:
+        """The client whose turn it is, of those that may have one."""
+        if not self._now:  # this round is over
+            self._now = {who: queue for who, queue in self._next.items() if queue}
+            self._next = {}
+        for clients in (self._now, self._next):
+            for client, queue in clients.items():
+                if queue and (may is None or may(client)):
+                    return client
+        return None
 
-    def pop(self) -> T:
-        item = self.peek()
-        client, queue = self._now.popitem(last=False)
-        queue.popleft()
-        if queue or not self._is_endless:
+    def peek(self, client: str) -> T:
+        return (self._now.get(client) or self._next[client])[0]
+
+    def pop(self, client: str) -> T:
+        queue = self._now.pop(client, None) or self._next.pop(client)
+        item = queue.popleft()
+        if queue or len(self._next) < _MOST_IN_A_ROUND:
             self._next[client] = queue
         self.waiting -= 1
         return item
-
-    def promote(self, may: Callable[[str], bool]) -> bool:
-        """Puts the first client first that may have a turn; returns whether there is one."""
-        self._go_on()
-        for clients in (self._now, self._next):
-            for client, queue in clients.items():
-                if queue and may(client):
-                    self._now[client] = clients.pop(client)
-                    self._now.move_to_end(client, last=False)
-                    return True
-        return False
-
-    @property
-    def _is_endless(self) -> bool:
-        return len(self._next) >= _MOST_IN_A_ROUND
-
-    def _go_on(self) -> None:
-        """Begins the next round when this one is over."""
-        if not self._now:
-            self._now = OrderedDict((who, queue) for who, queue in self._next.items() if queue)
-            self._next = OrderedDict()
 
     def __iter__(self) -> Iterator[T]:
         for queue in (*self._now.values(), *self._next.values()):
@@ -106,29 +95,32 @@ class PriorityQueue(Generic[T]):
         Raises:
             IndexError: if both lanes are empty.
         """
-        return self._next_lane().peek()
+        lane = self._next_lane()
+        client = lane.first()
+        if client is None:
+            raise IndexError("nothing waits")
+        return lane.peek(client)
 
-    def pop(self) -> T:
+    def pop(self, may: Callable[[str], bool] | None = None) -> T:
         """Takes the next item out.
 
+        Args:
+            may: tells which clients may have a turn; None lets all.
+
         Raises:
-            IndexError: if both lanes are empty.
+            IndexError: if both lanes are empty, or nobody who waits may.
         """
-        return self._pop(self._next_lane())
-
-    def _pop(self, lane: _Rounds[T]) -> T:
-        item = lane.pop()
-        passed_over = lane is self._interactive and self._bulk.waiting
-        self._since_bulk = self._since_bulk + 1 if passed_over else 0
-        return item
-
-    def pop_of(self, may: Callable[[str], bool]) -> T | None:
-        """Takes the next item out whose client may have a turn; None if there is none."""
-        lane = self._next_lane()
-        for one in (lane, self._bulk if lane is self._interactive else self._interactive):
-            if one.promote(may):
-                return self._pop(one)
-        return None
+        next_lane = self._next_lane()
+        for lane in (
+            next_lane,
+            self._bulk if next_lane is self._interactive else self._interactive,
+        ):
+            client = lane.first(may)
+            if client is not None:
+                passed_over = lane is self._interactive and self._bulk.waiting
+                self._since_bulk = self._since_bulk + 1 if passed_over else 0
+                return lane.pop(client)
+        raise IndexError("nothing waits that may have a turn")
 
     def clear(self) -> None:
         """Forgets all items."""

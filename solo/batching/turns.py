@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from typing import Final
 
 from solo.batching.priority_queue import Lane, PriorityQueue
@@ -24,9 +23,11 @@ class Turns:
 
     def __init__(self, at_once: int) -> None:
         self._at_once = self._free = at_once
-        self._taken: Counter[str] = Counter()
+        self._taken: dict[str, int] = {}
         self._waiting: PriorityQueue[tuple[str, asyncio.Future[None]]] = PriorityQueue()
-        self._seen = [("", float("-inf"))] * 2  # the last two clients, the latest first
+        # Who was seen last, when, and when anybody else was.
+        self._latest = ""
+        self._latest_seen = self._other_seen = float("-inf")
 
     async def take(self, lane: Lane, client: str) -> None:
         """Waits for a turn; `give` ends it.
@@ -37,7 +38,10 @@ class Turns:
         self._see(client)
         called = asyncio.get_running_loop().create_future()
         self._waiting.append((client, called), lane, client)
-        self._call()
+        if self._free:
+            self._call()
+        if called.done():
+            return
         try:
             await called
         except asyncio.CancelledError:
@@ -60,20 +64,26 @@ class Turns:
             called.cancel()
 
     def _call(self) -> None:
-        while self._free and self._waiting and (found := self._waiting.pop_of(self._may)):
-            client, called = found
+        while self._free and self._waiting:
+            try:
+                client, called = self._waiting.pop(self._may)
+            except IndexError:
+                return
             if not called.done():  # else nobody waits there any more
                 called.set_result(None)
                 self._free -= 1
-                self._taken[client] += 1
+                self._taken[client] = self._taken.get(client, 0) + 1
 
     def _see(self, client: str) -> None:
-        now = asyncio.get_running_loop().time()
-        self._seen = [(client, now), *(one for one in self._seen if one[0] != client)][:2]
+        if client != self._latest:
+            self._latest, self._other_seen = client, self._latest_seen
+        self._latest_seen = asyncio.get_running_loop().time()
 
     def _may(self, client: str) -> bool:
-        return self._taken[client] < max(1, self._at_once - self._is_accompanied(client))
-
-    def _is_accompanied(self, client: str) -> bool:
+        """Whether a client may have one more turn."""
+        taken = self._taken.get(client, 0)
+        if taken < max(1, self._at_once - 1):
+            return True
+        seen = self._latest_seen if client != self._latest else self._other_seen
         now = asyncio.get_running_loop().time()
-        return any(one != client and now - at < _AROUND_SECONDS for one, at in self._seen)
+        return taken < self._at_once and now - seen >= _AROUND_SECONDS

@@ -117,7 +117,7 @@ def test_clients_that_are_gone_are_forgotten(blocked: bool) -> None:
         queue.append(0, "interactive", "a")
     for number in range(5_000):
         queue.append(number, "interactive", f"client {number}")
-        assert queue.pop_of(lambda client: may.get(client, True)) == number
+        assert queue.pop(lambda client: may.get(client, True)) == number
     lane = queue._interactive
     assert len(lane._now) + len(lane._next) < 1_000
     assert len(queue) == blocked
