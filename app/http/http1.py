@@ -13,6 +13,7 @@ from solo.errors import MalformedError, SoloError
 IS_CLOSING: Final = "is_closing"
 """In the state of a scope: a function that tells whether the connection is closed, or about to."""
 _PORTION_BYTES: Final = 8192
+_BLANK_LINE: Final = b"\r\n\r\n"
 
 
 class Http1Protocol(HttpToolsProtocol):
@@ -28,6 +29,7 @@ class Http1Protocol(HttpToolsProtocol):
     """
 
     _unread: memoryview = memoryview(b"")
+    _in_body = False
     _body_left = 0  # of the request that is being read, where its length is given
 
     def refuse(self, error: SoloError) -> None:
@@ -72,6 +74,7 @@ class Http1Protocol(HttpToolsProtocol):
             self.expect_100_continue = False
         length = next((value for name, value in self.headers if name == b"content-length"), b"0")
         self._body_left = int(length)  # the parser has checked it
+        self._in_body = True
         self.scope["state"][IS_CLOSING] = self.transport.is_closing
         super().on_headers_complete()
 
@@ -83,11 +86,15 @@ class Http1Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Ends the body."""
         if not self.parser.should_upgrade():
+            self._in_body = False
             super().on_message_complete()
 
     def _read(self) -> None:
         while self._unread and not self.pipeline and not self.transport.is_closing():
             end = max(self._body_left, _PORTION_BYTES)
+            if not self._in_body:  # alone a head leaves what came of its body in one piece
+                begin = bytes(self._unread[:_PORTION_BYTES])
+                end = begin.find(_BLANK_LINE) + len(_BLANK_LINE) if _BLANK_LINE in begin else end
             portion, self._unread = self._unread[:end], self._unread[end:]
             self.parse(portion)
         if self.transport.is_closing():
