@@ -114,7 +114,9 @@ def find_engine(compose: str) -> Engine:
     for name in ("git", "make", "openssl"):
         if not shutil.which(name):
             raise CannotRunError(f"{name} is not installed")
-    for name, command in (("docker", ("docker", "compose")), ("podman", (compose,))):
+    # A relative path would be looked for in each stack's folder.
+    podmans = str(Path(compose).absolute())
+    for name, command in (("docker", ("docker", "compose")), ("podman", (podmans,))):
         if not shutil.which(name) or not shutil.which(command[0]):
             continue
         try:
