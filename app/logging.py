@@ -20,6 +20,7 @@ from typing import Final
 from app.log_output import LogOutput
 
 FIELDS_ATTRIBUTE: Final = "fields"
+_to_json: Final = json.JSONEncoder(default=str).encode
 FLUSH_SECONDS: Final = 0.02
 _MOST_BUFFERED: Final = 200
 _STANDARD_OUTPUT: Final = 1
@@ -43,7 +44,7 @@ class JsonFormatter(logging.Formatter):
                 f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}"
                 for frame in traceback.extract_tb(record.exc_info[2])
             ]
-        return json.dumps(entry, default=str)
+        return _to_json(entry)
 
 
 class TextFormatter(JsonFormatter):

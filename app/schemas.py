@@ -23,7 +23,7 @@ class Schema(BaseModel):
 class SegmentQuery(Schema):
     """The query of `POST /segment`."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     score_threshold: Annotated[
         float | None,

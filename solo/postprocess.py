@@ -14,7 +14,8 @@ from solo.result import Instance
 
 def finds_nothing(instances: Instances, options: Options, manifest: Manifest) -> bool:
     """Whether no instance scores enough, so that there is nothing to do."""
-    return bool((instances.scores < _score_threshold(options, manifest)).all())
+    best = instances.scores[0] if len(instances) else -1.0
+    return bool(best < _score_threshold(options, manifest))
 
 
 def native_instances(

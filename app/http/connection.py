@@ -49,7 +49,7 @@ class Connection(Http1Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Starts the header time-out."""
-        super().connection_made(transport)  # type: ignore[arg-type]
+        super().connection_made(transport)
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 
 from app.errors import ClientGoneError
+from app.http.http1 import DISCONNECTED
 
 T = TypeVar("T")
 
@@ -16,8 +17,8 @@ T = TypeVar("T")
 async def cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """Cancels the work when nobody is left to answer, so that it takes no place in a batch.
 
-    The work runs in the request's own task: a second one would cost a request more than anything
-    else in here.
+    The work runs in the request's own task, and no other one waits for ASGI's message beside it:
+    that would cost a request more than anything else in here.
 
     Args:
         request: whose body has been read.
@@ -27,18 +28,17 @@ async def cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, T]) -
         ClientGoneError: if the client left first.
     """
     task = asyncio.current_task()
-    if task is None:
-        raise RuntimeError("a request is handled in a task")
+    disconnected: asyncio.Future[None] | None = request.scope["state"].get(DISCONNECTED)
+    if task is None or disconnected is None:  # no connection of this server's
+        return await work
     left = False
 
-    async def watch() -> None:
+    def leave(_: asyncio.Future[None]) -> None:
         nonlocal left
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
         left = True
         task.cancel()
 
-    watching = asyncio.create_task(watch())
+    disconnected.add_done_callback(leave)
     try:
         return await work
     except asyncio.CancelledError:
@@ -47,4 +47,4 @@ async def cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, T]) -
             raise ClientGoneError("the client left before its answer was ready") from None
         raise
     finally:
-        watching.cancel()
+        disconnected.remove_done_callback(leave)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 import httptools
@@ -10,8 +11,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from app.http.request_head import check_head
 from solo.errors import MalformedError, SoloError
 
-IS_CLOSING: Final = "is_closing"
-"""In the state of a scope: a function that tells whether the connection is closed, or about to."""
+DISCONNECTED: Final = "disconnected"
+"""In the state of a scope: a future that is done when the connection is lost."""
 _PORTION_BYTES: Final = 8192
 _BLANK_LINE: Final = b"\r\n\r\n"
 
@@ -36,6 +37,11 @@ class Http1Protocol(HttpToolsProtocol):
         """Answers without the application, and closes."""
         raise NotImplementedError
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begins."""
+        super().connection_made(transport)  # type: ignore[arg-type]
+        self._disconnected = self.loop.create_future()
+
     def data_received(self, data: bytes) -> None:
         """Reads what is next, and keeps what follows for later."""
         self._unset_keepalive_if_required()
@@ -50,8 +56,9 @@ class Http1Protocol(HttpToolsProtocol):
             self._read()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forgets what was not read."""
+        """Forgets what was not read, and tells who waits."""
         self._unread = memoryview(b"")
+        self._disconnected.set_result(None)
         super().connection_lost(exc)
 
     def parse(self, data: memoryview) -> None:
@@ -75,13 +82,16 @@ class Http1Protocol(HttpToolsProtocol):
         length = next((value for name, value in self.headers if name == b"content-length"), b"0")
         self._body_left = int(length)  # the parser has checked it
         self._in_body = True
-        self.scope["state"][IS_CLOSING] = self.transport.is_closing
+        self.scope["state"][DISCONNECTED] = self._disconnected
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Passes a part of the body on."""
         self._body_left -= len(body)
-        super().on_body(body)
+        if self._body_left or self.cycle.body:
+            super().on_body(body)
+        else:  # spares two copies of it, and pausing to read where nothing is left to be read
+            self.cycle.body = body  # type: ignore[assignment]
 
     def on_message_complete(self) -> None:
         """Ends the body."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from pydantic import ValidationError
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from app.schemas import ResponseFormat, SegmentHeaders, SegmentQuery
@@ -69,8 +71,14 @@ def read_query(request: Request) -> SegmentQuery:
         InvalidParameterError: for a value out of bounds, or a parameter that does not exist or
             comes twice.
     """
-    given = dict(request.query_params)
-    if len(given) != len(request.query_params.multi_items()):
+    return _parse_query(request.scope["query_string"])
+
+
+@lru_cache(64)  # a client asks for the same again and again
+def _parse_query(query_string: bytes) -> SegmentQuery:
+    params = QueryParams(query_string)
+    given = dict(params)
+    if len(given) != len(params.multi_items()):
         raise InvalidParameterError("a parameter is given more than once")
     try:
         return SegmentQuery.model_validate(given)

@@ -13,7 +13,7 @@ from time import perf_counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import ClientGoneError, status_of
-from app.http.http1 import IS_CLOSING
+from app.http.http1 import DISCONNECTED
 from app.http.problems import problem_response
 from app.http.request_state import RECORD, RequestState
 from app.logging import write
@@ -103,8 +103,8 @@ class AccessLogMiddleware:
             return True
         client = (scope.get("client") or ("",))[0]
         await self._pace.take("interactive", client)
-        is_closing = scope.get("state", {}).get(IS_CLOSING)
-        if is_closing is not None and is_closing():
+        disconnected = scope.get("state", {}).get(DISCONNECTED)
+        if disconnected is not None and disconnected.done():
             self._pace.give(client)
             return False
         asyncio.get_running_loop().call_soon(self._pause, client, perf_counter())

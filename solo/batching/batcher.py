@@ -129,18 +129,16 @@ class Batcher:
     def _advance(self) -> None:
         """Lets batches leave that may; a fault in here must leave nobody waiting."""
         try:
-            while self._may_leave():
+            while self._queue and self._may_leave():
                 self._launch()
         except Exception as error:
             self._break(error)
 
     def _may_leave(self) -> bool:
-        waiting, free = len(self._queue), self._free_slots()
-        if not waiting or free < 0:
-            return False
+        free = self._free_slots()
         if free == 0:  # to be stacked
-            return waiting >= self.model.costs.best_size
-        return self._window.is_over
+            return len(self._queue) >= self.model.costs.best_size
+        return free > 0 and self._window.is_over
 
     def _free_slots(self) -> int:
         """How many more batches the model would run now; -1 where one is stacked already."""

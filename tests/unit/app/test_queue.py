@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.http.http1 import DISCONNECTED
 from app.main import create_app
 from app.settings import Settings
 from solo.sandbox.decoder import DecodedRadiograph
@@ -69,15 +70,11 @@ async def test_a_client_that_leaves_is_not_computed_for() -> None:
     gate = Gate()
     engine = FakeEngine(gate)
     app = create_app(Settings(model=Path("unused")), engine, DecoderHere())
-    left = asyncio.Event()
+    left = asyncio.get_running_loop().create_future()
     sent: list[Any] = []
-    body = iter([{"type": "http.request", "body": IMAGE, "more_body": False}])
 
     async def receive() -> dict[str, Any]:
-        for message in body:
-            return message
-        await left.wait()
-        return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": IMAGE, "more_body": False}
 
     async def send(message: Any) -> None:
         sent.append(message)
@@ -85,6 +82,7 @@ async def test_a_client_that_leaves_is_not_computed_for() -> None:
     scope = {
         "type": "http", "method": "POST", "path": "/segment", "raw_path": b"/segment",
         "query_string": b"", "headers": [(b"content-type", b"image/png")], "root_path": "",
+        "state": {DISCONNECTED: left},
     }  # fmt: skip
     async with app.router.lifespan_context(app):
         service = app.state.service
@@ -95,7 +93,7 @@ async def test_a_client_that_leaves_is_not_computed_for() -> None:
             await gate.reached()
             second = asyncio.create_task(app(scope, receive, send))
             await until(lambda: "solo_queue_depth 1.0" in metrics_text(service))
-            left.set()
+            left.set_result(None)
             await second
             assert "solo_queue_depth 0.0" in metrics_text(service)
             gate.opened.set()

@@ -13,6 +13,7 @@ import httpx
 import numpy as np
 import pytest
 
+from app.http.http1 import DISCONNECTED
 from app.main import create_app
 from app.rendering import Renderer, Rendering
 from app.schemas import SegmentAnswer
@@ -107,14 +108,10 @@ async def test_what_is_rendered_when_the_drain_is_over_gets_503(drawing: SlowDra
 
 async def test_a_client_that_leaves_is_not_rendered_for(drawing: SlowDrawing) -> None:
     app = create_app(Settings(model=Path("unused")), FakeEngine(), DecoderHere())
-    left, sent = asyncio.Event(), []
-    body = iter([{"type": "http.request", "body": IMAGE, "more_body": False}])
+    left, sent = asyncio.get_running_loop().create_future(), []
 
     async def receive() -> dict[str, Any]:
-        for message in body:
-            return message
-        await left.wait()
-        return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": IMAGE, "more_body": False}
 
     async def send(message: Any) -> None:
         sent.append(message)
@@ -122,13 +119,14 @@ async def test_a_client_that_leaves_is_not_rendered_for(drawing: SlowDrawing) ->
     scope = {
         "type": "http", "method": "POST", "path": "/segment", "raw_path": b"/segment",
         "query_string": b"format=label-map", "headers": [], "root_path": "",
+        "state": {DISCONNECTED: left},
     }  # fmt: skip
     async with app.router.lifespan_context(app):
         service = app.state.service
         await until(lambda: service.lifecycle.ready)
         request = asyncio.create_task(app(scope, receive, send))
         await until(lambda: drawing.begun == 1)
-        left.set()
+        left.set_result(None)
         await request
         assert 'code="499",route="/segment"} 1.0' in metrics_text(service)
         drawing.may.set()
