@@ -90,6 +90,7 @@ class Service:
             settings.precision,
             GpuOptions(settings.cuda_graphs, settings.engine_cache),
             cores=settings.cores,
+            key=settings.model_key,
         )
         engine = engine or open_model()
         registry, manifest = CollectorRegistry(), engine.manifest
