@@ -195,6 +195,7 @@ class Service:
             batch_sizes=self.engine.batch_sizes,
             decoders=settings.decode_workers or settings.cores,
             access=access,
+            signed=settings.model_key is not None,
         )
 
     @property

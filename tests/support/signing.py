@@ -8,7 +8,18 @@ from pathlib import Path
 
 def new_key(path: Path, kind: str = "ed25519") -> Path:
     """Makes a key pair without a passphrase; returns the public one."""
-    words = ["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "a comment", "-f", path]
+    words: list[str | Path] = [
+        "ssh-keygen",
+        "-q",
+        "-t",
+        kind,
+        "-N",
+        "",
+        "-C",
+        "a comment",
+        "-f",
+        path,
+    ]
     subprocess.run(words, check=True)
     return path.with_name(f"{path.name}.pub")
 
@@ -17,7 +28,16 @@ def sign(model: Path, key: Path, *purpose: str) -> Path:
     """Signs a model anew; returns the signature, which lies beside it."""
     signature = model.with_name(f"{model.name}.sig")
     signature.unlink(missing_ok=True)  # else the tool asks
-    words = ["ssh-keygen", "-q", "-Y", "sign", "-f", key, *(purpose or ("-n", "solo-xray")), model]
+    words: list[str | Path] = [
+        "ssh-keygen",
+        "-q",
+        "-Y",
+        "sign",
+        "-f",
+        key,
+        *(purpose or ("-n", "solo-xray")),
+        model,
+    ]
     subprocess.run(words, check=True, capture_output=True)
     return signature
 
