@@ -53,8 +53,8 @@ def check_signature(model: bytes, path: Path, key_file: Path) -> None:
         raise ModelError(f"{sig_file} is no {_NAMESPACE} signature by {key_file}: {remedy}")
     if not _fits(key, b"SSHSIG" + terms + _string(hashlib.sha512(model).digest()), signature):
         raise ModelError(
-            f"the model {path} is not what was signed, by {sig_file}: put that file back or, if "
-            f"this one is meant, {remedy}"
+            f"the model {path} is not what was signed in {sig_file.name}: put that file back or, "
+            f"if this one is meant, {remedy}"
         )
 
 

@@ -73,6 +73,7 @@ def test_only_signed_models_take_over(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"model": path, "model_key": key, "reload_on_hangup": True}
     with serving(tmp_path / "output", **settings) as service:
         assert version(service) == "1"
+        assert '"signed": true' in service.log()
         path.unlink()  # as a rename does: the old bytes stay whole
         write_tiny_model(path, manifest(version="2"))  # under the old one's signature
         for signer, times in (("other", 1), ("key", 2)):
