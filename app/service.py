@@ -90,6 +90,7 @@ class Service:
             settings.precision,
             GpuOptions(settings.cuda_graphs, settings.engine_cache),
             cores=settings.cores,
+            key=settings.model_key,
         )
         engine = engine or open_model()
         registry, manifest = CollectorRegistry(), engine.manifest
@@ -194,6 +195,7 @@ class Service:
             batch_sizes=self.engine.batch_sizes,
             decoders=settings.decode_workers or settings.cores,
             access=access,
+            signed=settings.model_key is not None,
         )
 
     @property

@@ -37,6 +37,7 @@ class Settings(BaseSettings):
         host_names: names, with commas between, by which clients call this machine, besides its
             own, `localhost` and addresses; a request for another name is refused.
         model: ONNX file written by `python -m export`.
+        model_key: the public key that has to have signed the model; None serves any.
         keys_file: the keys that are accepted (`app.keys`); None lets everybody in.
         provider: what computes; `auto` takes CUDA where it really activates, else the CPU.
         precision: `auto` takes a variant of the model where there is one that is faster: float16
@@ -72,6 +73,7 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=1, le=65_535)] = 8000
     host_names: Annotated[str | None, Field(pattern=_HOST_NAMES)] = None
     model: Path = Path("model/zoo/cxr-lungs.onnx")
+    model_key: Path | None = None
     keys_file: Path | None = None
     provider: Provider = "auto"
     precision: Precision = "auto"

@@ -117,7 +117,7 @@ def _report_graph(
     file, sizes = ModelFile.read(path), closed_batch_sizes(arguments.max_batch)
     tensorrt = tensorrt_options(file, sizes, gpu.engine_cache)
     candidates = session_providers(arguments.provider, cuda_options(gpu), tensorrt)
-    session = open_session(path, arguments.provider, candidates, cores=2)
+    session = open_session(file.read_again(), path, arguments.provider, candidates, cores=2)
     provider = session.get_providers()[0]
     device = "cpu" if provider == CPU else "cuda"
     runs = BoundSession(session, file.manifest, device, cuda_graphs=gpu.cuda_graphs)

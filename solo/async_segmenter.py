@@ -77,6 +77,8 @@ class AsyncSegmenter:
         max_pixels: most pixels (rows x columns) of one image.
         events: told of results, batches and health.
         decoder: decodes in the sandbox's stead, such as one that a test or a benchmark brings.
+        model_key: the public key that has to have signed the model's file
+            (`solo.inference.model_signature`); None asks for no signature.
         reopen: opens the model anew for `reload`; None opens `model` again.
 
     Attributes:
@@ -102,6 +104,7 @@ class AsyncSegmenter:
         max_pixels: int = MAX_PIXELS,
         events: Events | None = None,
         decoder: RadiographDecoder | None = None,
+        model_key: Path | str | None = None,
         reopen: Callable[[], Engine] | None = None,
     ) -> None:
         asked = {"max_batch": max_batch, "queue_limit": queue_limit, "max_pixels": max_pixels}
@@ -123,7 +126,10 @@ class AsyncSegmenter:
         def open_model() -> Engine:
             if model is None or isinstance(model, Path | str):
                 path = model_path(model)
-                return open_engine(path, provider, max_batch, precision, gpu, cores=self._cores)
+                cores, key = self._cores, None if model_key is None else Path(model_key)
+                return open_engine(path, provider, max_batch, precision, gpu, cores=cores, key=key)
+            if model_key is not None:
+                raise ValueError("model_key is for a file, and not for an engine that is open")
             return model
 
         engine = open_model()

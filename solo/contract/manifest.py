@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 METADATA_KEY = "solo_xray_manifest"
 INPUT_NAME = "images"
 OUTPUT_NAMES = ("scores", "labels", "masks")
+OUT_OF_DISTRIBUTION_NAME = "out_of_distribution"
+"""The optional output, float32 [N]: distance from the training films; 1 is the limit."""
 RESEARCH_USE_ONLY = (
     "Research use only. Not a medical device: not for diagnosis or treatment. "
     "Every result must be reviewed by a qualified person."
@@ -24,17 +26,71 @@ class ManifestError(ValueError):
     """The model file carries no manifest, or one that this version cannot read."""
 
 
+class Code(BaseModel):
+    """A coded entry (DICOM PS3.3 section 8.8), such as 39607008, SCT, Lung."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    value: Annotated[str, Field(min_length=1, max_length=16)]
+    scheme: Annotated[str, Field(min_length=1, max_length=16)]
+    meaning: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class ClassCodes(BaseModel):
+    """What a class is in DICOM's words (PS3.3 section C.8.20.2).
+
+    Attributes:
+        category: of the segmented property, such as 91723000, SCT, Anatomical Structure.
+        type: of the segmented property, such as 39607008, SCT, Lung.
+        side: its modifier where the class has one: 24028007, SCT, Right or 7771000, SCT, Left.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    category: Code
+    type: Code
+    side: Code | None = None
+
+
+class OutOfDistribution(BaseModel):
+    """How the graph's out-of-distribution output was fitted.
+
+    Scores are in units of the limit: above 1 a film is flagged.
+
+    Attributes:
+        films: that it was fitted on.
+        patients: whose they are.
+        median_score: of those films, each scored by a fit without its patient: what to compare a
+            day's films with.
+        auroc: by kind of strange film, made of the films it was fitted on: how well the score tells
+            them apart, in [0, 1].
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    films: Positive
+    patients: Positive
+    median_score: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    auroc: dict[str, Probability]
+
+
 class Manifest(BaseModel):
     """Metadata of a model: everything that a service needs besides the graph.
 
     Sizes are (height, width) in pixels. `class_names` and `category_ids` run in parallel; the
     graph's labels index them. `metrics` holds the measured quality, `metrics_on` says on what.
     A graph in fewer bits names the float32 file that it was made of by `float32_sha256`.
+
+    Version 2 has the last five fields, and those of older files have their defaults:
+    `out_of_distribution` is there where the graph has that output; `island_pixels` says up to how
+    many pixels of the mask stride a piece is dropped that lies apart from its instance, 0 for none;
+    `class_codes` run in parallel with the class names, or there are none; `recipe` and `data` name
+    what the network was trained by and on.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     name: str
     version: str
     variant: str
@@ -57,12 +113,21 @@ class Manifest(BaseModel):
     opset: Positive
     precision: Precision = "float32"
     float32_sha256: str | None = None
+    out_of_distribution: OutOfDistribution | None = None
+    island_pixels: Annotated[int, Field(ge=0)] = 0
+    class_codes: tuple[ClassCodes | None, ...] = ()
+    recipe: str | None = None
+    data: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _classes_run_in_parallel(self) -> Self:
         if not self.class_names or len(self.class_names) != len(self.category_ids):
             raise ValueError(
                 f"{len(self.class_names)} class names for {len(self.category_ids)} category ids"
+            )
+        if self.class_codes and len(self.class_codes) != len(self.class_names):
+            raise ValueError(
+                f"{len(self.class_codes)} class codes for {len(self.class_names)} class names"
             )
         return self
 

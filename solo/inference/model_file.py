@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from solo.contract.manifest import Manifest, ManifestError
 from solo.inference.engine import ModelError
+from solo.inference.model_signature import check_signature
 from solo.inference.output_checks import check_graph
+from solo.inference.regular_file import read_regular
 from solo.inference.session import open_unoptimised
+
+_MOST_BYTES = 2**31 - 1  # of a message of Protocol Buffers, which an ONNX file is
 
 
 @dataclass(frozen=True)
@@ -29,38 +31,42 @@ class ModelFile:
     manifest: Manifest
 
     @classmethod
-    def read(cls, path: Path) -> ModelFile:
+    def read(cls, path: Path, key: Path | None = None) -> ModelFile:
         """Reads and checks a file; takes a few hundredths of a second and no GPU.
 
+        Args:
+            path: where it is.
+            key: the public key that has to have signed it; None if nobody has to.
+
         Raises:
-            ModelError: if the file is missing, broken, or not what its manifest says.
+            ModelError: if the file is missing, broken, not signed, or not what its manifest says.
         """
-        sha256 = sha256_of(path)
-        session = open_unoptimised(path)
+        model = _read(path)
+        if key is not None:
+            check_signature(model, path, key)
+        session = open_unoptimised(model, path)
         try:
             manifest = Manifest.from_metadata(session.get_modelmeta().custom_metadata_map)
         except ManifestError as error:
             raise ModelError(f"{path}: {error}") from error
         check_graph(session, manifest, path)
-        return cls(path, sha256, manifest)
+        return cls(path, _sha256(model), manifest)
+
+    def read_again(self) -> bytes:
+        """The bytes that were checked, to be opened: they are not kept, for they are many.
+
+        Raises:
+            ModelError: if the file has other bytes by now.
+        """
+        model = _read(self.path)
+        if _sha256(model) != self.sha256:
+            raise ModelError(f"the model {self.path} is another file by now")
+        return model
 
 
-def sha256_of(path: Path) -> str:
-    """The hash of a file, hexadecimal.
-
-    Raises:
-        ModelError: if it cannot be read, or is no file: a pipe would be waited for without end.
-    """
-    try:
-        with open(path, "rb", opener=_without_waiting) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ModelError(f"the model {path} is a pipe or a device: name an ONNX file")
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except IsADirectoryError:
-        raise ModelError(f"the model {path} is a folder: name an ONNX file in it") from None
-    except OSError as error:
-        raise ModelError(f"the model {path} cannot be read: {error.strerror}") from error
+def _read(path: Path) -> bytes:
+    return read_regular(path, "model", _MOST_BYTES)
 
 
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)
+def _sha256(model: bytes) -> str:
+    return hashlib.sha256(model).hexdigest()

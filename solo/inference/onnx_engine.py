@@ -14,11 +14,10 @@ from solo.contract.manifest import INPUT_NAME, OUTPUT_NAMES
 from solo.inference.engine import (
     DeviceMemoryError,
     InferenceError,
-    ModelError,
     ProviderChangedError,
 )
 from solo.inference.io_binding import BoundSession
-from solo.inference.model_file import ModelFile, sha256_of
+from solo.inference.model_file import ModelFile
 from solo.inference.output_checks import check_outputs, row_shapes
 from solo.inference.providers import (
     CPU,
@@ -97,10 +96,6 @@ class OnnxEngine:
             ModelError: if it is another file or cannot be opened.
             ProviderChangedError: if the provider does not become active again.
         """
-        path = self._file.path
-        if sha256_of(path) != self.sha256:
-            raise ModelError(f"the model {path} is another file by now")
-        self._bound = self._session = None  # their memory is needed
         self._open()
         self._check_provider()
         self.warm_up()
@@ -130,7 +125,9 @@ class OnnxEngine:
     def _open(self) -> str:
         tensorrt = tensorrt_options(self._file, self.batch_sizes, self._gpu.engine_cache)
         candidates = session_providers(self._asked, cuda_options(self._gpu), tensorrt)
-        self._session = open_session(self._file.path, self._asked, candidates, self._cores)
+        model = self._file.read_again()
+        self._bound = self._session = None  # their memory is needed
+        self._session = open_session(model, self._file.path, self._asked, candidates, self._cores)
         active: str = self._session.get_providers()[0]
         if active != CPU:  # which computes in the program's own memory: nothing is won there
             graphs = self._gpu.cuda_graphs

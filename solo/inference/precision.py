@@ -32,6 +32,7 @@ def open_engine(
     gpu: GpuOptions = NOTHING_BESIDES,
     *,
     cores: int,
+    key: Path | None = None,
 ) -> OnnxEngine:
     """Opens a model, or its variant in fewer bits if that is there and fits.
 
@@ -46,23 +47,25 @@ def open_engine(
             or nothing; `float32` takes the file as it is.
         gpu: what is asked of a GPU besides.
         cores: processor cores that runs may use together.
+        key: the public key that has to have signed each file that is opened; None asks for no
+            signature.
 
     Raises:
         ModelError: if the model cannot be served, or a variant is asked for and there is none of
             this very file, or what computes is not what the variant is for.
     """
-    file = ModelFile.read(path)
+    file = ModelFile.read(path, key)
     open_file = partial(OnnxEngine, provider=provider, max_batch=max_batch, cores=cores, gpu=gpu)
     if precision in ("float32", file.manifest.precision):
         return open_file(file)
     if precision == "float16" or precision == "int8":
-        engine = open_file(ModelFile.read(_variant(path, precision)))
+        engine = open_file(ModelFile.read(_variant(path, precision), key))
         if fault := _fault(engine, precision, file):
             raise ModelError(f"the precision is set to {precision}: {fault}")
         return engine
     for bits in _quick_here(provider):
         if _variant(path, bits).exists():
-            engine = open_file(ModelFile.read(_variant(path, bits)))
+            engine = open_file(ModelFile.read(_variant(path, bits), key))
             fault = _fault(engine, bits, file)
             if fault is None:
                 return engine

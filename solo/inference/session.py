@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,22 @@ from solo.inference.providers import CPU, Provider, ProviderList
 
 _ERRORS_ONLY = 3
 _NO_GRAPH = "graph capture"  # in ONNX Runtime's refusals
+_WEIGHTS_APART = "External data path"  # in others of them
+_FOLDER_OF_WEIGHTS = "session.model_external_initializers_file_folder_path"
 
 
 def open_session(
+    model: bytes,
     path: Path,
     provider: Provider,
     candidates: list[ProviderList],
     cores: int,
 ) -> Any:  # noqa: ANN401 (the runtime has no types)
-    """Opens a model file to run it.
+    """Opens a model to run it.
 
     Args:
-        path: an ONNX file.
+        model: the bytes of an ONNX file, which alone are what was checked.
+        path: of that file, for sentences.
         provider: the setting.
         candidates: what it allows, from `session_providers`; the first that becomes active is
             taken.
@@ -44,7 +49,7 @@ def open_session(
                 + ", ".join(compiled_in)
             )
         options.intra_op_num_threads = cores if wanted == CPU else 1
-        session = _open(path, options, providers)
+        session = _open(model, path, options, providers)
         # The runtime gives a CPU session for a CUDA request without an exception.
         active = session.get_providers()[0]
         if active == wanted:
@@ -56,8 +61,8 @@ def open_session(
     )
 
 
-def open_unoptimised(path: Path) -> Any:  # noqa: ANN401
-    """Opens a model file to read what it says of itself, on the CPU and without preparing it.
+def open_unoptimised(model: bytes, path: Path) -> Any:  # noqa: ANN401
+    """Opens a model to read what it says of itself, on the CPU and without preparing it.
 
     Raises:
         ModelError: if the file cannot be opened.
@@ -65,24 +70,32 @@ def open_unoptimised(path: Path) -> Any:  # noqa: ANN401
     options = _options()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
-    return _open(path, options, [CPU])
+    return _open(model, path, options, [CPU])
 
 
 def _options() -> Any:  # noqa: ANN401
     options = ort.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
+    # Weights in another file are in no hash, and behind no signature: none is looked for.
+    options.add_session_config_entry(_FOLDER_OF_WEIGHTS, os.devnull)
     return options
 
 
-def _open(path: Path, options: Any, providers: ProviderList) -> Any:  # noqa: ANN401
+def _open(model: bytes, path: Path, options: Any, providers: ProviderList) -> Any:  # noqa: ANN401
     try:
-        return ort.InferenceSession(path, options, providers=providers)
+        session = ort.InferenceSession(model, options, providers=providers)
+        session._model_bytes = None  # held for a fallback that is switched off
+        return session
     except Exception as error:
         reason = " ".join(str(error).split())
         if _NO_GRAPH in reason:
             raise ModelError(
                 "CUDA graphs are asked for, but not all of this model's operations run on the GPU, "
                 f"so that they cannot be recorded as one graph: {reason}"
+            ) from error
+        if _WEIGHTS_APART in reason:
+            raise ModelError(
+                f"the model {path} has weights in another file: export it into one file"
             ) from error
         raise ModelError(
             f"the model {path} cannot be opened by ONNX Runtime {ort.__version__}: {reason}"

@@ -25,6 +25,7 @@ DASHBOARD = json.loads((ROOT / "docker" / "grafana" / "solo-xray.json").read_tex
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 SECURE = (ROOT / "docker-compose.secure.yml").read_text()
+SIGNED = (ROOT / "docker-compose.signed.yml").read_text()
 
 # Prometheus adds these; the provider is the model's, and this one is made of Python.
 FOREIGN_LABELS = {"device", "instance", "job", "provider"}
@@ -124,8 +125,9 @@ def test_the_compose_files_hand_on_every_setting() -> None:
     """The first one those of the keys too: a rate that does not arrive would be no rate."""
     named = {*re.findall(r"(SOLO_[A-Z_]+):(?!-)", COMPOSE)}
     settings = {f"SOLO_{name.upper()}" for name in Settings.model_fields}
-    assert settings - {"SOLO_PORT", "SOLO_KEYS_FILE"} == named
+    assert settings - {"SOLO_PORT", "SOLO_KEYS_FILE", "SOLO_MODEL_KEY"} == named
     assert "SOLO_KEYS_FILE: /run/secrets/keys" in SECURE
+    assert "SOLO_MODEL_KEY: /run/secrets/model-key" in SIGNED
 
 
 def test_the_operator_finds_each_of_the_stacks_settings_with_its_default() -> None:
@@ -134,7 +136,7 @@ def test_the_operator_finds_each_of_the_stacks_settings_with_its_default() -> No
     for names, defaults in re.findall(r"^\| (`.+?) \| (.+?) \|", table, re.MULTILINE):
         values = re.findall(r"`(.+?)`", defaults)
         documented |= zip(re.findall(r"`(.+?)`", names), values, strict=False)
-    files = COMPOSE + SECURE
+    files = COMPOSE + SECURE + SIGNED
     taken = {
         name: default
         for name, default in re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", files)

@@ -29,6 +29,7 @@ def test_the_environment_sets_every_field(monkeypatch: pytest.MonkeyPatch) -> No
         "PORT": "9000",
         "HOST_NAMES": "xray.example.org, solo:8000",
         "MODEL": "m.onnx",
+        "MODEL_KEY": "m.pub",
         "KEYS_FILE": "keys",
         "PROVIDER": "tensorrt",
         "PRECISION": "float32",

@@ -34,7 +34,7 @@ def test_a_file_without_a_manifest_is_refused_by_name() -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"schema_version": 2}, "schema_version: Input should be 1"),
+        ({"schema_version": 3}, "schema_version: Input should be 1 or 2"),
         ({"colour": "red"}, "colour: Extra inputs are not permitted"),
         ({"licence": None}, "licence: Field required"),
         ({"class_names": ["bright"]}, "1 class names for 2 category ids"),

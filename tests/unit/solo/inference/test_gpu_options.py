@@ -144,7 +144,7 @@ def test_a_model_that_cannot_be_recorded_is_refused_in_plain_words(
 
     monkeypatch.setattr(ort, "InferenceSession", refuse)
     with pytest.raises(ModelError, match="CUDA graphs are asked for, but not all of this model's"):
-        open_session(file.path, "cuda", session_providers("cuda", {}, {}), cores=2)
+        open_session(b"", file.path, "cuda", session_providers("cuda", {}, {}), cores=2)
 
 
 @pytest.mark.parametrize(
