@@ -27,9 +27,10 @@ def test_each_image_of_a_padded_batch_gets_its_own_answer(path: Path) -> None:
     answers = engine.run(images)
     assert len(answers) == 3
     for answer, grey in zip(answers, (0.25, 0.5, 1), strict=True):
-        assert answer.scores.tolist() == pytest.approx(expected_scores(grey))
-        assert answer.labels.tolist() == [0, 1]  # the empty slot is gone
-        assert answer.masks[0].max() == int(255 * grey)
+        found = answer.instances
+        assert found.scores.tolist() == pytest.approx(expected_scores(grey))
+        assert found.labels.tolist() == [0, 1]  # the empty slot is gone
+        assert found.masks[0].max() == int(255 * grey)
 
 
 def test_the_engine_tells_what_it_is(path: Path) -> None:
