@@ -197,6 +197,11 @@ class Manifest(BaseModel):
 def list_faults(error: ValidationError) -> str:
     """Validation errors of a manifest, field by field."""
     return "; ".join(
-        f"{'.'.join(map(str, fault['loc'])) or 'manifest'}: {fault['msg']}"
+        f"{'.'.join(map(_shown, fault['loc'])) or 'manifest'}: {fault['msg']}"
         for fault in error.errors()
     )
+
+
+def _shown(part: int | str) -> str:
+    """A part of a field's path, of which names are parts too."""
+    return text if (text := str(part)).isprintable() else ascii(text)
