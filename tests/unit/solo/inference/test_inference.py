@@ -62,12 +62,15 @@ def test_a_score_belongs_to_its_image_where_the_model_has_one(
     assert [answer.out_of_distribution for answer in engine.run(images)] == found
 
 
-@pytest.mark.parametrize("grey", [np.inf, -1])
-def test_a_score_that_no_sound_model_gives_is_no_answer(tmp_path: Path, grey: float) -> None:
+@pytest.mark.parametrize("score", [np.inf, -1])
+def test_a_score_that_no_sound_model_gives_is_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, score: float
+) -> None:
     path = write_tiny_model(tmp_path / "tiny.onnx", fitted())
     engine = OnnxEngine(ModelFile.read(path), "cpu", 1, cores=1)
     outputs = [np.zeros((1, 3), np.float32), np.full((1, 3), -1), np.zeros((1, 3, 16, 16), "u1")]
-    engine._compute = lambda _: [*outputs, np.array([grey], np.float32)]  # type: ignore[method-assign]
+    answer = [*outputs, np.array([score], np.float32)]
+    monkeypatch.setattr(engine, "_compute", lambda _: answer)
     with pytest.raises(InferenceError, match="out-of-distribution score is negative or not"):
         engine.run(np.zeros((1, 1, *CANVAS), np.float32))
 
