@@ -12,8 +12,8 @@ from prometheus_client.registry import Collector
 from solo.contract.manifest import Manifest
 from solo.result import OutOfDistribution
 
-# Each a quarter above the one before (ISO 3, R10), with the limit among them: a median that is read
-# between two of them is at most some tenths of that off.
+# Each a quarter above the one before (ISO 3, R10): a median read between two of them is less
+# than a quarter off. The limit is among them.
 _SCORES: Final = (
     *(0.05, 0.063, 0.08, 0.1, 0.125, 0.16, 0.2, 0.25, 0.315, 0.4, 0.5, 0.63, 0.8, 1),
     *(1.25, 1.6, 2, 2.5, 3.15, 4, 5, 6.3, 8, 10),

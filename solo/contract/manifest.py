@@ -25,11 +25,10 @@ RESEARCH_USE_ONLY = (
     "Every result must be reviewed by a qualified person."
 )
 
-# Unicode's control, format, line separator and paragraph separator characters.
+# Unicode's control, format, line separator and paragraph separator characters, but for the two of
+# them that Persian and Indian words are spelt with.
 _NOT_SHOWN: Final = ("Cc", "Cf", "Zl", "Zp")
-_JOINERS: Final = (
-    "\u200c\u200d"  # of the former, those that Persian and Indian words are spelt with
-)
+_JOINERS: Final = "\u200c\u200d"
 
 
 def check_name(text: str) -> str:
@@ -143,11 +142,11 @@ class Manifest(BaseModel):
     metrics: dict[Name, float]
     metrics_on: str
     intended_use: str = RESEARCH_USE_ONLY
-    weights_sha256: str
+    weights_sha256: Name
     source_revision: Name
     opset: Positive
     precision: Precision = "float32"
-    float32_sha256: str | None = None
+    float32_sha256: Name | None = None
     out_of_distribution: OutOfDistributionFit | None = None
     island_pixels: Annotated[int, Field(ge=0)] = 0
     class_codes: tuple[ClassCodes | None, ...] = ()
