@@ -54,7 +54,7 @@ class Attempt:
         """What the log may know of it."""
         if isinstance(self.result, SoloError):
             return {"error": self.result.kind}
-        info = self.result.radiograph
+        info, strange = self.result.radiograph, self.result.out_of_distribution
         return {
             "kind": info.kind,
             "encoding": info.encoding,
@@ -63,6 +63,7 @@ class Attempt:
             "frame": info.frame,
             "grey": info.grey,
             "instances": len(self.result.instances),
+            "out_of_distribution": strange and round(strange.score, 3),
             **{name: round(value, 6) for name, value in vars(self.result.timings).items()},
         }
 

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
+from app.drift import Drift
 from app.errors import CODES, KINDS
 from app.logging import lost_lines
 from solo.contract.manifest import Manifest
@@ -34,7 +35,7 @@ class Metrics(Events):
 
     Args:
         registry: where they live; one for each service, so that two in one process do not meet.
-        manifest: names the model's classes.
+        manifest: names the model's classes; `drift.manifest` follows a model that is replaced.
         batch_sizes: the closed set of the model's batch sizes.
         routes: the paths that are told apart; everything else counts as `other`.
         queue_limit: told beside the depth of the queue, so that an alert can compare them.
@@ -115,13 +116,17 @@ class Metrics(Events):
             get_args(Reload),
         )
         registry.register(_LostLines())
+        self.drift = Drift(lambda: manifest)
+        registry.register(self.drift)
 
     def on_result(self, result: Result) -> None:
-        """Counts the time of an image's stages, and its instances by class."""
+        """Counts the time of an image's stages, its instances by class, and its distance."""
         for name, seconds in vars(result.timings).items():
             self.stages[name.removesuffix("_seconds")].observe(seconds)
         for instance in result.instances:
             self._instances[instance.label].inc()
+        if result.out_of_distribution is not None:
+            self.drift.observe(result.out_of_distribution)
 
     def on_batch(self, size: int, release: Release) -> None:
         """Counts a batch."""

@@ -78,6 +78,7 @@ def render(result: Result, form: ResponseFormat, request_id: str) -> Rendering:
     answer = ImageAnswer(
         index=0,
         sha256=result.sha256,
+        out_of_distribution=result.out_of_distribution,
         instances=instances,
         timings=result.timings,
         **vars(result.radiograph),  # of which the schema takes what it has

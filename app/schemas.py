@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from solo.batching.priority_queue import Lane
 from solo.contract.manifest import RESEARCH_USE_ONLY, Manifest
 from solo.decoding.radiograph import GreyRecipe
-from solo.result import ModelIdentity, PixelSpacing, Timings
+from solo.result import ModelIdentity, OutOfDistribution, PixelSpacing, Timings
 
 ResponseFormat = Literal["rle", "uncompressed-rle", "polygons", "overlay", "label-map"]
 
@@ -132,6 +132,9 @@ class ImageAnswer(Schema):
     frame: int
     grey: Annotated[GreyRecipe, Field(description="How stored values became grey.")]
     pixel_spacing: PixelSpacing | None
+    out_of_distribution: Annotated[
+        OutOfDistribution | None, Field(description="null where the model cannot tell.")
+    ]
     instances: list[Instance]
     timings: Timings
 

@@ -112,6 +112,7 @@ class Service:
             reopen=open_model,
         )
         metrics.on_model(segmenter.model.identity)
+        metrics.drift.manifest = lambda: segmenter.manifest
         metrics.queue_depth.set_function(lambda: segmenter.admission.taken)
         renderer = Renderer(max(1, settings.cores // 2))  # the other half decodes and infers
         tracing = _tracing(settings.traces_endpoint, manifest.version)

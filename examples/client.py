@@ -63,16 +63,21 @@ def problem_sentence(status: int, body: bytes) -> str:
 
 
 def summary(image: Json) -> list[str]:
-    """A line for each instance: label, score, and area in pixels and, where known, in cm2."""
-    spacing = image["pixel_spacing"]
+    """A line for each instance: label, score, and area in pixels and, where known, in cm2.
+
+    One before them where the model does not know such films.
+    """
+    spacing, distance = image["pixel_spacing"], image["out_of_distribution"]
     lines = []
+    if distance and distance["flagged"]:
+        lines.append(f"out of distribution ({distance['score']:.1f}): do not rely on what follows")
     for instance in image["instances"]:
         line = f"{instance['label']:<16} {instance['score']:.2f} {instance['area']:>12,} pixels"
         if spacing:
             cm2 = instance["area"] * spacing["row_mm"] * spacing["column_mm"] / 100
             line += f" {cm2:>8.1f} cm2 (spacing: {spacing['source']})"
         lines.append(line)
-    return lines or ["nothing found"]
+    return lines if image["instances"] else [*lines, "nothing found"]
 
 
 def main() -> None:

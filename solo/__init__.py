@@ -23,7 +23,14 @@ if TYPE_CHECKING:
     from solo.file import RadiographFile
     from solo.inference.engine import ModelError, ModelIdentity
     from solo.options import Options
-    from solo.result import Instance, PixelSpacing, RadiographInfo, Result, Timings
+    from solo.result import (
+        Instance,
+        OutOfDistribution,
+        PixelSpacing,
+        RadiographInfo,
+        Result,
+        Timings,
+    )
     from solo.sandbox.pool import Sandbox
     from solo.segmenter import Segmenter
 
@@ -34,6 +41,7 @@ _HOMES = {
     "ModelError": "solo.inference.engine",
     "ModelIdentity": "solo.inference.engine",
     "Options": "solo.options",
+    "OutOfDistribution": "solo.result",
     "PixelSpacing": "solo.result",
     "RadiographFile": "solo.file",
     "RadiographInfo": "solo.result",
@@ -51,6 +59,7 @@ __all__ = [
     "ModelError",
     "ModelIdentity",
     "Options",
+    "OutOfDistribution",
     "PixelSpacing",
     "RadiographFile",
     "RadiographInfo",

@@ -35,7 +35,7 @@ from solo.inference.precision import Precision, open_engine
 from solo.inference.providers import NOTHING_BESIDES, GpuOptions, Provider
 from solo.options import Options
 from solo.postprocess import finds_nothing, native_instances
-from solo.result import Instance, Result, Timings
+from solo.result import Instance, OutOfDistribution, Result, Timings
 from solo.sandbox.decoder import (
     DecodedRadiograph,
     InProcessDecoder,
@@ -288,6 +288,7 @@ class AsyncSegmenter:
                 postprocess_seconds=seconds,
             ),
             pixels=decoded.pixels,
+            out_of_distribution=OutOfDistribution.of(outcome.out_of_distribution),
         )
         self._events.on_result(result)
         return result

@@ -14,7 +14,15 @@ from solo.inference.engine import ModelIdentity
 from solo.masks.polygons import polygons
 from solo.masks.rle import MaskRuns
 
-__all__ = ["Instance", "ModelIdentity", "PixelSpacing", "RadiographInfo", "Result", "Timings"]
+__all__ = [
+    "Instance",
+    "ModelIdentity",
+    "OutOfDistribution",
+    "PixelSpacing",
+    "RadiographInfo",
+    "Result",
+    "Timings",
+]
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,25 @@ class Timings:
     queue_seconds: float
     inference_seconds: float
     postprocess_seconds: float
+
+
+@dataclass(frozen=True)
+class OutOfDistribution:
+    """How unlike the films that the model was trained on a film is.
+
+    Attributes:
+        score: its distance from them, 0 or above, in units of the model's limit.
+        flagged: whether the score is above 1: such a film the model does not know, however high its
+            instances score.
+    """
+
+    score: float
+    flagged: bool
+
+    @classmethod
+    def of(cls, score: float | None) -> OutOfDistribution | None:
+        """That of a score; None for None, where the model has none."""
+        return None if score is None else cls(score, score > 1)
 
 
 @dataclass(frozen=True)
@@ -77,6 +104,7 @@ class Result:
         instances: best first.
         timings: where the time went.
         pixels: of the frame, uint8 [height, width], if they were asked for.
+        out_of_distribution: whether the model knows such films; None where it cannot tell.
     """
 
     model: ModelIdentity
@@ -85,3 +113,4 @@ class Result:
     instances: tuple[Instance, ...]
     timings: Timings
     pixels: npt.NDArray[np.uint8] | None = None
+    out_of_distribution: OutOfDistribution | None = None

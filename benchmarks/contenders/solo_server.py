@@ -24,6 +24,7 @@ from benchmarks.contenders.accelerator import MAX_BATCH, run, run_seconds
 from solo.contract.instances import Instances
 from solo.contract.manifest import Manifest
 from solo.decoding.radiograph import RadiographInfo
+from solo.inference.engine import Prediction
 from solo.sandbox.decoder import DecodedRadiograph
 
 _CANVAS = (256, 256)
@@ -49,7 +50,7 @@ class SimulatedEngine:
         self.provider = "SimulatedExecutionProvider"
         self.batch_sizes = tuple(range(1, MAX_BATCH + 1))
         self.runs_at_once = 1
-        self._answer = _discs(objects)
+        self._answer = Prediction(_discs(objects))
 
     def warm_up(self) -> dict[int, float]:
         """See `Engine`."""
@@ -58,7 +59,7 @@ class SimulatedEngine:
     def reopen(self) -> None:
         """See `Engine`."""
 
-    def run(self, images: npt.NDArray[np.float32]) -> list[Instances]:
+    def run(self, images: npt.NDArray[np.float32]) -> list[Prediction]:
         """See `Engine`."""
         run(len(images))
         return [self._answer] * len(images)

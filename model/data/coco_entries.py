@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from model.data.coco_values import is_patient, is_spacing, is_text, whole_number
+from solo.contract.manifest import check_name
 
 Entry = dict[str, Any]
 
@@ -53,6 +54,11 @@ def read_categories(document: Entry, faults: list[str]) -> dict[int, str]:
     for key, name in names.items():
         if not is_text(name) or not name.strip():
             faults.append(f"category {key} has no 'name' in letters")
+            continue
+        try:
+            check_name(name)
+        except ValueError as error:  # which the model's file would be refused for
+            faults.append(f"category {key}: {error}")
     faults += _alike([name for name in names.values() if is_text(name) and name.strip()])
     if not document["categories"]:
         faults.append("the data set has no categories")

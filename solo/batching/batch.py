@@ -18,6 +18,7 @@ class Outcome:
     queue_seconds: float
     inference_seconds: float
     model: ModelRunner
+    out_of_distribution: float | None
 
 
 @dataclass(eq=False)

@@ -205,9 +205,10 @@ class Batcher:
             model.costs.note(len(images), result.seconds)
         if run is batch:
             self._finish(batch)  # the next batch leaves before these answers do
-        for image, instances in zip(images, result.answers, strict=True):
+        for image, answer in zip(images, result.answers, strict=True):
             queued = result.started - image.since
-            self._settle(image, Outcome(instances, queued, result.seconds, model))
+            found, score = answer.instances, answer.out_of_distribution
+            self._settle(image, Outcome(found, queued, result.seconds, model, score))
 
     async def _bisect(self, run: Run, error: Exception, batch: Run) -> None:
         """Runs a failed batch's halves, and theirs, until the culprit stands alone."""

@@ -65,9 +65,13 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def has(self, name: str, frame: int, stamp: Stamp | None) -> bool:
-        """Whether this frame of the film as it is now was segmented."""
-        return (name, frame) in self._offsets and self._line(name, frame)["stamp"] == stamp
+    def find(self, name: str, frame: int, stamp: Stamp | None) -> CocoEntry | None:
+        """The entry of this frame's image, if the film as it is now was segmented."""
+        if (name, frame) not in self._offsets:
+            return None
+        line = self._line(name, frame)
+        image: CocoEntry = line["image"]
+        return image if line["stamp"] == stamp else None
 
     def frames(self, name: str) -> int:
         """How many frames the film has; 1 where none of them was segmented."""
@@ -87,7 +91,7 @@ class Journal:
     def current(self) -> list[tuple[str, int]]:
         """Name and frame of all that is still what it was when it was segmented, sorted."""
         folder = self._path.parent
-        return sorted(key for key in self._offsets if self.has(*key, _stamp(folder / key[0])))
+        return sorted(key for key in self._offsets if self.find(*key, _stamp(folder / key[0])))
 
     def read(self, name: str, frame: int) -> tuple[CocoEntry, list[CocoEntry]]:
         """Image and annotations of a frame."""

@@ -44,13 +44,15 @@ class Run:
         bar: progress, one step an image; refusals are written above it.
 
     Attributes:
-        counts: of images by what came of them: `segmented`, `done before`, `refused`.
+        counts: of images by what came of them: `segmented`, `done before`, `refused`; and how many
+            of the first two are `out of distribution`.
     """
 
     def __init__(
         self, arguments: Arguments, segmenter: Segmenter, journal: Journal, bar: tqdm[NoReturn]
     ) -> None:
-        self.counts = {"segmented": 0, "done before": 0, "refused": 0}
+        outcomes = ("segmented", "done before", "refused", "out of distribution")
+        self.counts = dict.fromkeys(outcomes, 0)
         self._arguments, self._segmenter = arguments, segmenter
         self._journal, self._bar = journal, bar
         self._refused: set[str] = set()
@@ -101,8 +103,8 @@ class Run:
                 self._refuse(film, frame, _reason(error))
                 continue
             task = _Task(film, frame, stamp_of(facts))
-            if self._journal.has(film.name, frame, task.stamp):
-                self._count("done before")
+            if image := self._journal.find(film.name, frame, task.stamp):
+                self._count("done before", image)
             elif not stat.S_ISREG(facts.st_mode):
                 self._refuse(film, frame, "it is no regular file")
             elif facts.st_size > _MOST_BYTES:
@@ -114,7 +116,7 @@ class Run:
     def _keep(self, task: _Task, result: Result, pictures: Future[CocoEntry]) -> None:
         image = coco_image(result, 0, task.film.name) | pictures.result()
         self._journal.add(task.stamp, image, coco_annotations(result, 0, 0))
-        self._count("segmented")
+        self._count("segmented", image)
 
     def _refuse(self, film: Film, frame: int, reason: str) -> None:
         self._refused.add(film.name)
@@ -125,8 +127,10 @@ class Run:
         self.counts["refused"] += 1
         self._bar.write(f"{what}: {reason}", file=sys.stderr)
 
-    def _count(self, what: str) -> None:
+    def _count(self, what: str, image: CocoEntry) -> None:
         self.counts[what] += 1
+        strange = image.get("out_of_distribution")
+        self.counts["out of distribution"] += strange is not None and strange["flagged"]
         self._bar.update()
 
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 METADATA_KEY = "solo_xray_manifest"
 INPUT_NAME = "images"
@@ -17,6 +25,32 @@ RESEARCH_USE_ONLY = (
     "Every result must be reviewed by a qualified person."
 )
 
+# Unicode's control, format, line separator and paragraph separator characters, but for the two of
+# them that Persian and Indian words are spelt with.
+_NOT_SHOWN: Final = ("Cc", "Cf", "Zl", "Zp")
+_JOINERS: Final = "\u200c\u200d"
+
+
+def check_name(text: str) -> str:
+    """Returns a name that shows all of itself, on one line and in the order that it is written in.
+
+    It stands in logs, on films and in a terminal, where another character could hide a part of it,
+    turn its order around (Unicode's bidirectional controls) or begin a line of its own.
+
+    Raises:
+        ValueError: for any other.
+    """
+    for character in text:
+        if unicodedata.category(character) in _NOT_SHOWN and character not in _JOINERS:
+            raise ValueError(
+                f"the name has the character U+{ord(character):04X}, which is not shown: a name is "
+                "one line of characters that are; leave it out"
+            )
+    return text
+
+
+Name = Annotated[str, AfterValidator(check_name)]
+ShortName = Annotated[Name, Field(min_length=1, max_length=16)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Precision = Literal["float32", "float16", "int8"]
 Positive = Annotated[int, Field(gt=0)]
@@ -31,9 +65,9 @@ class Code(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    value: Annotated[str, Field(min_length=1, max_length=16)]
-    scheme: Annotated[str, Field(min_length=1, max_length=16)]
-    meaning: Annotated[str, Field(min_length=1, max_length=64)]
+    value: ShortName
+    scheme: ShortName
+    meaning: Annotated[Name, Field(min_length=1, max_length=64)]
 
 
 class ClassCodes(BaseModel):
@@ -52,7 +86,7 @@ class ClassCodes(BaseModel):
     side: Code | None = None
 
 
-class OutOfDistribution(BaseModel):
+class OutOfDistributionFit(BaseModel):
     """How the graph's out-of-distribution output was fitted.
 
     Scores are in units of the limit: above 1 a film is flagged.
@@ -71,7 +105,7 @@ class OutOfDistribution(BaseModel):
     films: Positive
     patients: Positive
     median_score: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    auroc: dict[str, Probability]
+    auroc: dict[Name, Probability]
 
 
 class Manifest(BaseModel):
@@ -91,11 +125,11 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: Literal[1, 2] = 2
-    name: str
-    version: str
-    variant: str
-    backbone: str
-    class_names: tuple[str, ...]
+    name: Name
+    version: Name
+    variant: Name
+    backbone: Name
+    class_names: tuple[Name, ...]
     category_ids: tuple[int, ...]
     canvas_size: tuple[Positive, Positive]
     mask_stride: Positive
@@ -105,19 +139,19 @@ class Manifest(BaseModel):
     training_data: str
     licence: str
     attribution: str
-    metrics: dict[str, float]
+    metrics: dict[Name, float]
     metrics_on: str
     intended_use: str = RESEARCH_USE_ONLY
-    weights_sha256: str
-    source_revision: str
+    weights_sha256: Name
+    source_revision: Name
     opset: Positive
     precision: Precision = "float32"
-    float32_sha256: str | None = None
-    out_of_distribution: OutOfDistribution | None = None
+    float32_sha256: Name | None = None
+    out_of_distribution: OutOfDistributionFit | None = None
     island_pixels: Annotated[int, Field(ge=0)] = 0
     class_codes: tuple[ClassCodes | None, ...] = ()
-    recipe: str | None = None
-    data: tuple[str, ...] = ()
+    recipe: Name | None = None
+    data: tuple[Name, ...] = ()
 
     @model_validator(mode="after")
     def _classes_run_in_parallel(self) -> Self:
@@ -162,6 +196,11 @@ class Manifest(BaseModel):
 def list_faults(error: ValidationError) -> str:
     """Validation errors of a manifest, field by field."""
     return "; ".join(
-        f"{'.'.join(map(str, fault['loc'])) or 'manifest'}: {fault['msg']}"
+        f"{'.'.join(map(_shown, fault['loc'])) or 'manifest'}: {fault['msg']}"
         for fault in error.errors()
     )
+
+
+def _shown(part: int | str) -> str:
+    """A part of a field's path, of which names are parts too."""
+    return text if (text := str(part)).isprintable() else ascii(text)

@@ -6,6 +6,7 @@ Annotations have a `score`, so that a list of them is a COCO results list too.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from solo.contract.manifest import RESEARCH_USE_ONLY, Manifest
@@ -44,8 +45,9 @@ def coco_image(result: Result, image_id: int, file_name: str) -> CocoEntry:
 
     Returns:
         `height` and `width` in pixels, `frame` from 0 and the number of `frames`, `sha256` of the
-        film's bytes and, where the film says it, `pixel_spacing_mm` as [between rows, between
-        columns] with where it comes from.
+        film's bytes; where the film says it, `pixel_spacing_mm` as [between rows, between columns]
+        with where it comes from; and, where the model can tell, `out_of_distribution` with `score`
+        and `flagged`.
     """
     info = result.radiograph
     image: CocoEntry = {
@@ -61,6 +63,8 @@ def coco_image(result: Result, image_id: int, file_name: str) -> CocoEntry:
         spacing = info.pixel_spacing
         image["pixel_spacing_mm"] = [spacing.row_mm, spacing.column_mm]
         image["pixel_spacing_source"] = spacing.source
+    if result.out_of_distribution is not None:
+        image["out_of_distribution"] = asdict(result.out_of_distribution)
     return image
 
 

@@ -55,6 +55,9 @@ def overlay(pixels: Picture, result: Result) -> Picture:
         place = (round(instance.bbox[0] * scale), round(instance.bbox[1] * scale))
         _write(picture, f"{instance.label} {instance.score:.2f}", place, text_scale, colour)
     sentences = f"{RESEARCH_USE_ONLY.partition('.')[0]}."
+    strange = result.out_of_distribution
+    if strange is not None and strange.flagged:
+        sentences = f"Out of distribution ({strange.score:.1f}). {sentences}"
     _write(picture, sentences, (0, picture.shape[0]), text_scale, (255, 255, 255))
     return picture
 
@@ -99,18 +102,20 @@ def encode_png(
 
 
 def describe(result: Result, **more: str) -> str:
-    """Text for a picture of a result: the model, the file's hash and the instances.
+    """Text for a picture of a result: the model, the file's hash, the score and the instances.
 
     Args:
         result: nothing else of its file is told.
         more: told beside, such as the id of a request.
     """
+    strange = result.out_of_distribution
     return json.dumps(
         {
             "notice": RESEARCH_USE_ONLY,
             **more,
             "model": asdict(result.model),
             "sha256": result.sha256,
+            "out_of_distribution": strange and asdict(strange),
             "instances": [
                 {
                     "label": instance.label,

@@ -29,6 +29,20 @@ class ModelIdentity:
     provider: str
 
 
+@dataclass(frozen=True)
+class Prediction:
+    """A model's answer for one image.
+
+    Attributes:
+        instances: what it finds.
+        out_of_distribution: how far the image is from the training films, 0 or above, in units of
+            the model's limit; None where the model has no such output.
+    """
+
+    instances: Instances
+    out_of_distribution: float | None = None
+
+
 class ModelError(Exception):
     """A model that cannot be served; the message is one sentence for the operator."""
 
@@ -76,14 +90,14 @@ class Engine(Protocol):
             Exception: if that is not possible.
         """
 
-    def run(self, images: npt.NDArray[np.float32]) -> list[Instances]:
+    def run(self, images: npt.NDArray[np.float32]) -> list[Prediction]:
         """Segments a batch.
 
         Args:
             images: float32 [N, 1, H, W] in [0, 1], N at most the largest batch size.
 
         Returns:
-            The instances of each image, in order.
+            The answer for each image, in order.
 
         Raises:
             DeviceMemoryError: if a smaller batch may succeed.

@@ -9,10 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from solo.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest
-from solo.inference.output_checks import row_shapes
-
-_OUTPUT_DTYPES = (np.float32, np.int64, np.uint8)
+from solo.contract.manifest import INPUT_NAME, Manifest
+from solo.inference.output_checks import model_outputs
 
 
 class BoundSession:
@@ -37,7 +35,7 @@ class BoundSession:
         cuda_graphs: bool = False,
     ) -> None:
         self._session, self._device = session, device
-        self._canvas_size, self._rows = manifest.canvas_size, row_shapes(manifest)
+        self._canvas_size, self._outputs = manifest.canvas_size, model_outputs(manifest)
         self._buffers: dict[int, tuple[Any, Any, Any]] = {}
         # ONNX Runtime keeps a recorded graph for the thread that recorded it; another thread would
         # record its own, in the middle of a request.
@@ -50,7 +48,8 @@ class BoundSession:
             images: float32 [N, 1, H, W].
 
         Returns:
-            Scores, labels and masks of N images, arrays that no later run writes to.
+            The outputs for N images in the order of `model_outputs`, arrays that no later run
+            writes to.
 
         Raises:
             Exception: whatever the runtime raises.
@@ -75,8 +74,9 @@ class BoundSession:
         binding = self._session.io_binding()
         images = self._memory((count, 1, *self._canvas_size), np.float32)
         binding.bind_ortvalue_input(INPUT_NAME, images)
-        for name, row, dtype in zip(OUTPUT_NAMES, self._rows, _OUTPUT_DTYPES, strict=True):
-            binding.bind_ortvalue_output(name, self._memory((count, *row), dtype))
+        for output in self._outputs:
+            memory = self._memory((count, *output.row), output.dtype)
+            binding.bind_ortvalue_output(output.name, memory)
         options = ort.RunOptions()
         options.add_run_config_entry("gpu_graph_id", str(count))  # 0 is the runtime's own
         return images, binding, options

@@ -9,9 +9,8 @@ from time import perf_counter
 import numpy as np
 import numpy.typing as npt
 
-from solo.contract.instances import Instances
 from solo.inference.cost_model import CostModel
-from solo.inference.engine import Engine, ModelIdentity
+from solo.inference.engine import Engine, ModelIdentity, Prediction
 from solo.inference.fair_semaphore import FairSemaphore
 from solo.inference.self_test import SelfTest, run_self_test
 
@@ -29,7 +28,7 @@ class RunResult:
         alone: whether nothing else ran at any time meanwhile.
     """
 
-    answers: list[Instances]
+    answers: list[Prediction]
     started: float
     seconds: float
     alone: bool

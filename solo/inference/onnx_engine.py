@@ -10,15 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from solo.contract.instances import Instances
-from solo.contract.manifest import INPUT_NAME, OUTPUT_NAMES
+from solo.contract.manifest import INPUT_NAME
 from solo.inference.engine import (
     DeviceMemoryError,
     InferenceError,
+    Prediction,
     ProviderChangedError,
 )
 from solo.inference.io_binding import BoundSession
 from solo.inference.model_file import ModelFile
-from solo.inference.output_checks import check_outputs, row_shapes
+from solo.inference.output_checks import check_outputs, model_outputs
 from solo.inference.providers import (
     CPU,
     NOTHING_BESIDES,
@@ -70,6 +71,7 @@ class OnnxEngine:
         self._file, self._asked, self._gpu = file, provider, gpu
         self._cores = cores
         self.manifest, self.sha256 = file.manifest, file.sha256
+        self._outputs = model_outputs(file.manifest)
         self._session: Any
         self._bound: BoundSession | None = None
         self.provider = self._open()
@@ -100,7 +102,7 @@ class OnnxEngine:
         self._check_provider()
         self.warm_up()
 
-    def run(self, images: npt.NDArray[np.float32]) -> list[Instances]:
+    def run(self, images: npt.NDArray[np.float32]) -> list[Prediction]:
         """See `Engine`. Batches are padded up to the closed set of sizes."""
         count = len(images)
         size = next(size for size in self.batch_sizes if size >= count)
@@ -115,12 +117,14 @@ class OnnxEngine:
             raise
         self._check_provider()
         shapes = [output.shape for output in outputs]
-        expected = [(size, *shape) for shape in row_shapes(self.manifest)]
+        expected = [(size, *output.row) for output in self._outputs]
         if shapes != expected:
             raise InferenceError(f"the model answered with shapes {shapes}, not {expected}")
-        scores, labels, masks = (output[:count] for output in outputs)
-        check_outputs(images[:count], scores, labels, masks, len(self.manifest.class_names))
-        return [Instances.from_outputs(*row) for row in zip(scores, labels, masks, strict=True)]
+        scores, labels, masks, *more = (output[:count] for output in outputs)
+        far = more[0] if more else None
+        check_outputs(images[:count], scores, labels, masks, len(self.manifest.class_names), far)
+        found = map(Instances.from_outputs, scores, labels, masks)
+        return list(map(Prediction, found, [None] * count if far is None else far.tolist()))
 
     def _open(self) -> str:
         tensorrt = tensorrt_options(self._file, self.batch_sizes, self._gpu.engine_cache)
@@ -138,7 +142,7 @@ class OnnxEngine:
         if self._bound is not None:
             return self._bound.run(images)
         outputs: list[npt.NDArray[Any]] = self._session.run(
-            list(OUTPUT_NAMES), {INPUT_NAME: images}
+            [output.name for output in self._outputs], {INPUT_NAME: images}
         )
         return outputs
 

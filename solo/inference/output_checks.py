@@ -2,16 +2,56 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from solo.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest
+from solo.contract.manifest import (
+    INPUT_NAME,
+    OUT_OF_DISTRIBUTION_NAME,
+    OUTPUT_NAMES,
+    Manifest,
+)
 from solo.inference.engine import InferenceError, ModelError
 
-_OUTPUT_TYPES = {"scores": "tensor(float)", "labels": "tensor(int64)", "masks": "tensor(uint8)"}
+_ONNX_TYPES: dict[type[np.generic], str] = {
+    np.float32: "tensor(float)",
+    np.int64: "tensor(int64)",
+    np.uint8: "tensor(uint8)",
+}
+
+
+@dataclass(frozen=True)
+class ModelOutput:
+    """An output of a graph.
+
+    Attributes:
+        name: of the tensor.
+        dtype: of its values.
+        row: its shape for one image.
+    """
+
+    name: str
+    dtype: type[np.generic]
+    row: tuple[int, ...]
+
+
+def model_outputs(manifest: Manifest) -> list[ModelOutput]:
+    """Scores, labels, masks and, where the model has it, the out-of-distribution output."""
+    count = manifest.max_instances
+    height, width = (-(-side // manifest.mask_stride) for side in manifest.canvas_size)
+    scores, labels, masks = OUTPUT_NAMES
+    outputs = [
+        ModelOutput(scores, np.float32, (count,)),
+        ModelOutput(labels, np.int64, (count,)),
+        ModelOutput(masks, np.uint8, (count, height, width)),
+    ]
+    if manifest.out_of_distribution is not None:
+        outputs.append(ModelOutput(OUT_OF_DISTRIBUTION_NAME, np.float32, ()))
+    return outputs
 
 
 def check_graph(session: Any, manifest: Manifest, path: Path) -> None:  # noqa: ANN401
@@ -20,17 +60,17 @@ def check_graph(session: Any, manifest: Manifest, path: Path) -> None:  # noqa: 
     Raises:
         ModelError: if they differ, or the batch size is fixed.
     """
-    shapes = dict(zip(OUTPUT_NAMES, row_shapes(manifest), strict=True))
-    expected = {
-        INPUT_NAME: ("tensor(float)", (1, *manifest.canvas_size)),
-        **{name: (_OUTPUT_TYPES[name], shape) for name, shape in shapes.items()},
-    }
+    row: tuple[int, ...] = (1, *manifest.canvas_size)
+    signature = [ModelOutput(INPUT_NAME, np.float32, row), *model_outputs(manifest)]
+    expected = {node.name: (_ONNX_TYPES[node.dtype], node.row) for node in signature}
     found = {
         node.name: (node.type, tuple(node.shape))
         for node in (*session.get_inputs(), *session.get_outputs())
     }
     if found.keys() != expected.keys():
-        raise ModelError(f"{path}: the graph has {sorted(found)}, but needs {sorted(expected)}")
+        raise ModelError(
+            f"{path}: the graph has {sorted(found)}, but the manifest means {sorted(expected)}"
+        )
     for name, (kind, row) in expected.items():
         found_kind, (batch, *found_row) = found[name][0], found[name][1] or (None,)
         fits = len(found_row) == len(row) and all(
@@ -45,19 +85,13 @@ def check_graph(session: Any, manifest: Manifest, path: Path) -> None:  # noqa: 
             raise ModelError(f"{path}: '{name}' has a fixed batch size of {batch}")
 
 
-def row_shapes(manifest: Manifest) -> list[tuple[int, ...]]:
-    """Shapes of scores, labels and masks for one image."""
-    count = manifest.max_instances
-    height, width = (-(-side // manifest.mask_stride) for side in manifest.canvas_size)
-    return [(count,), (count,), (count, height, width)]
-
-
 def check_outputs(
     images: npt.NDArray[np.float32],
     scores: npt.NDArray[np.float32],
     labels: npt.NDArray[np.int64],
     masks: npt.NDArray[np.uint8],
     classes: int,
+    out_of_distribution: npt.NDArray[np.float32] | None = None,
 ) -> None:
     """Refuses what no sound model answers.
 
@@ -67,6 +101,7 @@ def check_outputs(
         labels: int64 [N, K], below `classes`; -1 exactly where the score is 0.
         masks: uint8 [N, K, h, w].
         classes: number of classes.
+        out_of_distribution: float32 [N], 0 or above; None where there is no such output.
 
     Raises:
         InferenceError: for values beyond these, and for one answer to different images.
@@ -79,6 +114,9 @@ def check_outputs(
         raise InferenceError("the model answered with a label that has no name")
     if ((labels < 0) != (scores == 0)).any():
         raise InferenceError("the model answered with scores where there is no instance")
+    far = out_of_distribution
+    if far is not None and not (np.isfinite(far) & (far >= 0)).all():
+        raise InferenceError("the model's out-of-distribution score is negative or not finite")
     # A device that repeats its last answer passes every other check.
     for one in range(len(images) - 1):
         same = scores[one, 0] > 0 and (scores[one] == scores[one + 1]).all()

@@ -89,9 +89,9 @@ class SelfTest:
 
 
 def run_self_test(engine: Engine, count: int = 1) -> Instances:
-    """The answer for the self-test image, the last of so many in one batch."""
+    """The instances in the self-test image, the last of so many in one batch."""
     canvas = self_test_image(engine.manifest.canvas_size)
-    return engine.run(np.repeat(canvas[None, None], count, axis=0))[-1]
+    return engine.run(np.repeat(canvas[None, None], count, axis=0))[-1].instances
 
 
 def _is_among(seen: Instances, index: int, given: Instances, tolerance: Tolerance) -> bool:

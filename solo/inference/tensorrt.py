@@ -11,12 +11,13 @@ from solo.contract.manifest import INPUT_NAME
 from solo.inference.engine import ModelError
 from solo.inference.model_file import ModelFile
 
-# What follows the network - scores, sums over masks, Matrix NMS - hangs on these. Left to CUDA, it
-# stays in float32, which TensorRT does not promise where float16 is allowed; and what is before is
-# one engine whose only input is the film, so that the shapes below are all that it asks for.
+# What follows the network - scores, mask sums, Matrix NMS, the out-of-distribution score - hangs
+# on these. Left to CUDA, it stays in float32, which TensorRT does not promise where float16 is
+# allowed; and what is before is one engine whose only input is the film, so that the shapes below
+# are all that it asks for.
 _LEFT_TO_CUDA = (
     "TopK", "GatherElements", "GatherND", "Where", "And", "Or", "Mod",
-    "ReduceSum", "ReduceMax", "ReduceMin", "Exp",
+    "ReduceSum", "ReduceMax", "ReduceMin", "Exp", "ReduceMean", "GlobalAveragePool",
 )  # fmt: skip
 _SMALLEST_PART = 32  # nodes; what lies between those above is not worth an engine
 

@@ -42,7 +42,7 @@ def test_the_answers_are_those_of_the_cpu_and_engines_are_kept(
     on_gpu.warm_up()
     films = np.concatenate(list(chest_canvases().values()))
     for expected, found in zip(on_cpu.run(films), on_gpu.run(films), strict=True):
-        SelfTest(on_cpu, expected).check(found, NEAR[precision])
+        SelfTest(on_cpu, expected.instances).check(found.instances, NEAR[precision])
 
     engines = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.engine")}
     assert len(engines) == 1  # the network; what follows it is CUDA's

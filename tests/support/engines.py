@@ -11,7 +11,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from solo.contract.instances import Instances
-from solo.contract.manifest import INPUT_NAME, Manifest
+from solo.contract.manifest import INPUT_NAME, OUT_OF_DISTRIBUTION_NAME, Manifest
+from solo.inference.engine import Prediction
 from solo.inference.self_test import self_test_image
 
 CANVAS = (64, 64)
@@ -46,12 +47,29 @@ def manifest(**changes: object) -> Manifest:
     return Manifest.model_validate(fields | changes)
 
 
+def fitted(median_score: float = 0.4, **changes: object) -> Manifest:
+    """The manifest of a tiny model with an out-of-distribution output."""
+    fit = {"films": 90, "patients": 80, "median_score": median_score, "auroc": {"turned": 0.99}}
+    return manifest(out_of_distribution=fit, **changes)
+
+
+def expected_distance(mean_grey: float) -> float:
+    """The out-of-distribution score of a tiny model that has one: bright films are flagged."""
+    return 2 * mean_grey
+
+
 def expected_scores(mean_grey: float) -> tuple[float, float]:
     """The tiny model's two scores for a canvas of this mean."""
     return 0.5 + 0.5 * mean_grey, 0.25 + 0.25 * mean_grey
 
 
-def write_tiny_model(path: Path, document: Manifest | None = None, *, fixed: bool = False) -> Path:
+def write_tiny_model(
+    path: Path,
+    document: Manifest | None = None,
+    *,
+    fixed: bool = False,
+    tells_distance: bool | None = None,
+) -> Path:
     """Writes a graph that finds the bright and the dark part of its image.
 
     Its scores are those of `expected_scores`, so that an answer tells which image it belongs to.
@@ -60,7 +78,10 @@ def write_tiny_model(path: Path, document: Manifest | None = None, *, fixed: boo
         path: where to.
         document: manifest to put in, or None for none at all.
         fixed: whether the batch size is fixed at 1.
+        tells_distance: whether it has the output of `expected_distance`; None if the manifest has.
     """
+    if tells_distance is None:
+        tells_distance = document is not None and document.out_of_distribution is not None
     height, width = CANVAS
     batch: int | str = 1 if fixed else "N"
     small = (height // STRIDE, width // STRIDE)
@@ -70,6 +91,7 @@ def write_tiny_model(path: Path, document: Manifest | None = None, *, fixed: boo
         "label_offsets": np.array([[0, 1, -1]], np.float32),
         "nothing": np.array(0, np.float32),
         "white": np.array(255, np.float32),
+        "two": np.array(2, np.float32),
         "canvas_axes": np.array([1, 2, 3], np.int64),
         "last_axis": np.array([1], np.int64),
     }
@@ -90,15 +112,20 @@ def write_tiny_model(path: Path, document: Manifest | None = None, *, fixed: boo
         helper.make_node("Concat", ["bright", "dark", "none"], ["stacked"], axis=1),
         helper.make_node("Cast", ["stacked"], ["masks"], to=TensorProto.UINT8),
     ]
+    outputs = [
+        helper.make_tensor_value_info("scores", TensorProto.FLOAT, [batch, SLOTS]),
+        helper.make_tensor_value_info("labels", TensorProto.INT64, [batch, SLOTS]),
+        helper.make_tensor_value_info("masks", TensorProto.UINT8, [batch, SLOTS, *small]),
+    ]
+    if tells_distance:
+        name = OUT_OF_DISTRIBUTION_NAME
+        nodes.append(helper.make_node("Mul", ["mean", "two"], [name]))
+        outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch]))
     graph = helper.make_graph(
         nodes,
         "tiny",
         [helper.make_tensor_value_info(INPUT_NAME, TensorProto.FLOAT, [batch, 1, height, width])],
-        [
-            helper.make_tensor_value_info("scores", TensorProto.FLOAT, [batch, SLOTS]),
-            helper.make_tensor_value_info("labels", TensorProto.INT64, [batch, SLOTS]),
-            helper.make_tensor_value_info("masks", TensorProto.UINT8, [batch, SLOTS, *small]),
-        ],
+        outputs,
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     onnx_model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
@@ -117,6 +144,7 @@ class FakeEngine:
         before: called in the model's thread with each batch, to block or to fail.
         max_batch: the largest batch size.
         before_self_test: the same for the self-test image, once the model is warm.
+        document: its manifest; `fitted` has an engine answer with `expected_distance` too.
 
     Attributes:
         batches: images of each run, but for those of the self-test image.
@@ -129,8 +157,9 @@ class FakeEngine:
         before: Callable[[npt.NDArray[np.float32]], None] = lambda _: None,
         max_batch: int = 4,
         before_self_test: Callable[[], None] = lambda: None,
+        document: Manifest | None = None,
     ) -> None:
-        self.manifest = manifest()
+        self.manifest = document or manifest()
         self.sha256 = "f" * 64
         self.provider = "FakeExecutionProvider"
         self.batch_sizes = tuple(range(1, max_batch + 1))
@@ -155,7 +184,7 @@ class FakeEngine:
     def run_seconds(images: int) -> float:
         return 0.010 + 0.002 * images
 
-    def run(self, images: npt.NDArray[np.float32]) -> list[Instances]:
+    def run(self, images: npt.NDArray[np.float32]) -> list[Prediction]:
         if (images == self._self_test_image).all():
             self.self_test_runs += 1
             if self.self_test_runs > _RECORDING_RUNS:
@@ -164,7 +193,13 @@ class FakeEngine:
             self.batches.append(len(images))
             self._before(images)
         self._seconds += self.run_seconds(len(images))
-        return [_instances(image[0]) for image in images]
+        tells = self.manifest.out_of_distribution is not None
+        return [
+            Prediction(
+                _instances(image[0]), expected_distance(float(image.mean())) if tells else None
+            )
+            for image in images
+        ]
 
 
 def _instances(canvas: npt.NDArray[np.float32]) -> Instances:

@@ -154,7 +154,8 @@ def test_window_spans_black_to_white() -> None:
 def image(**changes: object) -> client.Json:
     lung = {"label": "lung", "score": 0.9, "bbox": [20, 10, 40, 40], "area": 1600}
     spacing = {"row_mm": 0.5, "column_mm": 0.25, "source": "detector"}
-    return {"pixel_spacing": spacing, "instances": [lung], **changes}
+    known: client.Json = {"pixel_spacing": spacing, "out_of_distribution": None}
+    return {**known, "instances": [lung], **changes}
 
 
 def test_client_gives_areas_with_the_source_of_their_scale() -> None:
@@ -165,6 +166,16 @@ def test_client_gives_areas_with_the_source_of_their_scale() -> None:
     (line,) = client.summary(image(pixel_spacing=None))
     assert "cm2" not in line
     assert client.summary(image(instances=[])) == ["nothing found"]
+
+
+def test_client_tells_of_a_film_that_the_model_does_not_know() -> None:
+    score = {"score": 0.5, "flagged": False}
+    assert client.summary(image(out_of_distribution=score)) == client.summary(image())
+    score = {"score": 1.81, "flagged": True}
+    warning = "out of distribution (1.8): do not rely on what follows"
+    assert client.summary(image(out_of_distribution=score)) == [warning, *client.summary(image())]
+    nothing = image(out_of_distribution=score, instances=[])
+    assert client.summary(nothing) == [warning, "nothing found"]
 
 
 @pytest.mark.parametrize(

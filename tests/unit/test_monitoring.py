@@ -17,7 +17,7 @@ from app.metrics import Metrics
 from app.routes import PATHS
 from app.settings import Settings
 from solo.inference.model_runner import ModelRunner
-from tests.support.engines import FakeEngine
+from tests.support.engines import FakeEngine, fitted
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "docker" / "prometheus" / "rules.yml"
@@ -39,7 +39,7 @@ def dashboard_expressions() -> Iterator[str]:
 def served() -> dict[str, list[dict[str, str]]]:
     """Every sample name that the service exposes, with the label sets it has from the start."""
     registry = CollectorRegistry()
-    metrics = Metrics(registry, FakeEngine().manifest, [1, 2, 4], PATHS, 64)
+    metrics = Metrics(registry, fitted(), [1, 2, 4], PATHS, 64)
     metrics.on_model(ModelRunner(FakeEngine()).identity)
     samples: dict[str, list[dict[str, str]]] = {}
     for family in registry.collect():

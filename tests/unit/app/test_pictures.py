@@ -19,7 +19,7 @@ from app.responses import render
 from app.schemas import ResponseFormat
 from solo.contract.manifest import RESEARCH_USE_ONLY
 from solo.formats.pictures import label_map
-from solo.result import Result
+from solo.result import OutOfDistribution, Result
 from tests.support.answers import Mask, disc, result
 
 SIZE = (300, 400)
@@ -142,4 +142,23 @@ def test_a_picture_says_what_it_is_and_has_nothing_else(form: ResponseFormat) ->
     assert about["notice"] == RESEARCH_USE_ONLY
     assert (about["request_id"], about["model"]["name"]) == ("request-7", "tiny")
     assert [one["bbox"] for one in about["instances"]] == [list(i.bbox) for i in shown.instances]
-    assert set(about) == {"notice", "request_id", "model", "sha256", "instances"}
+    assert about["out_of_distribution"] is None
+    more = {"notice", "request_id", "model", "sha256", "out_of_distribution"}
+    assert set(about) == {*more, "instances"}
+
+
+def test_a_picture_of_a_film_that_the_model_does_not_know_says_so() -> None:
+    known, unknown = (
+        replace(result(LEFT, pixels=FILM), out_of_distribution=OutOfDistribution.of(score))
+        for score in (1.0, 1.25)
+    )
+    found = [picture(shown, "overlay", "id") for shown in (known, unknown)]
+    about = [json.loads(chunks(data)[b"tEXt"].partition(b"\0")[2]) for data in found]
+    assert [one["out_of_distribution"] for one in about] == [
+        {"score": 1.0, "flagged": False},
+        {"score": 1.25, "flagged": True},
+    ]
+    plain = decoded(picture(result(LEFT, pixels=FILM), "overlay", "id"))
+    np.testing.assert_array_equal(decoded(found[0]), plain)
+    changed = np.argwhere((decoded(found[1]) != plain).any(axis=-1))
+    assert changed[:, 0].min() > 0.8 * SIZE[0]  # in the sentence at the foot

@@ -17,6 +17,7 @@ from pycocotools import mask as coco_mask
 from solo import (
     ModelError,
     Options,
+    OutOfDistribution,
     RadiographFile,
     Result,
     Sandbox,
@@ -29,7 +30,7 @@ from solo.errors import (
     MalformedError,
 )
 from tests.support.dicom import dicom_file
-from tests.support.engines import FakeEngine, expected_scores
+from tests.support.engines import FakeEngine, expected_distance, expected_scores, fitted
 from tests.support.films import chest, flat, png
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -64,6 +65,31 @@ def test_the_bundled_model_finds_two_lungs_in_the_example() -> None:
         x, y, width, height = instance.bbox
         assert mask[y : y + height, x : x + width].sum() == instance.area
         assert len(instance.polygons()) == 1
+
+
+def test_a_result_says_how_far_the_film_is_from_the_training_films() -> None:
+    with Segmenter(FakeEngine(document=fitted()), cores=2) as fitted_segmenter:
+        usual, strange = (fitted_segmenter.segment(png(flat(grey))) for grey in (127, 128))
+        (nothing,) = fitted_segmenter.map([FILM], Options(score_threshold=1))
+    assert isinstance(nothing, Result)
+    assert nothing.instances == ()
+    scores = []
+    for result, flagged in ((usual, False), (strange, True), (nothing, True)):
+        assert isinstance(result.out_of_distribution, OutOfDistribution)
+        assert result.out_of_distribution.flagged is flagged
+        scores.append(result.out_of_distribution.score)
+    assert scores == pytest.approx([expected_distance(grey / 255) for grey in (127, 128, 200)])
+
+
+def test_the_limit_itself_is_within() -> None:
+    least_above = float(np.nextafter(np.float32(1), np.float32(2)))
+    assert OutOfDistribution.of(1.0) == OutOfDistribution(1.0, flagged=False)
+    assert OutOfDistribution.of(least_above) == OutOfDistribution(least_above, flagged=True)
+    assert OutOfDistribution.of(None) is None
+
+
+def test_a_model_that_cannot_tell_tells_nothing(segmenter: Segmenter) -> None:
+    assert segmenter.segment(FILM).out_of_distribution is None
 
 
 def test_path_bytes_and_pieces_have_one_result(segmenter: Segmenter, tmp_path: Path) -> None:

@@ -225,6 +225,11 @@ def test_every_fault_of_an_image_is_named(tmp_path: Path) -> None:
             "category name 'a' is used 2 times",
         ),
         ([{"id": 4, "name": "\ud800"}], "category 4 has no 'name' in letters"),
+        (
+            [{"id": 4, "name": "lung\t"}],
+            "category 4: the name has the character U+0009, which is not shown: a name is one line "
+            "of characters that are; leave it out",
+        ),
         ([{"id": True, "name": "a"}], "category number 0 has no integer 'id'"),
     ],
 )

@@ -14,9 +14,10 @@ from pycocotools import mask as coco_mask
 
 from model.data.coco import load_coco
 from solo import Options, Segmenter
+from solo.command.main import main
 from solo.contract.manifest import RESEARCH_USE_ONLY
 from tests.support.dicom import PATIENT_ID, PATIENT_NAME, dicom_file
-from tests.support.engines import manifest, write_tiny_model
+from tests.support.engines import expected_distance, fitted, manifest, write_tiny_model
 from tests.support.films import chest, flat, png
 
 Command = Callable[..., int]
@@ -186,3 +187,27 @@ def test_another_model_is_refused(
     assert "null" not in told
     assert (tmp_path / "out" / "annotations.json").read_bytes() == before
     assert json.loads(before)["info"]["model"]["version"] == "1"
+
+
+def test_films_that_the_model_does_not_know_are_counted(
+    document: Document, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    films, out = tmp_path / "films", tmp_path / "out"
+    films.mkdir()
+    model = write_tiny_model(tmp_path / "tiny.onnx", fitted())
+
+    def run() -> str:
+        words = (films, "--out", out, "--model", model, "--provider", "cpu")
+        assert main([*map(str, words)], sandbox=None) == 0
+        return capsys.readouterr().err
+
+    for grey in (20, 60, 200):
+        (films / f"{grey:03}.png").write_bytes(png(flat(grey)))
+    assert "3 segmented, 0 refused, 1 out of distribution: " in run()
+    told = [image["out_of_distribution"] for image in document(out)["images"]]
+    assert [each["flagged"] for each in told] == [False, False, True]
+    assert [each["score"] for each in told] == pytest.approx(
+        [expected_distance(grey / 255) for grey in (20, 60, 200)], rel=1e-4
+    )
+    (films / "250.png").write_bytes(png(flat(250)))
+    assert "1 segmented, 3 done before, 0 refused, 2 out of distribution: " in run()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from pycocotools import mask as coco_mask
 
@@ -7,7 +9,14 @@ from solo.contract.manifest import RESEARCH_USE_ONLY
 from solo.decoding.pixel_spacing import PixelSpacing
 from solo.formats.coco import coco_annotations, coco_categories, coco_image, coco_info
 from solo.masks.rle import MaskRuns
-from solo.result import Instance, ModelIdentity, RadiographInfo, Result, Timings
+from solo.result import (
+    Instance,
+    ModelIdentity,
+    OutOfDistribution,
+    RadiographInfo,
+    Result,
+    Timings,
+)
 from tests.support.engines import manifest
 
 MODEL = ModelIdentity("lungs", "3", "ab" * 32, "CPUExecutionProvider")
@@ -34,6 +43,13 @@ def test_an_image_has_what_is_known_of_it() -> None:
         "pixel_spacing_source": "detector",
     }
     assert not {key for key in coco_image(result(), 5, "a.png") if "spacing" in key}
+
+
+def test_an_image_says_where_the_model_does_not_know_it() -> None:
+    scored = replace(result(), out_of_distribution=OutOfDistribution.of(1.5))
+    told = coco_image(scored, 5, "a.png")["out_of_distribution"]
+    assert told == {"score": 1.5, "flagged": True}
+    assert "out_of_distribution" not in coco_image(result(), 5, "a.png")
 
 
 def test_annotations_are_numbered_from_the_first_one() -> None:

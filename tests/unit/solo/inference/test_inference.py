@@ -6,13 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto
 
+from solo.contract.manifest import Manifest
 from solo.inference.cores import usable_cores
 from solo.inference.engine import InferenceError, ModelError
+from solo.inference.io_binding import BoundSession
 from solo.inference.model_file import ModelFile
 from solo.inference.onnx_engine import OnnxEngine, closed_batch_sizes
-from tests.support.engines import CANVAS, expected_scores, manifest, write_tiny_model
+from tests.support.engines import (
+    CANVAS,
+    expected_distance,
+    expected_scores,
+    fitted,
+    manifest,
+    write_tiny_model,
+)
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +38,78 @@ def test_each_image_of_a_padded_batch_gets_its_own_answer(path: Path) -> None:
     answers = engine.run(images)
     assert len(answers) == 3
     for answer, grey in zip(answers, (0.25, 0.5, 1), strict=True):
-        assert answer.scores.tolist() == pytest.approx(expected_scores(grey))
-        assert answer.labels.tolist() == [0, 1]  # the empty slot is gone
-        assert answer.masks[0].max() == int(255 * grey)
+        found = answer.instances
+        assert found.scores.tolist() == pytest.approx(expected_scores(grey))
+        assert found.labels.tolist() == [0, 1]  # the empty slot is gone
+        assert found.masks[0].max() == int(255 * grey)
+
+
+@pytest.mark.parametrize("bound", [False, True], ids=["plain", "bound"])
+@pytest.mark.parametrize("document", [manifest(), fitted()], ids=["without", "with"])
+def test_a_score_belongs_to_its_image_where_the_model_has_one(
+    tmp_path: Path, document: Manifest, bound: bool
+) -> None:
+    path = write_tiny_model(tmp_path / "tiny.onnx", document)
+    engine = OnnxEngine(ModelFile.read(path), "cpu", max_batch=4, cores=1)
+    if bound:
+        engine._bound = BoundSession(engine._session, document, "cpu")
+    engine.warm_up()
+    greys = (0.25, 0.5, 1)
+    images = np.stack([np.full((1, *CANVAS), grey, np.float32) for grey in greys])
+    found = [answer.out_of_distribution for answer in engine.run(images)]
+    assert found == [expected_distance(grey) if document == fitted() else None for grey in greys]
+    engine.reopen()
+    assert [answer.out_of_distribution for answer in engine.run(images)] == found
+
+
+@pytest.mark.parametrize("score", [np.inf, -1])
+def test_a_score_that_no_sound_model_gives_is_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, score: float
+) -> None:
+    path = write_tiny_model(tmp_path / "tiny.onnx", fitted())
+    engine = OnnxEngine(ModelFile.read(path), "cpu", 1, cores=1)
+    outputs = [np.zeros((1, 3), np.float32), np.full((1, 3), -1), np.zeros((1, 3, 16, 16), "u1")]
+    answer = [*outputs, np.array([score], np.float32)]
+    monkeypatch.setattr(engine, "_compute", lambda _: answer)
+    with pytest.raises(InferenceError, match="out-of-distribution score is negative or not"):
+        engine.run(np.zeros((1, 1, *CANVAS), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("document", "tells"), [(manifest(), True), (fitted(), False)], ids=["unsaid", "missing"]
+)
+def test_graph_and_manifest_agree_on_the_score(
+    tmp_path: Path, document: Manifest, tells: bool
+) -> None:
+    path = write_tiny_model(tmp_path / "other.onnx", document, tells_distance=tells)
+    with pytest.raises(ModelError, match=r"the graph has .*, but the manifest means") as caught:
+        ModelFile.read(path)
+    assert str(caught.value).count("'out_of_distribution'") == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape"),
+    [(TensorProto.FLOAT, ["N", 1]), (TensorProto.DOUBLE, ["N"]), (TensorProto.FLOAT, [1])],
+)
+def test_a_score_of_another_form_is_refused(tmp_path: Path, kind: int, shape: list[Any]) -> None:
+    path = write_tiny_model(tmp_path / "tiny.onnx", fitted())
+    model = onnx.load(path)
+    (output,) = (one for one in model.graph.output if one.name == "out_of_distribution")
+    output.CopyFrom(onnx.helper.make_tensor_value_info(output.name, kind, shape))
+    steps = {node.output[0]: node for node in model.graph.node}
+    last = steps["out_of_distribution"]
+    last.output[0] = "distance"
+    if kind == TensorProto.DOUBLE:
+        added = onnx.helper.make_node("Cast", ["distance"], [output.name], to=kind)
+    else:
+        model.graph.initializer.append(
+            onnx.numpy_helper.from_array(np.array([-1, 1][: len(shape)]), "shape")
+        )
+        added = onnx.helper.make_node("Reshape", ["distance", "shape"], [output.name])
+    model.graph.node.append(added)
+    onnx.save(model, path)
+    with pytest.raises(ModelError, match="'out_of_distribution' "):
+        ModelFile.read(path)
 
 
 def test_the_engine_tells_what_it_is(path: Path) -> None:

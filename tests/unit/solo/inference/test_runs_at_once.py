@@ -108,5 +108,6 @@ def test_a_film_gets_the_same_answer_alone_and_beside_others(threads: ThreadPool
     alone = engine.run(image)
     for together in threads.map(lambda _: engine.run(image), range(8)):
         for one, other in zip(alone, together, strict=True):
-            np.testing.assert_array_equal(one.scores, other.scores)
-            np.testing.assert_array_equal(one.masks, other.masks)
+            np.testing.assert_array_equal(one.instances.scores, other.instances.scores)
+            np.testing.assert_array_equal(one.instances.masks, other.instances.masks)
+            assert one.out_of_distribution == other.out_of_distribution

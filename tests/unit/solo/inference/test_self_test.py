@@ -87,11 +87,13 @@ def outputs() -> dict[str, Any]:
         "scores": np.array([[0.9, 0], [0.8, 0.8]], np.float32),
         "labels": np.array([[1, -1], [0, 1]], np.int64),
         "masks": np.arange(2 * 2 * 4, dtype=np.uint8).reshape(2, 2, 2, 2),
+        "out_of_distribution": np.array([0, 1e30], np.float32),
     }
 
 
 def test_sound_outputs_pass() -> None:
     check_outputs(**outputs(), classes=2)
+    check_outputs(**{**outputs(), "out_of_distribution": None}, classes=2)
 
 
 @pytest.mark.parametrize(
@@ -106,10 +108,13 @@ def test_sound_outputs_pass() -> None:
         ("labels", (0, 1), -2, "no name"),
         ("labels", (0, 0), -1, "no instance"),
         ("labels", (0, 1), 0, "no instance"),
+        ("out_of_distribution", (0,), np.nan, "negative or not finite"),
+        ("out_of_distribution", (1,), np.inf, "negative or not finite"),
+        ("out_of_distribution", (1,), -1e-6, "negative or not finite"),
     ],
 )
 def test_unsound_outputs_are_refused(
-    name: str, place: tuple[int, int], value: float, text: str
+    name: str, place: tuple[int, ...], value: float, text: str
 ) -> None:
     found = outputs()
     found[name][place] = value
