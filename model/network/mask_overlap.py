@@ -1,12 +1,16 @@
-"""Pairwise mask intersections: exact pixel counts, two ways.
+"""Pairwise mask intersections: exact pixel counts, three ways.
 
-A matrix product multiplies every pixel of every mask; it is what graphs and GPUs are good at. On a
-CPU most of that work is saved by cutting masks into 8 x 8 blocks, each of which is one 64-bit word.
-Where one of two masks fills a block, the other's area in it is what they share; a product over
-blocks counts that. Only along a mask's edge are words compared bit by bit.
+A matrix product multiplies every pixel of every mask; it is what graphs and GPUs are good at. Where
+that is much work, a product of numbers that hold two masks each leaves 3/8 of it.
+
+On a CPU, outside of a graph, most of it is saved by cutting masks into 8 x 8 blocks, each of which
+is one 64-bit word. Where one of two masks fills a block, the other's area in it is what they share;
+a product over blocks counts that. Only along a mask's edge are words compared bit by bit.
 """
 
 from __future__ import annotations
+
+import itertools
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +21,9 @@ _SIDE = 8
 _FULL = 64
 # Multiply-adds of a product that takes about as long as the detour through blocks.
 _WORTH_PACKING = 1 << 28
+# One mask's pixels count as 1 and the other's as this, for which TF32's 11 bits suffice.
+_RADIX = 1 << 10
+_FEW = 128  # masks whose product is too small to be halved
 
 
 def mask_overlaps(masks: Tensor, groups: Tensor) -> tuple[Tensor, Tensor]:
@@ -31,13 +38,44 @@ def mask_overlaps(masks: Tensor, groups: Tensor) -> tuple[Tensor, Tensor]:
         float32 [N, K] and [N, K, K], whole numbers.
     """
     count, pixels = masks.shape[1], masks.shape[2] * masks.shape[3]
-    on_cpu = masks.device.type == "cpu" and not torch.compiler.is_exporting()
-    if on_cpu and len(masks) and count * count * pixels > _WORTH_PACKING:
+    if count * count * pixels <= _WORTH_PACKING:
+        shared = _product(masks.flatten(2))
+    elif masks.device.type == "cpu" and not torch.compiler.is_exporting():
         images = zip(masks.numpy(), groups.numpy(), strict=True)
         shared = torch.from_numpy(np.stack([packed_overlaps(*image) for image in images]))
-        return shared.diagonal(dim1=1, dim2=2), shared
-    flat = masks.flatten(2).to(torch.float32)
-    return flat.sum(2), flat @ flat.transpose(1, 2)
+    else:
+        shared = paired_overlaps(masks)
+    return shared.flatten(1)[:, :: count + 1], shared
+
+
+def _product(flat: Tensor) -> Tensor:
+    counts = flat.to(torch.float32)
+    return counts @ counts.transpose(-1, -2)
+
+
+def paired_overlaps(masks: Tensor) -> Tensor:
+    """Pixels that masks share, bool [N, K, h, w] to float32 [N, K, K], with two masks in a number.
+
+    Pixels are cut into parts so small that the counts of a part stay below the radix.
+    """
+    pixels = masks.shape[2] * masks.shape[3]
+    parts = next(n for n in itertools.count(1) if not pixels % n and pixels // n < _RADIX)
+    return _paired(masks.flatten(2).unflatten(2, (parts, pixels // parts)).transpose(1, 2))
+
+
+def _paired(masks: Tensor) -> Tensor:
+    """Masks [N, parts, K, pixels]; what the second half shares with itself is halved again."""
+    count = masks.shape[2]
+    if count % 2 or count < _FEW:
+        return _product(masks).sum(1)
+    first, second = masks.chunk(2, dim=2)
+    ones = first.to(torch.float32)
+    both = (second.to(torch.float32) * _RADIX + ones) @ ones.transpose(2, 3)
+    high = (both * (1 / _RADIX)).floor()
+    low = both - high * _RADIX
+    within, across = low.sum(1), high.sum(1)
+    top = torch.cat([within, across.transpose(1, 2)], dim=2)
+    return torch.cat([top, torch.cat([across, _paired(second)], dim=2)], dim=1)
 
 
 def packed_overlaps(
