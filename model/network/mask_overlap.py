@@ -1,29 +1,25 @@
-"""Pairwise mask intersections: exact pixel counts, three ways.
+"""Pairwise mask intersections: exact pixel counts, two ways.
 
-A matrix product multiplies every pixel of every mask; it is what graphs and GPUs are good at. Where
-that is much work, a product of numbers that hold two masks each leaves 3/8 of it.
-
-On a CPU, outside of a graph, most of it is saved by cutting masks into 8 x 8 blocks, each of which
-is one 64-bit word. Where one of two masks fills a block, the other's area in it is what they share;
-a product over blocks counts that. Only along a mask's edge are words compared bit by bit.
+A matrix product multiplies every pixel of every mask; it is what graphs and GPUs are good at. On a
+CPU most of that work is saved by cutting masks into 8 x 8 blocks, each of which is one 64-bit word.
+Where one of two masks fills a block, the other's area in it is what they share; a product over
+blocks counts that. Only along a mask's edge are words compared bit by bit.
 """
 
 from __future__ import annotations
-
-import itertools
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from model.network.onnx_operators import as_float
+
 _SIDE = 8
 _FULL = 64
 # Multiply-adds of a product that takes about as long as the detour through blocks.
 _WORTH_PACKING = 1 << 28
-# One mask's pixels count as 1 and the other's as this, for which TF32's 11 bits suffice.
-_RADIX = 1 << 10
-_FEW = 128  # masks whose product is too small to be halved
+_FEW = 200  # masks whose product is not worth halving
 
 
 def mask_overlaps(masks: Tensor, groups: Tensor) -> tuple[Tensor, Tensor]:
@@ -38,44 +34,30 @@ def mask_overlaps(masks: Tensor, groups: Tensor) -> tuple[Tensor, Tensor]:
         float32 [N, K] and [N, K, K], whole numbers.
     """
     count, pixels = masks.shape[1], masks.shape[2] * masks.shape[3]
-    if count * count * pixels <= _WORTH_PACKING:
-        shared = _product(masks.flatten(2))
-    elif masks.device.type == "cpu" and not torch.compiler.is_exporting():
+    on_cpu = masks.device.type == "cpu" and not torch.compiler.is_exporting()
+    if on_cpu and len(masks) and count * count * pixels > _WORTH_PACKING:
         images = zip(masks.numpy(), groups.numpy(), strict=True)
         shared = torch.from_numpy(np.stack([packed_overlaps(*image) for image in images]))
     else:
-        shared = paired_overlaps(masks)
+        shared = multiplied_overlaps(masks.flatten(2))
     return shared.flatten(1)[:, :: count + 1], shared
 
 
-def _product(flat: Tensor) -> Tensor:
-    counts = flat.to(torch.float32)
-    return counts @ counts.transpose(-1, -2)
+def multiplied_overlaps(masks: Tensor) -> Tensor:
+    """The same for bool [N, K, pixels], by products; 3/4 of one where there are many masks."""
+    if masks.shape[1] < _FEW:
+        return _product(masks, masks)
+    first, second = masks.chunk(2, dim=1)
+    across = _product(second, first)
+    above = torch.cat([_product(first, first), across.transpose(1, 2)], dim=2)
+    return torch.cat([above, torch.cat([across, _product(second, second)], dim=2)], dim=1)
 
 
-def paired_overlaps(masks: Tensor) -> Tensor:
-    """Pixels that masks share, bool [N, K, h, w] to float32 [N, K, K], with two masks in a number.
-
-    Pixels are cut into parts so small that the counts of a part stay below the radix.
-    """
-    pixels = masks.shape[2] * masks.shape[3]
-    parts = next(n for n in itertools.count(1) if not pixels % n and pixels // n < _RADIX)
-    return _paired(masks.flatten(2).unflatten(2, (parts, pixels // parts)).transpose(1, 2))
-
-
-def _paired(masks: Tensor) -> Tensor:
-    """Masks [N, parts, K, pixels]; what the second half shares with itself is halved again."""
-    count = masks.shape[2]
-    if count % 2 or count < _FEW:
-        return _product(masks).sum(1)
-    first, second = masks.chunk(2, dim=2)
-    ones = first.to(torch.float32)
-    both = (second.to(torch.float32) * _RADIX + ones) @ ones.transpose(2, 3)
-    high = (both * (1 / _RADIX)).floor()
-    low = both - high * _RADIX
-    within, across = low.sum(1), high.sum(1)
-    top = torch.cat([within, across.transpose(1, 2)], dim=2)
-    return torch.cat([top, torch.cat([across, _paired(second)], dim=2)], dim=1)
+def _product(masks: Tensor, others: Tensor) -> Tensor:
+    if not torch.compiler.is_exporting():
+        return masks.to(torch.float32) @ others.to(torch.float32).transpose(1, 2)
+    # uint8 by int8 is what processors have instructions for.
+    return as_float(masks.to(torch.uint8)) @ as_float(others.to(torch.int8).transpose(1, 2))
 
 
 def packed_overlaps(

@@ -15,11 +15,10 @@ from model.network.config import ModelConfig
 from model.network.heads import HeadOutputs
 from model.network.mask_overlap import mask_overlaps
 from model.network.matrix_nms import decay, fast_nms, iou_with_better, points_nms
+from model.network.onnx_operators import above, as_bytes
 from model.network.rows import take_rows
 
 _MASK_PIXEL = 16  # canvas pixels, 4 x 4
-# Halves go down, so that 0.5 becomes 127 and stays outside of "above 127.5".
-_TO_NEAREST = 0.5 - 2**-16
 
 
 @dataclass(frozen=True)
@@ -84,9 +83,8 @@ def find_candidates(outputs: HeadOutputs, config: ModelConfig) -> Candidates:
     labels = chosen % config.num_classes
     groups = labels * 0 if config.nms_across_classes else labels
     areas, overlaps = mask_overlaps(inside, torch.where(scores > 0, groups, -1))
-    # The mean over the mask, from what its pixels are above the threshold by.
-    excess = (probabilities - config.mask_threshold).relu().flatten(2).sum(2)
-    maskness = config.mask_threshold + excess / areas.clamp(min=1.0)
+    total = above(probabilities, config.mask_threshold).flatten(2).sum(2)
+    maskness = total / areas.clamp(min=1.0)
     scores = torch.where((scores > 0) & _large_enough(areas, cells, config), scores * maskness, 0.0)
     return Candidates(scores, labels, probabilities, inside, areas, overlaps, groups)
 
@@ -108,7 +106,7 @@ def keep_best(
     count = min(config.max_instances, scores.shape[1])
     scores, order = scores.topk(count, dim=1)
     labels = torch.where(scores > 0, candidates.labels.gather(1, order), -1)
-    masks = (take_rows(candidates.probabilities, order) * 255 + _TO_NEAREST).to(torch.uint8)
+    masks = as_bytes(take_rows(candidates.probabilities, order))
     missing = config.max_instances - count
     return (
         _filled(scores, missing, 0),
