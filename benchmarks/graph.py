@@ -62,6 +62,8 @@ class TimedGraph:
         self._image = np.random.default_rng(0).random((1, *sides), dtype=np.float32)
         self._whole = _open(model)
         self._bare = _open(bare_network(model))
+        for place, node in enumerate(model.graph.node):
+            node.name = f"node {place}"  # the profiler makes up names for those without
         self._watched = _open(model, self.folder)
         optimised = onnx.load(self.folder / "optimised.onnx").graph
         parts = parts_of(optimised)
@@ -121,7 +123,7 @@ def print_tables(graphs: list[TimedGraph]) -> None:
     by_part = {part: [_added(one, part) for one in times] for part in PARTS}
     _print_table(["part, ms", *header[1:]], {p: row for p, row in by_part.items() if any(row)})
     least = _LEAST * max(sum(one.values()) for one in times)
-    by_operation = {}
+    by_operation: dict[str, list[float]] = {}
     for part in PARTS:
         named = {operation for one in times for of, operation in one if of == part}
         found = {name: [one.get((part, name), 0.0) for one in times] for name in named}

@@ -2,9 +2,9 @@
 
     python -m benchmarks.graph_answers OLD.onnx NEW.onnx --films DIR
 
-Each instance of the first file that scores what its manifest shows, or more, is paired with the one of
-the second that has its label and overlaps it most. Prints how many have a partner, and the largest
-differences of scores, of soft masks (of 255) and of pixels inside.
+Each instance of the first file that scores what its manifest shows, or more, is paired with the one
+of the second that has its label and overlaps it most. Prints how many have a partner, and the
+largest differences of scores, of soft masks (of 255) and of pixels inside.
 """
 
 from __future__ import annotations

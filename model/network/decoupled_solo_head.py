@@ -121,4 +121,3 @@ class DecoupledSOLOHead(nn.Module):
             return both, both
         with_y = torch.cat([located[:, :-2], located[:, -1:]], dim=1)
         return double(self.x_tower(located[:, :-1])), double(self.y_tower(with_y))
-

@@ -5,8 +5,6 @@ Outside of an export each is computed by PyTorch, with the same result.
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -20,7 +18,7 @@ def above(x: Tensor, threshold: float) -> Tensor:
     """float32 with 0 for what is not above a threshold, in a graph by ThresholdedRelu."""
     if not torch.compiler.is_exporting():
         return F.threshold(x, threshold, 0.0)
-    return _write("ThresholdedRelu", [x], torch.float32, {"alpha": threshold})
+    return _write("ThresholdedRelu", [x], torch.float32, alpha=threshold)
 
 
 def as_bytes(probabilities: Tensor) -> Tensor:
@@ -48,14 +46,8 @@ def as_float(integers: Tensor) -> Tensor:
     return _write("DequantizeLinear", [integers, scale, zero], torch.float32)
 
 
-def _write(
-    operator: str,
-    inputs: list[Tensor],
-    dtype: torch.dtype,
-    attributes: dict[str, float] | None = None,
-) -> Tensor:
+def _write(operator: str, inputs: list[Tensor], dtype: torch.dtype, **attributes: float) -> Tensor:
     shape = inputs[0].shape
-    written = torch.onnx.ops.symbolic(
-        operator, inputs, attributes, dtype=dtype, shape=shape, version=_OPSET
+    return torch.onnx.ops.symbolic(
+        operator, inputs, {**attributes}, dtype=dtype, shape=shape, version=_OPSET
     )
-    return cast(Tensor, written)

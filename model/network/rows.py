@@ -14,4 +14,5 @@ def take_rows(rows: Tensor, index: Tensor) -> Tensor:
     count, length = rows.shape[:2]
     starts = torch.arange(count, device=index.device)[:, None] * length
     taken = rows.flatten(0, 1).index_select(0, (index + starts).flatten())
-    return taken.unflatten(0, (count, index.shape[1]))
+    shaped: Tensor = taken.unflatten(0, (count, index.shape[1]))
+    return shaped

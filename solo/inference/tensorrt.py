@@ -16,7 +16,8 @@ from solo.inference.model_file import ModelFile
 # one engine whose only input is the film, so that the shapes below are all that it asks for.
 _LEFT_TO_CUDA = (
     "TopK", "GatherElements", "GatherND", "Where", "And", "Or", "Mod",
-    "ReduceSum", "ReduceMax", "ReduceMin", "Exp",
+    "ReduceSum", "ReduceMax", "ReduceMin", "Exp", "ThresholdedRelu",
+    "QuantizeLinear", "DequantizeLinear",
 )  # fmt: skip
 _SMALLEST_PART = 32  # nodes; what lies between those above is not worth an engine
 
