@@ -25,6 +25,7 @@ from model.network.head_layers import (
     start_unlikely,
     tower,
 )
+from model.network.rows import take_rows
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class DecoupledSOLOOutputs:
             for column in range(grid)
         ]
         rows, columns = torch.tensor(places, device=cells.device)[cells].unbind(-1)
-        return _pick(x, columns) * _pick(y, rows)
+        return take_rows(x, columns) * take_rows(y, rows)
 
 
 class DecoupledSOLOHead(nn.Module):
@@ -120,8 +121,3 @@ class DecoupledSOLOHead(nn.Module):
             return both, both
         with_y = torch.cat([located[:, :-2], located[:, -1:]], dim=1)
         return double(self.x_tower(located[:, :-1])), double(self.y_tower(with_y))
-
-
-def _pick(maps: Tensor, index: Tensor) -> Tensor:
-    """Maps [N, M, h, w] at index [N, P]: [N, P, h, w]."""
-    return maps.gather(1, index[:, :, None, None].expand(-1, -1, *maps.shape[2:]))

@@ -29,11 +29,28 @@ def points_nms(probabilities: Tensor) -> Tensor:
 def overlap_with_better(masks: Tensor, labels: Tensor, scores: Tensor) -> Tensor:
     """IoU of every mask with the better masks of its class.
 
+    Args:
+        masks: bool or 0/1 [N, K, h, w].
+        labels: int64 [N, K].
+        scores: float32 [N, K]; 0 for an entry that is not there.
+
+    Returns:
+        As `iou_with_better`.
+    """
+    groups = torch.where(scores > 0, labels, -1)
+    areas, overlaps = mask_overlaps(masks.to(torch.bool), groups)
+    return iou_with_better(areas, overlaps, labels, scores)
+
+
+def iou_with_better(areas: Tensor, overlaps: Tensor, labels: Tensor, scores: Tensor) -> Tensor:
+    """IoU, from counts of pixels, of every mask with the better masks of its class.
+
     Nothing needs to be sorted: a mask is better where its score is higher, or equal with a lower
     index.
 
     Args:
-        masks: bool or 0/1 [N, K, h, w].
+        areas: float32 [N, K].
+        overlaps: float32 [N, K, K].
         labels: int64 [N, K].
         scores: float32 [N, K]; 0 for an entry that is not there.
 
@@ -41,9 +58,9 @@ def overlap_with_better(masks: Tensor, labels: Tensor, scores: Tensor) -> Tensor
         float32 [N, K, K]; row i, column j is 0 but where i is better than j and of its class.
     """
     better = _better(scores) & (labels[:, :, None] == labels[:, None, :])
-    areas, overlap = mask_overlaps(masks.to(torch.bool), torch.where(scores > 0, labels, -1))
-    union = areas[:, :, None] + areas[:, None, :] - overlap
-    return torch.where(better, overlap / union.clamp(min=1.0), 0.0)
+    areas = areas.clamp(min=1.0)  # else 0 / 0
+    # A product where `where` would do: ONNX Runtime takes a third of the time.
+    return overlaps / (areas[:, :, None] + areas[:, None, :] - overlaps) * better
 
 
 def decay(
@@ -66,11 +83,12 @@ def decay(
     """
     if not scores.shape[1]:
         return scores
-    covered = iou.amax(1)[:, :, None]
     if kernel == "gaussian":
-        factors = torch.exp(-sigma * (iou * iou - covered * covered))
-    else:
-        factors = (1 - iou) / (1 - covered).clamp(min=_SMALLEST)
+        squares = iou * iou
+        # The exponential of the largest is the least of the exponentials.
+        lowered = (squares - squares.amax(1)[:, :, None]).amax(1).clamp(min=0.0)
+        return scores * torch.exp(-sigma * lowered)
+    factors = (1 - iou) / (1 - iou.amax(1)[:, :, None]).clamp(min=_SMALLEST)
     return scores * factors.amin(1).clamp(max=1.0)
 
 

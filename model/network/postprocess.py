@@ -13,7 +13,10 @@ from torch import Tensor
 
 from model.network.config import ModelConfig
 from model.network.heads import HeadOutputs
-from model.network.matrix_nms import decay, fast_nms, overlap_with_better, points_nms
+from model.network.mask_overlap import mask_overlaps
+from model.network.matrix_nms import decay, fast_nms, iou_with_better, points_nms
+from model.network.onnx_operators import above, as_bytes
+from model.network.rows import take_rows
 
 _MASK_PIXEL = 16  # canvas pixels, 4 x 4
 
@@ -27,12 +30,18 @@ class Candidates:
         labels: int64 [N, P].
         probabilities: float32 [N, P, H / 4, W / 4].
         inside: bool, same shape, where the probability is above the mask threshold.
+        areas: float32 [N, P], pixels inside.
+        overlaps: float32 [N, P, P], pixels that two of one group share.
+        groups: int64 [N, P]; members of one suppress each other.
     """
 
     scores: Tensor
     labels: Tensor
     probabilities: Tensor
     inside: Tensor
+    areas: Tensor
+    overlaps: Tensor
+    groups: Tensor
 
 
 def find_instances(outputs: HeadOutputs, config: ModelConfig) -> tuple[Tensor, Tensor, Tensor]:
@@ -44,8 +53,9 @@ def find_instances(outputs: HeadOutputs, config: ModelConfig) -> tuple[Tensor, T
         masks: uint8 [N, K, H / 4, W / 4], probabilities times 255.
     """
     candidates = find_candidates(outputs, config)
-    groups = candidates.labels * 0 if config.nms_across_classes else candidates.labels
-    iou = overlap_with_better(candidates.inside, groups, candidates.scores)
+    iou = iou_with_better(
+        candidates.areas, candidates.overlaps, candidates.groups, candidates.scores
+    )
     scores = decay(iou, candidates.scores, config.nms_kernel, config.nms_sigma)
     if config.max_overlap < 1:
         scores = fast_nms(iou, scores, config.max_overlap)
@@ -70,10 +80,13 @@ def find_candidates(outputs: HeadOutputs, config: ModelConfig) -> Candidates:
     cells = chosen // config.num_classes
     probabilities = outputs.candidate_masks(cells)
     inside = probabilities > config.mask_threshold
-    areas = inside.flatten(2).sum(2)
-    maskness = (probabilities * inside).flatten(2).sum(2) / areas.clamp(min=1)
+    labels = chosen % config.num_classes
+    groups = labels * 0 if config.nms_across_classes else labels
+    areas, overlaps = mask_overlaps(inside, torch.where(scores > 0, groups, -1))
+    total = above(probabilities, config.mask_threshold).flatten(2).sum(2)
+    maskness = total / areas.clamp(min=1.0)
     scores = torch.where((scores > 0) & _large_enough(areas, cells, config), scores * maskness, 0.0)
-    return Candidates(scores, chosen % config.num_classes, probabilities, inside)
+    return Candidates(scores, labels, probabilities, inside, areas, overlaps, groups)
 
 
 def keep_best(
@@ -93,9 +106,7 @@ def keep_best(
     count = min(config.max_instances, scores.shape[1])
     scores, order = scores.topk(count, dim=1)
     labels = torch.where(scores > 0, candidates.labels.gather(1, order), -1)
-    index = order[:, :, None, None].expand(-1, -1, *candidates.probabilities.shape[2:])
-    # Halves go down, so that 0.5 becomes 127 and stays outside of "above 127.5".
-    masks = (candidates.probabilities.gather(1, index) * 255 - 0.5).ceil().to(torch.uint8)
+    masks = as_bytes(take_rows(candidates.probabilities, order))
     missing = config.max_instances - count
     return (
         _filled(scores, missing, 0),

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from model.network.config import Level, ModelConfig, NormName
 from model.network.coord_conv import append_coordinates
 from model.network.head_layers import ConvBlock, align, initialise, on_grid, start_unlikely, tower
+from model.network.rows import take_rows
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,7 @@ class SOLOv2Outputs:
     def candidate_masks(self, cells: Tensor) -> Tensor:
         """Probabilities [N, P, H / 4, W / 4] of chosen cells of all levels."""
         kernels = torch.cat([k.flatten(2).transpose(1, 2) for k in self.kernels], dim=1)
-        kernels = kernels.gather(1, cells[:, :, None].expand(-1, -1, kernels.shape[2]))
-        return form_masks(kernels, self.mask_features).sigmoid()
+        return form_masks(take_rows(kernels, cells), self.mask_features).sigmoid()
 
 
 class MaskFeatureBranch(nn.Module):

@@ -18,6 +18,7 @@ from solo.inference.model_file import ModelFile
 _LEFT_TO_CUDA = (
     "TopK", "GatherElements", "GatherND", "Where", "And", "Or", "Mod",
     "ReduceSum", "ReduceMax", "ReduceMin", "Exp", "ReduceMean", "GlobalAveragePool",
+    "ThresholdedRelu", "QuantizeLinear", "DequantizeLinear",
 )  # fmt: skip
 _SMALLEST_PART = 32  # nodes; what lies between those above is not worth an engine
 

@@ -57,6 +57,19 @@ def test_all_convolutions_but_the_first_two_are_in_int8() -> None:
     assert len(kinds) > 5
 
 
+def test_masks_are_multiplied_as_integers(tmp_path: Path) -> None:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    onnxruntime.InferenceSession(
+        int8_graph().SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    kinds = [node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node]
+    assert kinds.count("MatMulIntegerToFloat") == 1
+    assert kinds.count("MatMul") == 1  # of kernels with mask features
+    assert "FusedMatMul" not in kinds
+
+
 def test_it_answers_nearly_as_the_float32_model_does() -> None:
     films = film_canvases()
     sessions = [

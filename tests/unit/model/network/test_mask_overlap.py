@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from model.network import mask_overlap
 from model.network.config import NmsKernel
-from model.network.mask_overlap import mask_overlaps, packed_overlaps
+from model.network.mask_overlap import mask_overlaps, multiplied_overlaps, packed_overlaps
 from model.network.matrix_nms import matrix_nms
 
 many = settings(derandomize=True, database=None, max_examples=60)
@@ -50,6 +50,13 @@ def test_blocks_count_as_pixels_do(
     masks = random_masks(rng, count, size, fill)
     groups = rng.integers(-1, 2, count)
     np.testing.assert_array_equal(packed_overlaps(masks, groups), counted(masks, groups))
+
+
+@pytest.mark.parametrize("count", [0, 1, 30, 201, 250])
+def test_products_count_as_pixels_do(count: int) -> None:
+    masks = random_masks(np.random.default_rng(count), count, (7, 9), 0.3)
+    found = multiplied_overlaps(torch.tensor(masks)[None].flatten(2))
+    np.testing.assert_array_equal(found[0], counted(masks, np.zeros(count, np.int64)))
 
 
 @pytest.mark.parametrize("kernel", ["gaussian", "linear"])
