@@ -36,12 +36,15 @@ class Instance:
         category_id: id of its class in the training data.
         score: in [0, 1].
         runs: its mask in the radiograph's own pixels, as run lengths.
+        outline_uncertainty: pixels of doubt over the square root of the area, 0 or above: the
+            larger, the less the outline is to be trusted; see `solo.masks.uncertainty`.
     """
 
     label: str
     category_id: int
     score: float
     runs: MaskRuns
+    outline_uncertainty: float
 
     @property
     def bbox(self) -> tuple[int, int, int, int]:

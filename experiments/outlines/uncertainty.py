@@ -1,0 +1,66 @@
+"""What tells a good outline from a bad one: measures of a soft mask beside the true Dice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from experiments.outlines.judged import Judged
+from solo.masks.uncertainty import outline_uncertainty
+
+Floats = npt.NDArray[np.float64]
+Measure = Callable[[Judged, float], float]
+
+
+def _served(one: Judged, threshold: float) -> float:
+    rows, columns = one.letterbox.window((one.soft.shape[0], one.soft.shape[1]))
+    return float(outline_uncertainty(one.soft[None, rows, columns], threshold)[0])
+
+
+def _score(one: Judged, _: float) -> float:
+    return one.score
+
+
+def _expected_dice(one: Judged, threshold: float) -> float:
+    """2 sum(p b) / (sum(b) + sum(p)) of the probabilities p and the mask b."""
+    p = one.soft / 255
+    b = p > threshold
+    return float(2 * p[b].sum() / (b.sum() + p.sum()))
+
+
+def _doubt_of_area(one: Judged, _: float) -> float:
+    p = one.soft / 255
+    return float(((p >= 0.2) & (p <= 0.8)).sum() / max((p > 0.5).sum(), 1))
+
+
+def _variance(one: Judged, threshold: float) -> float:
+    """Sum of p (1 - p) over the root of the area."""
+    p = one.soft / 255
+    return float((p * (1 - p)).sum() / max((p > threshold).sum(), 1) ** 0.5)
+
+
+MEASURES: Final[dict[str, Measure]] = {
+    "score": _score,
+    "Dice expected from the soft mask": _expected_dice,
+    "sum of p (1 - p) over the root of the area": _variance,
+    "pixels of doubt over the area": _doubt_of_area,
+    "outline_uncertainty": _served,
+}
+
+
+def pearson(one: Floats, other: Floats) -> float:
+    """The correlation of two series of numbers."""
+    return float(np.corrcoef(one, other)[0, 1])
+
+
+def spearman(one: Floats, other: Floats) -> float:
+    """The correlation of their ranks; equal numbers have the mean of theirs."""
+    return pearson(_ranks(one), _ranks(other))
+
+
+def _ranks(values: Floats) -> Floats:
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(count) - (count - 1) / 2)[place], np.float64)
