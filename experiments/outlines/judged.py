@@ -47,30 +47,28 @@ class Judged:
     dice: float
 
 
-def judge(
-    path: Path, data: CocoDataset, score_threshold: float
-) -> tuple[Manifest, Iterator[list[Judged]]]:
-    """Judges the instances of each film that score enough, in float32 on one core.
+def judge(path: Path, data: CocoDataset) -> tuple[Manifest, Iterator[list[Judged]]]:
+    """Judges the instances of each film that the model's answer has, in float32 on one core.
 
     Args:
         path: of the model, which has the data set's classes.
         data: films that it has not seen, so that the figures mean something.
-        score_threshold: least score.
 
     Returns:
         The model's manifest, and one list for each film.
     """
     engine = open_engine(path, "cpu", 1, "float32", cores=1)
-    labels = data.labels_of(engine.manifest.class_names)
+    manifest = engine.manifest
+    labels = data.labels_of(manifest.class_names)
 
     def films() -> Iterator[list[Judged]]:
         for record in tqdm(data.images, desc="judging", unit="film"):
-            letterbox = Letterbox.fit((record.height, record.width), engine.manifest.canvas_size)
+            letterbox = Letterbox.fit((record.height, record.width), manifest.canvas_size)
             canvas = letterbox.apply(read_radiograph(record))[None, None]
-            found = engine.run(canvas)[0].select(score_threshold, engine.manifest.max_instances)
-            yield _judge(found.relabelled(labels), letterbox, record, data, engine.manifest)
+            found = engine.run(canvas)[0].select(manifest.score_threshold, manifest.max_instances)
+            yield _judge(found.relabelled(labels), letterbox, record, data, manifest)
 
-    return engine.manifest, films()
+    return manifest, films()
 
 
 def dice(soft: Soft, letterbox: Letterbox, truth: dict[str, Any] | None, threshold: float) -> float:
