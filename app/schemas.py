@@ -122,9 +122,9 @@ class Instance(Schema):
         Field(
             ge=0,
             description="How unsure the outline is, whatever the score: pixels of doubt (soft mask "
-            "between 0.2 and 0.8) over the square root of the area, both in pixels of the model's "
-            "mask, so that the film's size does not matter. 0 is sharp. It is no probability: "
-            "compare it with other instances of this class and model, and look at the largest.",
+            "between 0.1 and 0.9) for each pixel of the mask, in pixels of the model, so that the "
+            "film's size does not matter. 0 is sharp; small and thin objects have more. It is no "
+            "probability: compare it within a class of one model, and look at the largest first.",
         ),
     ]
     bbox: Annotated[tuple[int, int, int, int], Field(description="x, y, width, height in pixels.")]

@@ -31,22 +31,30 @@ def _expected_dice(one: Judged, threshold: float) -> float:
     return float(2 * p[b].sum() / (b.sum() + p.sum()))
 
 
-def _doubt_of_area(one: Judged, _: float) -> float:
-    p = one.soft / 255
-    return float(((p >= 0.2) & (p <= 0.8)).sum() / max((p > 0.5).sum(), 1))
-
-
 def _variance(one: Judged, threshold: float) -> float:
-    """Sum of p (1 - p) over the root of the area."""
+    """Sum of p (1 - p) over the area."""
     p = one.soft / 255
-    return float((p * (1 - p)).sum() / max((p > threshold).sum(), 1) ** 0.5)
+    return float((p * (1 - p)).sum() / max((p > threshold).sum(), 1))
+
+
+def _doubt(least: float, power: float) -> Measure:
+    """Pixels from `least` to 1 - `least` over a power of the area."""
+
+    def measure(one: Judged, threshold: float) -> float:
+        p = one.soft / 255
+        doubt = ((p >= least) & (p <= 1 - least)).sum()
+        return float(doubt / max((p > threshold).sum(), 1) ** power)
+
+    return measure
 
 
 MEASURES: Final[dict[str, Measure]] = {
     "score": _score,
     "Dice expected from the soft mask": _expected_dice,
-    "sum of p (1 - p) over the root of the area": _variance,
-    "pixels of doubt over the area": _doubt_of_area,
+    "sum of p (1 - p) over the area": _variance,
+    "pixels of .2 to .8 over the root of the area": _doubt(0.2, 0.5),
+    "pixels of .2 to .8 over the area": _doubt(0.2, 1),
+    "pixels of .1 to .9 over the root of the area": _doubt(0.1, 0.5),
     "outline_uncertainty": _served,
 }
 

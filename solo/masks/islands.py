@@ -10,7 +10,9 @@ import numpy.typing as npt
 
 from solo.contract.instances import inside
 
-_GAP: Final = 4  # mask pixels between two pieces that belong together; even
+# Mask pixels between two pieces that belong together; even. Bones that break into large pieces
+# have gaps of at most four.
+_GAP: Final = 4
 
 
 def remove_islands(
