@@ -20,12 +20,18 @@ SIDE = 16  # of the mask, on a canvas of 64
 
 
 def answer(
-    masks: npt.NDArray[np.uint8], size: tuple[int, int], *, islands: int = 0, **options: float
+    masks: npt.NDArray[np.uint8],
+    size: tuple[int, int],
+    *,
+    islands: int = 0,
+    max_overlap: float | None = None,
 ) -> tuple[Instance, ...]:
     labels = np.arange(len(masks), dtype=np.int64) % 2
     scores = np.linspace(0.9, 0.5, len(masks), dtype=np.float32)
     found = Instances(masks, labels, scores)
-    return native_instances(found, size, Options(**options), manifest(island_pixels=islands))
+    return native_instances(
+        found, size, Options(max_overlap=max_overlap), manifest(island_pixels=islands)
+    )
 
 
 def with_dot() -> npt.NDArray[np.uint8]:
