@@ -4,7 +4,7 @@
 
 Prints tables in Markdown: how well measures of a soft mask tell the true Dice, for films that the
 model has not seen; how many pieces the masks have, how far from the rest; and how the Dice changes
-where islands of so many pixels are removed, with those that `island_pixels` of 4 would remove.
+where islands of so many pixels are removed, with those that `island_pixels` of 8 would remove.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from experiments.outlines.uncertainty import MEASURES, pearson, spearman
 from model.data.coco import DatasetError, load_coco
 from solo.inference.engine import ModelError
 
-_LISTED = 4  # pixels of the islands that are told one by one
+_LISTED = 8  # pixels of the islands that are told one by one
 
 
 def main(argv: list[str] | None = None) -> int:

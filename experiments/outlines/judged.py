@@ -46,6 +46,11 @@ class Judged:
     truth: dict[str, Any] | None
     dice: float
 
+    @property
+    def on_film(self) -> Soft:
+        """The part of the soft mask that lies on the film."""
+        return self.soft[self.letterbox.window((self.soft.shape[0], self.soft.shape[1]))]
+
 
 def judge(path: Path, data: CocoDataset) -> tuple[Manifest, Iterator[list[Judged]]]:
     """Judges the instances of each film that the model's answer has, in float32 on one core.

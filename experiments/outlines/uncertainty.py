@@ -16,8 +16,7 @@ Measure = Callable[[Judged, float], float]
 
 
 def _served(one: Judged, threshold: float) -> float:
-    rows, columns = one.letterbox.window((one.soft.shape[0], one.soft.shape[1]))
-    return float(outline_uncertainty(one.soft[None, rows, columns], threshold)[0])
+    return float(outline_uncertainty(one.on_film[None], threshold)[0])
 
 
 def _score(one: Judged, _: float) -> float:
@@ -26,14 +25,14 @@ def _score(one: Judged, _: float) -> float:
 
 def _expected_dice(one: Judged, threshold: float) -> float:
     """2 sum(p b) / (sum(b) + sum(p)) of the probabilities p and the mask b."""
-    p = one.soft / 255
+    p = one.on_film / 255
     b = p > threshold
     return float(2 * p[b].sum() / (b.sum() + p.sum()))
 
 
 def _variance(one: Judged, threshold: float) -> float:
     """Sum of p (1 - p) over the area."""
-    p = one.soft / 255
+    p = one.on_film / 255
     return float((p * (1 - p)).sum() / max((p > threshold).sum(), 1))
 
 
@@ -41,7 +40,7 @@ def _doubt(least: float, power: float) -> Measure:
     """Pixels from `least` to 1 - `least` over a power of the area."""
 
     def measure(one: Judged, threshold: float) -> float:
-        p = one.soft / 255
+        p = one.on_film / 255
         doubt = ((p >= least) & (p <= 1 - least)).sum()
         return float(doubt / max((p > threshold).sum(), 1) ** power)
 
