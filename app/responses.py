@@ -69,6 +69,7 @@ def render(result: Result, form: ResponseFormat, request_id: str) -> Rendering:
                 label=one.label,
                 category_id=one.category_id,
                 score=one.score,
+                outline_uncertainty=one.outline_uncertainty,
                 bbox=one.bbox,
                 area=one.area,
                 segmentation=_segmentation(one, form),

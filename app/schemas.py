@@ -117,6 +117,16 @@ class Instance(Schema):
     label: str
     category_id: int
     score: Annotated[float, Field(ge=0, le=1)]
+    outline_uncertainty: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="How unsure the outline is, whatever the score: pixels of doubt (soft mask "
+            "between 0.1 and 0.9) for each pixel of the mask, in pixels of the model, so that the "
+            "film's size does not matter. 0 is sharp; small and thin objects have more. It is no "
+            "probability: compare it within a class of one model, and look at the largest first.",
+        ),
+    ]
     bbox: Annotated[tuple[int, int, int, int], Field(description="x, y, width, height in pixels.")]
     area: Annotated[int, Field(description="Pixels in the mask.")]
     segmentation: Segmentation | UncompressedSegmentation | Polygons

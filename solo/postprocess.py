@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from solo.contract.instances import Instances
+from solo.contract.instances import Instances, inside
 from solo.contract.letterbox import Letterbox
 from solo.contract.manifest import Manifest
+from solo.masks.islands import remove_islands
 from solo.masks.rle import encode
+from solo.masks.uncertainty import outline_uncertainty
 from solo.options import Options
 from solo.result import Instance
 
@@ -29,17 +31,22 @@ def native_instances(
         options: what they leave open is the model's.
         manifest: of the model.
     """
-    most = options.max_instances
+    most, threshold = options.max_instances, manifest.mask_threshold
     chosen = instances.select(_score_threshold(options, manifest), len(instances))
+    # Before all else, so that suppression compares the masks that the answer has.
+    cleared = remove_islands(chosen.masks, manifest.island_pixels, threshold)
+    chosen = Instances(cleared, chosen.labels, chosen.scores)
     if options.max_overlap is not None:
-        chosen = suppress(chosen, options.max_overlap, manifest.mask_threshold)
+        chosen = suppress(chosen, options.max_overlap, threshold)
     chosen = chosen.select(0, manifest.max_instances if most is None else most)
     letterbox = Letterbox.fit(image_size, manifest.canvas_size)
-    masks = encode(chosen, letterbox, manifest.mask_threshold)
+    rows, columns = letterbox.window(chosen.masks.shape[1:])
+    doubts = outline_uncertainty(chosen.masks[:, rows, columns], threshold).round(3)
+    masks = encode(chosen, letterbox, threshold)
     return tuple(
-        Instance(manifest.class_names[label], manifest.category_ids[label], score, runs)
-        for label, score, runs in zip(
-            chosen.labels.tolist(), chosen.scores.tolist(), masks, strict=True
+        Instance(manifest.class_names[label], manifest.category_ids[label], score, runs, doubt)
+        for label, score, runs, doubt in zip(
+            chosen.labels.tolist(), chosen.scores.tolist(), masks, doubts.tolist(), strict=True
         )
         if runs.area
     )
@@ -60,8 +67,8 @@ def suppress(instances: Instances, max_overlap: float, mask_threshold: float) ->
         Those that are kept, in order.
     """
     count, height, width = instances.masks.shape
-    inside = instances.masks > 255 * mask_threshold
-    masks = inside.reshape(count, height * width).astype(np.float32)
+    drawn = inside(instances.masks, mask_threshold)
+    masks = drawn.reshape(count, height * width).astype(np.float32)
     shared = masks @ masks.T
     areas = np.diag(shared)
     union = areas[:, None] + areas[None, :] - shared

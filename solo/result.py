@@ -63,12 +63,15 @@ class Instance:
         category_id: id of its class in the training data.
         score: in [0, 1].
         runs: its mask in the radiograph's own pixels, as run lengths.
+        outline_uncertainty: pixels of doubt (soft mask between 0.1 and 0.9) for each pixel of the
+            mask, in pixels of the model: the larger, the less the outline is to be trusted.
     """
 
     label: str
     category_id: int
     score: float
     runs: MaskRuns
+    outline_uncertainty: float
 
     @property
     def bbox(self) -> tuple[int, int, int, int]:

@@ -67,5 +67,15 @@ class Instances:
         return cls(masks[found], labels[found], scores[found])
 
 
+def inside(masks: npt.NDArray[np.uint8], mask_threshold: float) -> npt.NDArray[np.bool_]:
+    """Which pixels of soft masks belong to them: bool, true above the threshold.
+
+    Args:
+        masks: uint8, probabilities times 255.
+        mask_threshold: a probability.
+    """
+    return masks > np.uint8(np.float32(255 * mask_threshold))  # whole numbers, so all is exact
+
+
 def _describe(array: npt.NDArray[np.generic]) -> str:
     return f"{array.dtype} {list(array.shape)}"

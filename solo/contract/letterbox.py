@@ -94,6 +94,17 @@ class Letterbox:
             out[:] = on_canvas[self._rows, self._columns]
         return content
 
+    def window(self, mask_size: tuple[int, int]) -> tuple[slice, slice]:
+        """Rows and columns that the image touches, of masks of this size over the whole canvas."""
+        rows, columns = (
+            slice(first * size // side, -(-(first + length) * size // side))
+            for first, length, size, side in zip(
+                (self.top, self.left), (self.height, self.width), mask_size, self.canvas_size,
+                strict=True,
+            )
+        )  # fmt: skip
+        return rows, columns
+
     def restore(self, instances: Instances, mask_threshold: float = 0.5) -> npt.NDArray[np.bool_]:
         """Binary masks in the image's own pixels, upsampled and thresholded one by one.
 

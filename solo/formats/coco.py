@@ -78,7 +78,8 @@ def coco_annotations(result: Result, image_id: int, first_id: int) -> list[CocoE
 
     Returns:
         `bbox` as [x, y, width, height] and `area` in the image's pixels, `score` in [0, 1],
-        `segmentation` as compressed RLE, `{"size": [height, width], "counts": str}`.
+        `outline_uncertainty` as the library has it, `segmentation` as compressed RLE,
+        `{"size": [height, width], "counts": str}`.
     """
     return [
         {
@@ -89,6 +90,7 @@ def coco_annotations(result: Result, image_id: int, first_id: int) -> list[CocoE
             "area": instance.area,
             "iscrowd": 0,
             "score": instance.score,
+            "outline_uncertainty": instance.outline_uncertainty,
             "segmentation": instance.rle(),
         }
         for annotation_id, instance in enumerate(result.instances, first_id)

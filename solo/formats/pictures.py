@@ -121,6 +121,7 @@ def describe(result: Result, **more: str) -> str:
                     "label": instance.label,
                     "category_id": instance.category_id,
                     "score": instance.score,
+                    "outline_uncertainty": instance.outline_uncertainty,
                     "bbox": instance.bbox,
                     "area": instance.area,
                 }

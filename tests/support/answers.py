@@ -33,7 +33,7 @@ def mask_runs(mask: Mask) -> MaskRuns:
 
 def instance(mask: Mask, label: str = "lung", score: float = 0.9) -> Instance:
     """An instance with this mask."""
-    return Instance(label, 1, score, mask_runs(mask))
+    return Instance(label, 1, score, mask_runs(mask), 2.5)
 
 
 def result(*masks: Mask, pixels: npt.NDArray[np.uint8] | None = None) -> Result:

@@ -142,6 +142,7 @@ def test_a_picture_says_what_it_is_and_has_nothing_else(form: ResponseFormat) ->
     assert about["notice"] == RESEARCH_USE_ONLY
     assert (about["request_id"], about["model"]["name"]) == ("request-7", "tiny")
     assert [one["bbox"] for one in about["instances"]] == [list(i.bbox) for i in shown.instances]
+    assert [one["outline_uncertainty"] for one in about["instances"]] == [2.5, 2.5]
     assert about["out_of_distribution"] is None
     more = {"notice", "request_id", "model", "sha256", "out_of_distribution"}
     assert set(about) == {*more, "instances"}

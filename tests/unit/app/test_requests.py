@@ -60,3 +60,4 @@ async def test_instances_without_a_pixel_are_left_out() -> None:
     assert dark[0]["category_id"] == 7
     assert dark[0]["area"] == 64 * 64
     assert dark[0]["bbox"] == [0, 0, 64, 64]
+    assert dark[0]["outline_uncertainty"] == 0  # a grey of 10 is dark beyond doubt

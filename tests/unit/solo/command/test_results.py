@@ -71,6 +71,7 @@ def test_the_document_has_what_the_library_finds(
         mask = coco_mask.decode(annotation["segmentation"])
         np.testing.assert_array_equal(mask, instance.mask())
         assert annotation["area"] == mask.sum()
+        assert annotation["outline_uncertainty"] == instance.outline_uncertainty
 
 
 def test_all_classes_are_there_where_nothing_was_found(

@@ -26,7 +26,7 @@ def result(spacing: PixelSpacing | None = None, instances: int = 1) -> Result:
     """Of a frame of 3 rows and 4 columns; each instance is rows 1 and 2 of column 1."""
     runs = MaskRuns((3, 4), np.array([4, 2, 6]), 2, (1, 1, 1, 2))
     info = RadiographInfo(3, 4, 1, 2, "window", spacing, "dicom", "1.2.840.10008.1.2")
-    found = tuple(Instance("dark", 7, 0.75 - n / 4, runs) for n in range(instances))
+    found = tuple(Instance("dark", 7, 0.75 - n / 4, runs, 2.5) for n in range(instances))
     return Result(MODEL, "cd" * 32, info, found, Timings(0, 0, 0, 0))
 
 
@@ -66,6 +66,7 @@ def test_annotations_are_numbered_from_the_first_one() -> None:
         "area": 2,
         "iscrowd": 0,
         "score": 0.75,
+        "outline_uncertainty": 2.5,
         "segmentation": None,
     }
     mask = coco_mask.decode({"size": [3, 4], "counts": counts.encode()})

@@ -1,0 +1,1 @@
+"""What soft masks say of their outlines: how uncertain they are, which pieces are islands."""
