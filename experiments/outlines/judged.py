@@ -70,7 +70,8 @@ def judge(path: Path, data: CocoDataset) -> tuple[Manifest, Iterator[list[Judged
         for record in tqdm(data.images, desc="judging", unit="film"):
             letterbox = Letterbox.fit((record.height, record.width), manifest.canvas_size)
             canvas = letterbox.apply(read_radiograph(record))[None, None]
-            found = engine.run(canvas)[0].select(manifest.score_threshold, manifest.max_instances)
+            found = engine.run(canvas)[0].instances
+            found = found.select(manifest.score_threshold, manifest.max_instances)
             yield _judge(found.relabelled(labels), letterbox, record, data, manifest)
 
     return manifest, films()
