@@ -72,8 +72,8 @@ class CrossValidated:
     def fit(cls, features: Array, weights: Array, folds: Folds) -> CrossValidated:
         """Fits films, float64 [n, D], of the folds [n] from 0 to `FOLDS` - 1, none empty."""
         fewest = len(features) - int(np.bincount(folds).max())
-        # As many directions as films leave nothing over, and say nothing of films to come.
-        directions = min(MOST_DIRECTIONS, fewest // 2)
+        # As many directions as films or features leave nothing over.
+        directions = min(MOST_DIRECTIONS, fewest // 2, features.shape[1] // 2)
         others = [folds != fold for fold in range(FOLDS)]
         return cls(
             Subspace.fit(features, weights, directions),
@@ -102,4 +102,4 @@ def auroc(ordinary: Array, weights: Array, strange: Array, strange_weights: Arra
     least = np.searchsorted(ordinary[order], strange, "left")
     most = np.searchsorted(ordinary[order], strange, "right")
     won = (below[least] + below[most]) / 2  # a tie is half a win
-    return float(won @ strange_weights / strange_weights.sum())
+    return min(1.0, float(won @ strange_weights / strange_weights.sum()))  # but for rounding

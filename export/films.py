@@ -50,13 +50,18 @@ class Films:
     def of(cls, data: Sequence[CocoDataset], folds: int, most: int) -> Films:
         """At most so many films of each data set, evenly chosen."""
         chosen = [spread(films.images, most) for films in data]
-        records = tuple(record for films in chosen for record in films)
-        fold_of = deal_patients(map(_patient, records), folds)
-        return cls(
-            records,
-            np.array([number for number, films in enumerate(chosen) for _ in films], np.int64),
-            np.array([fold_of[_patient(record)] for record in records], np.int64),
+        return cls.deal(
+            [record for films in chosen for record in films],
+            [number for number, films in enumerate(chosen) for _ in films],
+            folds,
         )
+
+    @classmethod
+    def deal(cls, records: Sequence[ImageRecord], data_sets: Sequence[int], folds: int) -> Films:
+        """Deals the patients of these films out to folds."""
+        fold_of = deal_patients(map(_patient, records), folds)
+        dealt = [fold_of[_patient(record)] for record in records]
+        return cls(tuple(records), np.array(data_sets, np.int64), np.array(dealt, np.int64))
 
     def fewer(self, most: int) -> Films:
         """At most so many of each data set, evenly chosen."""

@@ -71,7 +71,7 @@ def export(
     """
     manifest = _manifest(network, about)
     module = OnnxNetwork(network)
-    graph, entry = fit_score(_to_onnx(network), data)
+    graph, entry = fit_score(trace(network), data)
     manifest = manifest.model_copy(update={"out_of_distribution": entry})
     onnx.helper.set_model_props(graph, manifest.to_metadata())
     graph.producer_name = "solo-xray"
@@ -104,7 +104,8 @@ def write_model(graph: onnx.ModelProto, out: Path) -> None:
     os.replace(partial, out)
 
 
-def _to_onnx(network: SoloNetwork) -> onnx.ModelProto:
+def trace(network: SoloNetwork) -> onnx.ModelProto:
+    """The network's graph, with the output `features`."""
     height, width = network.config.canvas_size
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses torchvision, we do not
     with warnings.catch_warnings():

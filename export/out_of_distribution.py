@@ -29,31 +29,32 @@ _MOST_STRANGE = 200
 _LIMIT_AT = 0.99  # of the films held out
 # Films that the network was trained on lie closer together than those of other places.
 _MARGIN = 1.1
-_LEAST_MEDIAN = 1e-4  # less is rounding, of films that are all alike but for a few
+_LEAST_RESIDUAL = 1e-6  # a smaller median is the rounding of films that are all alike
 
 
-class FeatureReader:
-    """Features of films by a graph, as ONNX Runtime computes them.
+class FilmReader:
+    """Runs films through a graph of one output in ONNX Runtime.
 
     Args:
-        model: a graph that has `features`.
+        part: such as `features_alone` of a model.
     """
 
-    def __init__(self, model: onnx.ModelProto) -> None:
-        part = features_alone(model).SerializeToString()
-        self._session = onnxruntime.InferenceSession(part, providers=["CPUExecutionProvider"])
+    def __init__(self, part: onnx.ModelProto) -> None:
+        self._session = onnxruntime.InferenceSession(
+            part.SerializeToString(), providers=["CPUExecutionProvider"]
+        )
         height, width = self._session.get_inputs()[0].shape[2:]
         self.canvas_size = int(height), int(width)
 
     def canvas(self, canvas: Canvas) -> Array:
-        """Features of a canvas, float32 [H, W] to float64 [D]."""
-        (features,) = self._session.run(None, {INPUT_NAME: canvas[None, None]})
-        return np.asarray(features[0], np.float64)
+        """The answer for a canvas, float32 [H, W]: float64, such as features [D]."""
+        (answers,) = self._session.run(None, {INPUT_NAME: canvas[None, None]})
+        return np.asarray(answers[0], np.float64)
 
     def films(
         self, records: Sequence[ImageRecord], change: Callable[[Grey], Grey] | None = None
     ) -> Array:
-        """Features of films, float64 [n, D], each changed before it is letterboxed."""
+        """The answers for films, float64 [n, ...], each changed before it is letterboxed."""
         return np.stack(list(self._films(records, change)))
 
     def _films(
@@ -70,8 +71,9 @@ class Fit:
 
     Attributes:
         subspaces: of all films, and without each fold.
-        limit: a film whose residual is above it is flagged; 0 where all films are alike.
-        scores: float64 [n], residuals of the films without their folds, over the limit.
+        limit: a film whose residual is above it is flagged; 0 where most films are alike.
+        scores: float64 [n], residuals of the films without their folds, over the limit if there is
+            one.
     """
 
     subspaces: CrossValidated
@@ -84,7 +86,9 @@ class Fit:
         subspaces = CrossValidated.fit(features, films.weights, films.folds)
         residuals = subspaces.residuals(features, films.folds)
         limit = _MARGIN * quantile(residuals, films.weights, _LIMIT_AT)
-        return cls(subspaces, limit, residuals / limit if limit > 0 else residuals)
+        if quantile(residuals, films.weights, 0.5) < _LEAST_RESIDUAL:
+            return cls(subspaces, 0.0, residuals)
+        return cls(subspaces, limit, residuals / limit)
 
 
 def fit_score(
@@ -103,10 +107,9 @@ def fit_score(
     films = Films.of(data, FOLDS, _MOST_FILMS)
     if films.patients < FEWEST_PATIENTS:
         return without_features(model), None
-    reader = FeatureReader(model)
+    reader = FilmReader(features_alone(model))
     fit = Fit.of(reader.films(films.records), films)
-    median = quantile(fit.scores, films.weights, 0.5)
-    if not median > _LEAST_MEDIAN:
+    if not fit.limit:
         return without_features(model), None
     strange = films.fewer(_MOST_STRANGE)
     found = {}
@@ -118,7 +121,7 @@ def fit_score(
     entry = OutOfDistribution(
         films=len(films.records),
         patients=films.patients,
-        median_score=round(median, 4),
+        median_score=quantile(fit.scores, films.weights, 0.5),
         auroc=found,
     )
     return with_score(model, fit.subspaces.whole, fit.limit), entry

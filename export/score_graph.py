@@ -22,6 +22,11 @@ def features_alone(model: onnx.ModelProto) -> onnx.ModelProto:
     return _part(model, FEATURES_NAME)
 
 
+def score_alone(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The part of a graph that makes the score, float32 [N], of images."""
+    return _part(model, OUT_OF_DISTRIBUTION_NAME)
+
+
 def with_features(model: onnx.ModelProto) -> onnx.ModelProto:
     """A graph with the output `features` in place of the score."""
     return _part(model, *OUTPUT_NAMES, FEATURES_NAME)
