@@ -46,7 +46,7 @@ def test_features_that_do_not_vary_count_for_nothing() -> None:
     features[:, 3], features[:, 9] = (
         7,
         1e-7 * rng.random(30),
-    )  # one that is constant but for rounding
+    )  # constant but for rounding
     found = Subspace.fit(features, np.ones(30), 2)
     strange = films(4, seed=3)
     moved = strange.copy()
@@ -61,7 +61,7 @@ def test_each_film_is_judged_without_its_fold() -> None:
     found = CrossValidated.fit(features, weights, folds)
     for fold in range(FOLDS):
         others = folds != fold
-        alone = Subspace.fit(features[others], weights[others], 16)  # half of 32 films
+        alone = Subspace.fit(features[others], weights[others], 6)  # half of 12 features
         np.testing.assert_allclose(
             found.residuals(features, folds)[~others],
             alone.residuals(features[~others]),
