@@ -13,7 +13,7 @@ import numpy.typing as npt
 from model.data.coco import CocoDataset, ImageRecord
 from model.data.radiograph import read_radiograph
 from model.data.split import deal_patients
-from solo.contract.greyscale import Grey
+from solo.contract.greyscale import Grey, as_grey
 from solo.contract.letterbox import Letterbox
 
 Canvas = npt.NDArray[np.float32]
@@ -89,7 +89,7 @@ def _patient(record: ImageRecord) -> str:
 
 def place(film: Grey, canvas_size: Size) -> Canvas:
     """Letterboxes a film, uint8 or uint16 [height, width], to float32 [H, W]."""
-    whole: Grey = np.ascontiguousarray(film)
+    whole = as_grey(np.ascontiguousarray(film))
     return Letterbox.fit((whole.shape[0], whole.shape[1]), canvas_size).apply(whole)
 
 

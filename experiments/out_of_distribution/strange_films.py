@@ -48,7 +48,7 @@ def of_volume(folder: Path, name: str, count: int) -> Kinds:
         places = np.linspace(tenth, len(middle) - 1 - tenth, count).round().astype(int)
         for window, (centre, width) in _WINDOWS.items():
             grey = np.clip((middle[places] - centre) / width + 0.5, 0, 1) * 255
-            films = [np.ascontiguousarray(np.rot90(each)).astype(np.uint8) for each in grey]
+            films: list[Grey] = [np.rot90(each).astype(np.uint8) for each in grey]
             yield f"{name}, {plane} slices, {window}", films
 
 
@@ -69,14 +69,10 @@ def _rendered(thorax: Thorax, count: int) -> list[Grey]:
 def _from_the_side(thorax: Thorax) -> Thorax:
     """The same patient, turned by a quarter: every second slab along the new depth."""
     depth_mm, height_mm, side_mm = thorax.spacing_mm
-    attenuation, bone, labels = (
-        np.ascontiguousarray(part.swapaxes(0, 2)[::2])
-        for part in (thorax.attenuation, thorax.bone, thorax.labels)
-    )
     return replace(
         thorax,
-        attenuation=attenuation,
-        bone=bone,
-        labels=labels,
+        attenuation=np.ascontiguousarray(thorax.attenuation.swapaxes(0, 2)[::2]),
+        bone=np.ascontiguousarray(thorax.bone.swapaxes(0, 2)[::2]),
+        labels=np.ascontiguousarray(thorax.labels.swapaxes(0, 2)[::2]),
         spacing_mm=(2 * side_mm, height_mm, depth_mm),
     )

@@ -73,7 +73,7 @@ def test_a_checkpoint_becomes_a_model_file(parts: Path, capsys: pytest.CaptureFi
         in said.out
     )
     assert manifest.out_of_distribution is None
-    assert [output.name for output in graph.output] == list(OUTPUT_NAMES)
+    assert [output.name for output in graph.graph.output] == list(OUTPUT_NAMES)
 
 
 def test_films_of_enough_patients_make_an_out_of_distribution_output(
