@@ -36,6 +36,11 @@ ap = 0.5
 """
 
 
+@pytest.fixture(scope="module")
+def traced() -> onnx.ModelProto:
+    return with_features(onnx.load_from_string(scored().model))
+
+
 @pytest.fixture
 def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkpoint, a description and films; tracing is skipped, since it takes long."""
@@ -77,10 +82,12 @@ def test_a_checkpoint_becomes_a_model_file(parts: Path, capsys: pytest.CaptureFi
 
 
 def test_films_of_enough_patients_make_an_out_of_distribution_output(
-    parts: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    traced: onnx.ModelProto,
+    parts: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    graph = with_features(onnx.load_from_string(scored().model))
-    monkeypatch.setattr(onnx_export, "trace", lambda _: graph)
+    monkeypatch.setattr(onnx_export, "trace", lambda _: traced)
     assert command(parts, more=["--data", str(disc_folder(parts / "more", 20))]) == 0
     assert "of 40 patients, and these are of 20" in capsys.readouterr().out  # p0 to p5 are in both
     assert command(parts, more=["--films", str(disc_folder(parts / "many", 45))]) == 0

@@ -44,7 +44,7 @@ def test_it_is_fitted_on_the_variants_own_features(
     assert "fitted on 56 films of 50 patients" in said
     graph, entry = onnx.load(out), read_manifest(out).out_of_distribution
     onnx.checker.check_model(graph, full_check=True)
-    assert [o.name for o in graph.output] == [*OUTPUT_NAMES, OUT_OF_DISTRIBUTION_NAME]
+    assert [o.name for o in graph.graph.output] == [*OUTPUT_NAMES, OUT_OF_DISTRIBUTION_NAME]
     assert entry is not None
     assert entry.films == 56
     session = onnxruntime.InferenceSession(
@@ -66,5 +66,5 @@ def test_it_has_none_where_films_are_of_few_patients(
     films = disc_folder(tmp_path / "few", 6)
     assert command([str(model), "--films", str(films), "--out", str(out)]) == 0
     assert "of 40 patients, and these are of 6" in capsys.readouterr().out
-    assert [output.name for output in onnx.load(out).graph.output] == list(OUTPUT_NAMES)
+    assert [o.name for o in onnx.load(out).graph.output] == list(OUTPUT_NAMES)
     assert read_manifest(out).out_of_distribution is None
