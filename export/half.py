@@ -93,8 +93,14 @@ def _in_float16(network: onnx.ModelProto) -> onnx.ModelProto:
             op_block_list=[*DEFAULT_OP_BLOCK_LIST, *_IN_FLOAT],
         )
     )
-    half.topological_sort()
     converted: onnx.ModelProto = half.model
+    # It gives a constant the same cast for each of its users that stays in float32.
+    made: set[str] = set()
+    for node in list(converted.graph.node):
+        if node.output[0] in made:
+            converted.graph.node.remove(node)
+        made.update(node.output)
+    half.topological_sort()
     return converted
 
 

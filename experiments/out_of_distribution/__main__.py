@@ -15,7 +15,7 @@ scores.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
@@ -57,8 +57,14 @@ def _judge(arguments: argparse.Namespace) -> None:
     model = onnx.load(arguments.model)
     if OUT_OF_DISTRIBUTION_NAME not in {output.name for output in model.graph.output}:
         raise ValueError(f"{arguments.model} has no out-of-distribution output")
+    volumes = {"chest CT": find_volume(), **{folder.name: folder for folder in arguments.volume}}
+    strange = chain(
+        strange_films.made(arguments.count),
+        *(strange_films.of_volume(at, name, arguments.count) for name, at in volumes.items()),
+        strange_films.of_dicom_files(arguments.dicom) if arguments.dicom else (),
+    )
     print(_HEADER)
-    for kind, scores in chain(held_out(model, arguments.data), by_itself(model, arguments)):
+    for kind, scores in chain(held_out(model, arguments.data), by_itself(model, strange)):
         quarters = " ".join(f"{value:.2f}" for value in np.quantile(scores, (0.25, 0.5, 0.75)))
         print(f"| {kind} | {len(scores)} | {(scores > 1).mean():.1%} | {quarters} |", flush=True)
 
@@ -87,17 +93,12 @@ def _fit_without(fold: int, films: Films, features: Array) -> Fit:
     return Fit.of(features[others], Films.deal(records, films.data_sets[others].tolist(), FOLDS))
 
 
-def by_itself(model: onnx.ModelProto, arguments: argparse.Namespace) -> Iterator[tuple[str, Array]]:
+def by_itself(
+    model: onnx.ModelProto, kinds: Iterable[tuple[str, list[Grey]]]
+) -> Iterator[tuple[str, Array]]:
     """Scores of films that are no part of a data set, by the file."""
     reader = FilmReader(score_alone(model))
-    kinds = [strange_films.made(arguments.count)]
-    volumes = {"chest CT": find_volume(), **{folder.name: folder for folder in arguments.volume}}
-    kinds += [
-        strange_films.of_volume(folder, name, arguments.count) for name, folder in volumes.items()
-    ]
-    if arguments.dicom:
-        kinds.append(strange_films.of_dicom_files(arguments.dicom))
-    for kind, films in chain.from_iterable(kinds):
+    for kind, films in kinds:
         yield kind, np.array([reader.canvas(place(film, reader.canvas_size)) for film in films])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import onnxruntime
 import pytest
@@ -42,7 +43,7 @@ def network_on(backbone: nn.Module, monkeypatch: pytest.MonkeyPatch, **changes: 
     return enliven(SoloNetwork(tiny_config(**changes))).eval()
 
 
-def features_of(model: onnx.ModelProto) -> np.ndarray:
+def features_of(model: onnx.ModelProto) -> npt.NDArray[np.float32]:
     session = onnxruntime.InferenceSession(
         features_alone(model).SerializeToString(), providers=["CPUExecutionProvider"]
     )

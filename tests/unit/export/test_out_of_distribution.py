@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
+import numpy.typing as npt
 import onnx
 import onnxruntime
 import pytest
@@ -19,23 +19,10 @@ from solo.contract.letterbox import Letterbox
 from solo.contract.manifest import OUT_OF_DISTRIBUTION_NAME, OUTPUT_NAMES
 from tests.support.coco_folder import SIZE, disc_folder, document, image, write
 from tests.support.feature_graph import feature_graph
+from tests.support.shaded_folder import shaded
 
 
-def shaded(folder: Path, count: int, *, patients: bool = True, seed: int = 0) -> CocoDataset:
-    """Films that are bright above and dark below, each a little otherwise."""
-    rng = np.random.default_rng(seed)
-    films, images = {}, []
-    for index in range(count):
-        ramp = np.linspace(rng.uniform(150, 250), rng.uniform(0, 60), SIZE[0])
-        coarse = rng.normal(0, 8, (6, 6)).astype(np.float32)
-        film = ramp[:, None] + cv2.resize(coarse, SIZE[::-1], interpolation=cv2.INTER_CUBIC)
-        films[f"{index}.png"] = np.clip(film, 0, 255).astype(np.uint8)
-        name = f"{folder.name} {index // 2}" if patients else None
-        images.append(image(id=index, file_name=f"{index}.png", patientid=name))
-    return load_coco(write(folder, document(images=images, annotations=[]), films))
-
-
-def scores(model: onnx.ModelProto, data: CocoDataset, turns: int = 0) -> np.ndarray:
+def scores(model: onnx.ModelProto, data: CocoDataset, turns: int = 0) -> npt.NDArray[np.float32]:
     session = onnxruntime.InferenceSession(
         score_alone(model).SerializeToString(), providers=["CPUExecutionProvider"]
     )
