@@ -21,7 +21,7 @@ from export.score_graph import features_alone, with_score, without_features
 from model.data.coco import CocoDataset, ImageRecord
 from model.data.radiograph import read_radiograph
 from solo.contract.greyscale import Grey
-from solo.contract.manifest import INPUT_NAME, OutOfDistribution
+from solo.contract.manifest import INPUT_NAME, OutOfDistributionFit
 
 FEWEST_PATIENTS = 40
 _MOST_FILMS = 2000  # of a data set: more do not change the fit
@@ -94,7 +94,7 @@ class Fit:
 
 def fit_score(
     model: onnx.ModelProto, data: Sequence[CocoDataset]
-) -> tuple[onnx.ModelProto, OutOfDistribution | None]:
+) -> tuple[onnx.ModelProto, OutOfDistributionFit | None]:
     """Replaces a graph's output `features` by its out-of-distribution score.
 
     Args:
@@ -119,7 +119,7 @@ def fit_score(
         residuals = fit.subspaces.residuals(features, strange.folds)
         scores = residuals / fit.limit
         found[kind] = round(auroc(fit.scores, films.weights, scores, strange.weights), 4)
-    entry = OutOfDistribution(
+    entry = OutOfDistributionFit(
         films=len(films.records),
         patients=films.patients,
         median_score=quantile(fit.scores, films.weights, 0.5),
@@ -128,7 +128,7 @@ def fit_score(
     return with_score(model, fit.subspaces.whole, fit.limit), entry
 
 
-def describe(entry: OutOfDistribution | None, data: Sequence[CocoDataset]) -> str:
+def describe(entry: OutOfDistributionFit | None, data: Sequence[CocoDataset]) -> str:
     """A sentence for who exports: how well the score tells films apart, or why there is none."""
     if entry is None:
         patients = Films.of(data, FOLDS, _MOST_FILMS).patients
