@@ -1,6 +1,6 @@
 """Makes the float16 variant of an exported model, for GPUs, if it is as good.
 
-python -m export.half MODEL.onnx --films DIR [--fold K] --out MODEL.fp16.onnx
+python -m export.half MODEL.onnx --data DIR [--data DIR ...] [--fold K] --out MODEL.fp16.onnx
 
 Everything up to the last convolutions is in half precision: weights take half the space, and a GPU
 multiplies them in its tensor cores. What follows - scores, sums over masks, Matrix NMS - stays in
@@ -22,7 +22,7 @@ from onnxruntime.transformers.onnx_model import OnnxModel
 
 from export.reduced_precision import variant_command
 from model.data.coco import CocoDataset
-from solo.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest
+from solo.contract.manifest import INPUT_NAME, Manifest
 
 # Their sums of squares do not fit into 16 bits.
 _IN_FLOAT = ("InstanceNormalization", "GroupNormalization", "LayerNormalization")
@@ -39,9 +39,10 @@ def halve(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     inferred = shape_inference.infer_shapes(model)
     cut = _behind_the_convolutions(inferred.graph)
+    outputs = [output.name for output in model.graph.output]
     parts = Extractor(inferred)
     network = parts.extract_model([INPUT_NAME], cut)
-    rest = parts.extract_model(cut, list(OUTPUT_NAMES))
+    rest = parts.extract_model(cut, outputs)
     # Both parts may use one constant, in two precisions.
     rest = compose.add_prefix(
         rest,
@@ -57,7 +58,7 @@ def halve(model: onnx.ModelProto) -> onnx.ModelProto:
         _in_float16(network),
         rest,
         io_map=[(name, name) for name in cut],
-        outputs=list(OUTPUT_NAMES),
+        outputs=outputs,
     )
     del joined.opset_import[1:]  # the same of both parts
     joined.producer_name, joined.doc_string = model.producer_name, model.doc_string
@@ -92,8 +93,14 @@ def _in_float16(network: onnx.ModelProto) -> onnx.ModelProto:
             op_block_list=[*DEFAULT_OP_BLOCK_LIST, *_IN_FLOAT],
         )
     )
-    half.topological_sort()
     converted: onnx.ModelProto = half.model
+    # It gives a constant the same cast for each of its users that stays in float32.
+    made: set[str] = set()
+    for node in list(converted.graph.node):
+        if node.output[0] in made:
+            converted.graph.node.remove(node)
+        made.update(node.output)
+    half.topological_sort()
     return converted
 
 

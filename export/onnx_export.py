@@ -8,6 +8,7 @@ import os
 import subprocess
 import tomllib
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,12 @@ import onnx
 import torch
 from pydantic import ValidationError
 
+from export.class_codes import read_class_codes
+from export.out_of_distribution import fit_score
 from export.parity import Parity, compare
-from export.wrapper import OnnxNetwork
+from export.wrapper import FEATURES_NAME, OnnxNetwork, OnnxNetworkWithFeatures
 from model.cli import tell_replacement
+from model.data.coco import CocoDataset
 from model.network.solo_network import SoloNetwork
 from solo.contract.manifest import (
     INPUT_NAME,
@@ -45,7 +49,11 @@ def read_about(path: Path) -> dict[str, Any]:
 
 
 def export(
-    network: SoloNetwork, about: dict[str, Any], canvases: npt.NDArray[np.float32], out: Path
+    network: SoloNetwork,
+    about: dict[str, Any],
+    canvases: npt.NDArray[np.float32],
+    out: Path,
+    data: Sequence[CocoDataset] = (),
 ) -> Parity:
     """Exports a network, compares the graph with it, and only then writes the file.
 
@@ -54,6 +62,8 @@ def export(
         about: the manifest's fields that the network does not know, from `read_about`.
         canvases: float32 [n, 1, H, W], real films to compare on, n >= 5.
         out: the .onnx file; an existing one stays untouched unless the new one has passed.
+        data: what the out-of-distribution score is fitted on; without, or with films of too few
+            patients, there is none.
 
     Raises:
         ParityError: if the graph differs from the network.
@@ -61,13 +71,28 @@ def export(
     """
     manifest = _manifest(network, about)
     module = OnnxNetwork(network)
-    graph = _to_onnx(module)
+    graph, entry = fit_score(trace(network), data)
+    manifest = manifest.model_copy(update={"out_of_distribution": entry})
     onnx.helper.set_model_props(graph, manifest.to_metadata())
     graph.producer_name = "solo-xray"
     graph.doc_string = manifest.intended_use
     parity = compare(module, graph.SerializeToString(), canvases)
     write_model(graph, out)
     return parity
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest of a model file.
+
+    Raises:
+        ValueError: if it is no ONNX file.
+        ManifestError: if it has no manifest, or one that cannot be used.
+    """
+    try:
+        properties = onnx.load_from_string(path.read_bytes()).metadata_props
+    except Exception as error:  # protobuf has errors of its own
+        raise ValueError(f"{path} is no ONNX file, or a damaged one") from error
+    return Manifest.from_metadata({entry.key: entry.value for entry in properties})
 
 
 def write_model(graph: onnx.ModelProto, out: Path) -> None:
@@ -79,19 +104,20 @@ def write_model(graph: onnx.ModelProto, out: Path) -> None:
     os.replace(partial, out)
 
 
-def _to_onnx(module: OnnxNetwork) -> onnx.ModelProto:
-    height, width = module.network.config.canvas_size
+def trace(network: SoloNetwork) -> onnx.ModelProto:
+    """The network's graph, with the output `features`."""
+    height, width = network.config.canvas_size
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses torchvision, we do not
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch warns of its own deprecations
         program = torch.onnx.export(
-            module,
+            OnnxNetworkWithFeatures(network),
             # Two images, since torch.export takes a batch of one for a constant.
             (torch.rand(2, 1, height, width, generator=torch.Generator().manual_seed(0)),),
             dynamo=True,
             opset_version=OPSET,
             input_names=[INPUT_NAME],
-            output_names=list(OUTPUT_NAMES),
+            output_names=[*OUTPUT_NAMES, FEATURES_NAME],
             dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
             verbose=False,
         )
@@ -109,6 +135,7 @@ def _manifest(network: SoloNetwork, about: dict[str, Any]) -> Manifest:
         "variant": config.variant,
         "backbone": config.backbone,
         "class_names": config.class_names,
+        "class_codes": read_class_codes(about.get("class_codes", {}), config.class_names),
         "category_ids": config.category_ids,
         "canvas_size": config.canvas_size,
         "mask_stride": 4,

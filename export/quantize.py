@@ -1,6 +1,6 @@
 """Makes the int8 variant of an exported model, for CPUs, if it is as good.
 
-python -m export.quantize MODEL.onnx --films DIR [--fold K] --out MODEL.int8.onnx
+python -m export.quantize MODEL.onnx --data DIR [--data DIR ...] [--fold K] --out MODEL.int8.onnx
 
 Convolutions get 7-bit weights, one scale a channel, and 8-bit activations, whose ranges are seen on
 real films (static quantisation, QDQ form). The first two convolutions stay in float32: they look at

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +12,9 @@ from typing import Any, Literal
 import onnx
 import onnxruntime
 
-from export.onnx_export import write_model
+from export.onnx_export import read_manifest, write_model
+from export.out_of_distribution import describe, fit_score
+from export.score_graph import with_features
 from model.cli import finish
 from model.data.coco import CocoDataset, load_coco
 from model.data.radiograph import read_radiograph
@@ -53,7 +56,15 @@ def variant_command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", type=Path)
-    parser.add_argument("--films", type=Path, required=True, help="a COCO data set")
+    parser.add_argument(
+        "--data",
+        "--films",
+        type=Path,
+        action="append",
+        required=True,
+        help="a COCO data set: both are compared on the first, the out-of-distribution output is "
+        "fitted on all",
+    )
     parser.add_argument("--fold", type=int, help="the model was trained without this fold")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--most-loss", type=float, default=MOST_LOSS, help="of AP")
@@ -79,27 +90,39 @@ def _predictions(session: Any, data: CocoDataset) -> Iterator[Prediction]:  # no
         yield record, instances, letterbox.restore(instances, manifest.mask_threshold)
 
 
-def _manifest(model: bytes, path: Path) -> Manifest:
-    try:
-        properties = onnx.load_from_string(model).metadata_props
-    except Exception as error:  # protobuf has errors of its own
-        raise ValueError(f"{path} is no ONNX file, or a damaged one") from error
-    return Manifest.from_metadata({entry.key: entry.value for entry in properties})
+def _expose_features(path: Path, manifest: Manifest, folder: Path) -> Path:
+    """The same model with `features` in place of its score, so that a converter keeps them."""
+    if manifest.out_of_distribution is None:
+        return path
+    exposed = folder / path.name
+    onnx.save(with_features(onnx.load(path)), exposed)
+    return exposed
 
 
 def _make(arguments: argparse.Namespace, bits: Bits, convert: Convert) -> None:
     if not arguments.out.parent.is_dir():
         raise FileNotFoundError(f"{arguments.out.parent} is not a folder")
     given = arguments.model.read_bytes()
-    manifest = _manifest(given, arguments.model)
+    manifest = read_manifest(arguments.model)
     if manifest.precision != "float32":
         raise ValueError(f"{arguments.model} is in {manifest.precision} already")
-    seen = unseen = load_coco(arguments.films)
+    first, *others = [load_coco(folder) for folder in arguments.data]
+    seen = unseen = first
     if arguments.fold is not None:
-        seen, unseen = split_by_patient(seen, arguments.fold, arguments.folds)
-    graph = convert(arguments.model, manifest, seen)
+        seen, unseen = split_by_patient(first, arguments.fold, arguments.folds)
+    with tempfile.TemporaryDirectory() as folder:
+        model = _expose_features(arguments.model, manifest, Path(folder))
+        graph = convert(model, manifest, seen)
+    entry = None
+    if manifest.out_of_distribution:
+        graph, entry = fit_score(graph, [seen, *others])
+        print(describe(entry, [seen, *others]))  # noqa: T201
     reduced = manifest.model_copy(
-        update={"precision": bits, "float32_sha256": hashlib.sha256(given).hexdigest()}
+        update={
+            "precision": bits,
+            "float32_sha256": hashlib.sha256(given).hexdigest(),
+            "out_of_distribution": entry,
+        }
     )
     del graph.metadata_props[:]
     onnx.helper.set_model_props(graph, reduced.to_metadata())

@@ -26,6 +26,11 @@ class SoloNetwork(nn.Module):
         Args:
             images: float32 [N, 1, H, W] in [0, 1], letterboxed to the canvas.
         """
-        normalised = (images - self.backbone.input_mean) / self.backbone.input_std
-        outputs: HeadOutputs = self.head(self.fpn(self.backbone(normalised)))
+        outputs: HeadOutputs = self.head(self.fpn(self.backbone_maps(images)))
         return outputs
+
+    def backbone_maps(self, images: Tensor) -> list[Tensor]:
+        """C2..C5 of the same images, [N, C, H / stride, W / stride] each."""
+        normalised = (images - self.backbone.input_mean) / self.backbone.input_std
+        maps: list[Tensor] = self.backbone(normalised)
+        return maps

@@ -13,8 +13,10 @@ import numpy.typing as npt
 
 from export.onnx_export import export
 from export.parity import Parity
+from model.data.coco import load_coco
 from model.network.solo_network import SoloNetwork
 from solo.contract.letterbox import Letterbox
+from tests.support.coco_folder import disc_folder
 from tests.support.tiny import lively, tiny_config
 
 ABOUT: dict[str, Any] = {
@@ -55,8 +57,19 @@ def film_canvases(count: int = 6) -> npt.NDArray[np.float32]:
 @cache
 def exported() -> Exported:
     """Exports on the first call; takes some seconds."""
+    return _export(0)
+
+
+@cache
+def scored() -> Exported:
+    """The same with an out-of-distribution output, fitted on discs of 45 patients."""
+    return _export(45)
+
+
+def _export(patients: int) -> Exported:
     network = lively(tiny_config())
     with TemporaryDirectory() as folder:
         out = Path(folder) / "tiny.onnx"
-        parity = export(network, ABOUT, film_canvases(), out)
+        data = [load_coco(disc_folder(Path(folder) / "films", patients))] if patients else []
+        parity = export(network, ABOUT, film_canvases(), out, data)
         return Exported(network, out.read_bytes(), parity)

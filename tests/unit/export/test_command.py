@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,17 @@ import onnx
 import pytest
 
 from export import onnx_export
-from export.__main__ import load_canvases, main
+from export.__main__ import main
+from export.films import load_canvases
+from export.onnx_export import read_manifest
+from export.score_graph import with_features
 from model.data.coco import load_coco
 from model.data.radiograph import read_radiograph
 from model.network.checkpoint import save_checkpoint
 from solo.contract.letterbox import Letterbox
-from solo.contract.manifest import Manifest
+from solo.contract.manifest import OUTPUT_NAMES, Manifest
 from tests.support.coco_folder import SIZE, disc_folder, document, image, write
-from tests.support.exported import exported
+from tests.support.exported import exported, scored
 from tests.support.tiny import lively, tiny_config, tiny_preset
 
 ABOUT = """
@@ -32,11 +36,16 @@ ap = 0.5
 """
 
 
+@pytest.fixture(scope="module")
+def traced() -> onnx.ModelProto:
+    return with_features(onnx.load_from_string(scored().model))
+
+
 @pytest.fixture
 def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkpoint, a description and films; tracing is skipped, since it takes long."""
     ready = exported()
-    monkeypatch.setattr(onnx_export, "_to_onnx", lambda _: onnx.load_from_string(ready.model))
+    monkeypatch.setattr(onnx_export, "trace", lambda _: onnx.load_from_string(ready.model))
     weights = ready.network.state_dict()
     save_checkpoint(tmp_path / "checkpoint.pt", tiny_preset(), {"weights": weights})
     (tmp_path / "about.toml").write_text(ABOUT)
@@ -44,16 +53,16 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def command(folder: Path, **changes: str) -> int:
+def command(folder: Path, more: Sequence[str] = (), **changes: str) -> int:
     given = {
         "checkpoint": "checkpoint.pt",
         "about": "about.toml",
-        "films": "films",
+        "data": "films",
         "out": "out.onnx",
     }
     paths = {key: str(folder / value) for key, value in {**given, **changes}.items()}
-    more = [word for key in ("about", "films", "out") for word in (f"--{key}", paths[key])]
-    return main([paths["checkpoint"], *more])
+    options = [word for key in ("about", "data", "out") for word in (f"--{key}", paths[key])]
+    return main([paths["checkpoint"], *options, *more])
 
 
 def test_a_checkpoint_becomes_a_model_file(parts: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,6 +73,31 @@ def test_a_checkpoint_becomes_a_model_file(parts: Path, capsys: pytest.CaptureFi
     said = capsys.readouterr()
     assert "on 6 films with" in said.out
     assert "at batch sizes 1, 2 and 5" in said.out
+    assert (
+        "no out-of-distribution output: it takes films of 40 patients, and these are of 6"
+        in said.out
+    )
+    assert manifest.out_of_distribution is None
+    assert [output.name for output in graph.graph.output] == list(OUTPUT_NAMES)
+
+
+def test_films_of_enough_patients_make_an_out_of_distribution_output(
+    traced: onnx.ModelProto,
+    parts: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(onnx_export, "trace", lambda _: traced)
+    assert command(parts, more=["--data", str(disc_folder(parts / "more", 20))]) == 0
+    assert "of 40 patients, and these are of 20" in capsys.readouterr().out  # p0 to p5 are in both
+    assert command(parts, more=["--films", str(disc_folder(parts / "many", 45))]) == 0
+    found = read_manifest(parts / "out.onnx").out_of_distribution
+    assert found is not None
+    assert (found.films, found.patients) == (51, 45)
+    assert found.auroc.keys() == {"turned", "upside_down", "half_cropped"}
+    said = capsys.readouterr().out
+    assert f"median score is {found.median_score:.2f}" in said
+    assert f"turned {found.auroc['turned']:.3f}" in said
 
 
 def test_a_file_that_is_replaced_is_told(parts: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,7 +114,7 @@ def test_a_file_that_is_replaced_is_told(parts: Path, capsys: pytest.CaptureFixt
         ({"checkpoint": "about.toml"}, "is not a checkpoint of this project"),
         ({"about": "none.toml"}, "none.toml"),
         ({"about": "checkpoint.pt"}, "checkpoint.pt is not TOML"),
-        ({"films": "nowhere"}, "is neither a folder nor a file"),
+        ({"data": "nowhere"}, "is neither a folder nor a file"),
         ({"out": "no/such/folder/out.onnx"}, "no/such/folder"),
     ],
 )
@@ -103,8 +137,8 @@ def test_faults_of_the_parts_are_sentences(parts: Path, capsys: pytest.CaptureFi
     for changes, sentence in (
         ({"about": "broken.toml"}, "broken.toml is not TOML: Invalid value"),
         ({"about": "short.toml"}, "the description does not fit: version: Field required; "),
-        ({"films": "few"}, "parity needs 5 films or more, got 4"),
-        ({"films": "bad"}, "image 7 has no valid 'height' and 'width'"),
+        ({"data": "few"}, "parity needs 5 films or more, got 4"),
+        ({"data": "bad"}, "image 7 has no valid 'height' and 'width'"),
     ):
         assert command(parts, **changes) == 1
         assert sentence in capsys.readouterr().err
@@ -125,14 +159,15 @@ def test_films_are_letterboxed_and_no_more_than_twenty(tmp_path: Path) -> None:
     films = {f"{i}.png": np.full(SIZE, 4 * i, np.uint8) for i in range(50)}
     images = [image(id=i, file_name=name) for i, name in enumerate(films)]
     folder = write(tmp_path / "many", document(images=images, annotations=[]), films)
-    canvases = load_canvases(folder, (64, 64))
+    canvases = load_canvases([load_coco(folder)], (64, 64))
     assert canvases.shape == (20, 1, 64, 64)
     assert canvases.dtype == np.float32
     greys = np.round(canvases[:, 0, 32, 32] * 255 / 4).astype(int).tolist()
     assert greys == list(range(0, 40, 2))  # not the first twenty
 
-    few = disc_folder(tmp_path / "few", 3)
-    expected = [
-        Letterbox.fit(SIZE, (64, 64)).apply(read_radiograph(r)) for r in load_coco(few).images
-    ]
-    np.testing.assert_array_equal(load_canvases(few, (64, 64))[:, 0], np.stack(expected))
+    few = load_coco(disc_folder(tmp_path / "few", 3))
+    expected = [Letterbox.fit(SIZE, (64, 64)).apply(read_radiograph(r)) for r in few.images]
+    np.testing.assert_array_equal(load_canvases([few], (64, 64))[:, 0], np.stack(expected))
+    both = load_canvases([load_coco(folder), few], (64, 64))
+    assert len(both) == 13  # ten of the large one, and all of the small one
+    np.testing.assert_array_equal(both[10:, 0], np.stack(expected))

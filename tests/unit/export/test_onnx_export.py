@@ -9,8 +9,10 @@ import onnx
 import pytest
 
 from export import onnx_export
+from export.class_codes import read_class_codes
 from export.onnx_export import OPSET, export, read_about
 from export.parity import ParityError
+from model.network.presets import PRESETS
 from model.network.solo_network import SoloNetwork
 from solo.contract.manifest import RESEARCH_USE_ONLY, Manifest
 from tests.support.exported import ABOUT, exported, film_canvases
@@ -29,7 +31,7 @@ def ready_graph(monkeypatch: pytest.MonkeyPatch) -> None:
         del model.metadata_props[:]
         return model
 
-    monkeypatch.setattr(onnx_export, "_to_onnx", graph)
+    monkeypatch.setattr(onnx_export, "trace", graph)
 
 
 def manifest_of(model: bytes) -> Manifest:
@@ -134,7 +136,7 @@ def test_a_description_that_makes_no_manifest_is_refused_before_the_work(
         raise AssertionError("the network was traced")
 
     network = exported().network
-    monkeypatch.setattr(onnx_export, "_to_onnx", work)
+    monkeypatch.setattr(onnx_export, "trace", work)
     about = {key: value for key, value in {**ABOUT, **change}.items() if value is not None}
     with pytest.raises(ValueError, match=sentence):
         export(network, about, film_canvases(), tmp_path / "model.onnx")
@@ -156,4 +158,10 @@ def test_descriptions_in_the_zoo_make_manifests(path: Path) -> None:
     network = manifest_of(exported().model).model_dump(
         exclude={"intended_use", *ABOUT}, exclude_unset=True
     )
-    assert Manifest.model_validate({**network, **about}).name == path.stem
+    names = tuple(about["class_codes"])
+    network |= {"class_names": names, "category_ids": tuple(range(len(names)))}
+    codes = read_class_codes(about["class_codes"], names)
+    found = Manifest.model_validate({**network, **about, "class_codes": codes})
+    assert found.name == path.stem
+    assert found.recipe in PRESETS
+    assert found.data
