@@ -106,7 +106,10 @@ def keep_best(
     count = min(config.max_instances, scores.shape[1])
     scores, order = scores.topk(count, dim=1)
     labels = torch.where(scores > 0, candidates.labels.gather(1, order), -1)
-    masks = as_bytes(take_rows(candidates.probabilities, order))
+    if count < candidates.scores.shape[1]:
+        masks = as_bytes(take_rows(candidates.probabilities, order))
+    else:  # bytes are less to move
+        masks = take_rows(as_bytes(candidates.probabilities), order)
     missing = config.max_instances - count
     return (
         _filled(scores, missing, 0),
