@@ -63,7 +63,7 @@ doctor: $(DEV)/.ready  ## say what a data set's films will do to a training: mak
 train: $(DEV)/.ready  ## train a network: make train ARGS="--preset cxr-lungs --data DIR --out runs/mine"
 	$(DEV)/bin/python -m model.train $(ARGS)
 
-export: $(DEV)/.ready  ## write an ONNX file: make export ARGS="CHECKPOINT --about ... --films ... --out ..."
+export: $(DEV)/.ready  ## write an ONNX file: make export ARGS="CHECKPOINT --about ... --data ... --out ..."
 	$(DEV)/bin/python -m export $(ARGS)
 
 bench: $(DEV)/.ready  ## time the service against its bare parts on this machine

@@ -4,7 +4,7 @@
 #   docker run --rm --gpus all --shm-size 2g -v "$PWD/films:/films:ro" -v "$PWD/runs:/runs" \
 #     localhost/solo-xray:train model.train --preset cxr-lungs --data /films --out /runs/mine
 #   docker run --rm -v "$PWD/films:/films:ro" -v "$PWD/runs:/runs" \
-#     localhost/solo-xray:train export /runs/mine/checkpoint.pt --about /runs/about.toml --films /films \
+#     localhost/solo-xray:train export /runs/mine/checkpoint.pt --about /runs/about.toml --data /films \
 #     --out /runs/mine.onnx
 ARG PYTHON_IMAGE=docker.io/library/python:3.11-slim-bookworm
 FROM ${PYTHON_IMAGE}
