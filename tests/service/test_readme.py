@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pytest import approx
+import pytest
 
 from tests.support.processes import serving
 
@@ -74,10 +74,13 @@ def test_client_and_curl_ask_the_service(tmp_path: Path) -> None:
         assert found.keys() == picture["instances"][0].keys()
     # Processors differ in the model that they take, float32 or int8.
     far, shown_far = image["out_of_distribution"], picture["out_of_distribution"]
-    assert far == {"score": approx(shown_far["score"], abs=0.06), "flagged": shown_far["flagged"]}
+    assert far == {
+        "score": pytest.approx(shown_far["score"], abs=0.06),
+        "flagged": shown_far["flagged"],
+    }
     first, shown_first = image["instances"][0], picture["instances"][0]
     for name in ("score", "outline_uncertainty"):
-        assert first[name] == approx(shown_first[name], abs=0.02)
+        assert first[name] == pytest.approx(shown_first[name], abs=0.02)
 
 
 def test_the_page_on_http_shows_the_same_answer() -> None:
