@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import torch
+from google.protobuf.message import DecodeError
 from pydantic import ValidationError
 
 from export.class_codes import read_class_codes
@@ -81,6 +82,18 @@ def export(
     return parity
 
 
+def read_graph(path: Path) -> onnx.ModelProto:
+    """The graph of a model file, with its metadata.
+
+    Raises:
+        ValueError: if it is no ONNX file.
+    """
+    try:
+        return onnx.load_from_string(path.read_bytes())
+    except DecodeError as error:
+        raise ValueError(f"{path} is no ONNX file, or a damaged one") from error
+
+
 def read_manifest(path: Path) -> Manifest:
     """The manifest of a model file.
 
@@ -88,10 +101,7 @@ def read_manifest(path: Path) -> Manifest:
         ValueError: if it is no ONNX file.
         ManifestError: if it has no manifest, or one that cannot be used.
     """
-    try:
-        properties = onnx.load_from_string(path.read_bytes()).metadata_props
-    except Exception as error:  # protobuf has errors of its own
-        raise ValueError(f"{path} is no ONNX file, or a damaged one") from error
+    properties = read_graph(path).metadata_props
     return Manifest.from_metadata({entry.key: entry.value for entry in properties})
 
 
