@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import torch
-from google.protobuf.message import DecodeError
 from pydantic import ValidationError
 
 from export.class_codes import read_class_codes
@@ -86,11 +85,13 @@ def read_graph(path: Path) -> onnx.ModelProto:
     """The graph of a model file, with its metadata.
 
     Raises:
+        OSError: if it cannot be read.
         ValueError: if it is no ONNX file.
     """
+    content = path.read_bytes()
     try:
-        return onnx.load_from_string(path.read_bytes())
-    except DecodeError as error:
+        return onnx.load_from_string(content)
+    except Exception as error:  # protobuf has errors of its own
         raise ValueError(f"{path} is no ONNX file, or a damaged one") from error
 
 

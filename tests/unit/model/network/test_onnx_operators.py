@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from export.onnx_export import OPSET
 from model.network.onnx_operators import above
 
 
@@ -20,11 +21,14 @@ class _Above(nn.Module):
         return above(x, self.threshold)
 
 
+@pytest.mark.filterwarnings("ignore")  # torch warns of its own deprecations
 @pytest.mark.parametrize("threshold", [0.25, 0.0, 0, 1])
 def test_a_threshold_may_be_a_whole_number(threshold: float) -> None:
     """As a checkpoint's configuration may have it."""
     values = torch.tensor([-1.0, 0.0, 0.25, 0.5, 1.0, 2.0])
-    program = torch.onnx.export(_Above(threshold), (values,), dynamo=True, verbose=False)
+    program = torch.onnx.export(
+        _Above(threshold).eval(), (values,), dynamo=True, opset_version=OPSET, verbose=False
+    )
     assert program is not None
     session = onnxruntime.InferenceSession(
         program.model_proto.SerializeToString(), providers=["CPUExecutionProvider"]
