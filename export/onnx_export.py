@@ -106,6 +106,21 @@ def read_manifest(path: Path) -> Manifest:
     return Manifest.from_metadata({entry.key: entry.value for entry in properties})
 
 
+def check_place(out: Path, *kept: Path) -> None:
+    """Checks, before any work, that a file can be written and is none of those it is made of.
+
+    Raises:
+        OSError: if its folder is not there, or it is a folder itself.
+        ValueError: if it would replace one of `kept`.
+    """
+    if not out.parent.is_dir():
+        raise FileNotFoundError(f"{out.parent} is not a folder")
+    if out.is_dir():
+        raise IsADirectoryError(f"{out} is a folder: give the name of a file")
+    if any(out.resolve() == path.resolve() for path in kept):
+        raise ValueError(f"{out} would replace what it is made of: give another name")
+
+
 def write_model(graph: onnx.ModelProto, out: Path) -> None:
     """Checks a graph and writes it whole or not at all; says so where it replaces a file."""
     onnx.checker.check_model(graph)
