@@ -55,8 +55,18 @@ class FilmReader:
     def films(
         self, records: Sequence[ImageRecord], change: Callable[[Grey], Grey] | None = None
     ) -> Array:
-        """The answers for films, float64 [n, ...], each changed before it is letterboxed."""
-        return np.stack(list(self._films(records, change)))
+        """The answers for films, float64 [n, ...], each changed before it is letterboxed.
+
+        Raises:
+            ValueError: if they are no finite numbers.
+        """
+        answers = np.stack(list(self._films(records, change)))
+        if not np.isfinite(answers).all():
+            raise ValueError(
+                "the network's features of these films are no finite numbers: its weights are "
+                "damaged, or its values do not fit into this precision"
+            )
+        return answers
 
     def _films(
         self, records: Sequence[ImageRecord], change: Callable[[Grey], Grey] | None

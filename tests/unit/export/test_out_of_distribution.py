@@ -10,7 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from export.films import Films
+from export.films import Films, spread
 from export.out_of_distribution import describe, fit_score
 from export.score_graph import score_alone
 from model.data.coco import CocoDataset, load_coco
@@ -91,6 +91,26 @@ def test_films_of_a_patient_are_in_one_fold_and_data_sets_count_alike(
     fold_of = dict(zip((r.path for r in films.records), films.folds, strict=True))
     assert [fold_of[record.path] for record in fewer.records] == fewer.folds.tolist()
     assert np.bincount(Films.of([data, *nameless], 5, most=20).data_sets).tolist() == [20, 20, 20]
+
+
+@pytest.mark.parametrize("count", [1, 19, 20, 21, 39, 40, 59, 1000])
+def test_films_are_chosen_evenly_from_first_to_last(count: int) -> None:
+    """Data sets are often in the order of hospitals."""
+    chosen = np.array(spread(range(count), 20))
+    assert len(chosen) == min(count, 20)
+    gaps = np.diff(np.append(chosen, count))
+    assert chosen[0] == 0
+    assert gaps.min() >= 1
+    assert np.ptp(gaps) <= 1
+
+
+def test_features_that_are_no_numbers_are_a_sentence(data: CocoDataset) -> None:
+    graph = feature_graph()
+    (squares,) = (node for node in graph.graph.node if node.op_type == "Mul")
+    squares.op_type = "Acosh"  # of what is below 1
+    squares.input.pop()
+    with pytest.raises(ValueError, match="are no finite numbers: its weights"):
+        fit_score(graph, [data])
 
 
 def test_a_small_data_set_weighs_as_much_as_a_large_one(data: CocoDataset, tmp_path: Path) -> None:
