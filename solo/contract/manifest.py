@@ -104,6 +104,8 @@ class OutOfDistributionFit(BaseModel):
     Attributes:
         films: that it was fitted on.
         patients: whose they are.
+        limit: the residual that is a score of 1: mean square over the features, each in units of
+            its standard deviation over the films.
         median_score: of those films, each scored by a fit without its patient: what to compare a
             day's films with.
         auroc: by kind of strange film, made of the films it was fitted on: how well the score tells
@@ -114,6 +116,7 @@ class OutOfDistributionFit(BaseModel):
 
     films: Positive
     patients: Positive
+    limit: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     median_score: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     auroc: dict[Name, Probability]
 
