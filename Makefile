@@ -40,7 +40,7 @@ test: $(DEV)/.ready  ## all tests but the longest, in two processes; ARGS="-k na
 	OMP_NUM_THREADS=1 $(DEV)/bin/python -m pytest -n 2 --dist loadfile -m "not long" $(ARGS)
 
 test-long: $(DEV)/.ready  ## the tests that take a minute each
-	$(DEV)/bin/python -m pytest -m long $(ARGS)
+	OMP_NUM_THREADS=1 $(DEV)/bin/python -m pytest -n 2 -m long $(ARGS)
 
 answers: $(DEV)/.ready  ## record 2,000 answers, or compare with a recording: make answers ARGS="record before.json"
 	$(DEV)/bin/python -m tests.answers $(ARGS)

@@ -38,6 +38,11 @@ BACKBONES = {
 VARIANTS = ("solov2", "solo", "decoupled_solo", "decoupled_solo_light")
 
 
+def first(*names: str) -> list[object]:
+    """All but the first take long: they are for `make test-long`."""
+    return [names[0], *(pytest.param(name, marks=pytest.mark.long) for name in names[1:])]
+
+
 def network_on(backbone: nn.Module, monkeypatch: pytest.MonkeyPatch, **changes: str) -> SoloNetwork:
     monkeypatch.setattr("model.network.solo_network.build_backbone", lambda _: backbone)
     return enliven(SoloNetwork(tiny_config(**changes))).eval()
@@ -76,8 +81,7 @@ def check(network: SoloNetwork, folder: Path) -> None:
         assert (near != found).any()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", first(*BACKBONES))
 def test_features_of_every_backbone(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,7 +91,7 @@ def test_features_of_every_backbone(
     check(network_on(backbone, monkeypatch), tmp_path)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", first(*VARIANTS))
 def test_features_of_every_variant(
     variant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

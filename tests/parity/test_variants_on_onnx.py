@@ -24,6 +24,7 @@ CONFIGS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_a_variant_exports_to_the_same_interface(
     config: ModelConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
