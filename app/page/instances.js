@@ -1,0 +1,168 @@
+// The list of instances, and what is done to the chosen one.
+
+import { make, place, press, say, ui } from "./dom.js";
+import { newInstance } from "./film.js";
+import { COLOURS, FEW } from "./overlay.js";
+import { fillHoles, keepLargest } from "./regions.js";
+import { emptyRuns } from "./runs.js";
+import { chosen, shown, state } from "./state.js";
+
+/** @type {Map<number, InstanceRow>} */
+const rows = new Map();
+/** @type {() => void} */
+let changed = () => {};
+/** Whether the next stroke makes an instance, of the class that is selected. */
+let adding = false;
+
+/** @param {() => void} listener told of every change */
+export const onInstances = (listener) => void (changed = listener);
+
+/** By its place among few, else by its class. @param {Instance} one */
+export function colourOf({ id, label }) {
+  const all = shown(), at = all.length > FEW ? state.classes.indexOf(label) : all.findIndex((it) => it.id === id);
+  return COLOURS[(at < 0 ? all.length : at) % COLOURS.length];
+}
+
+/** @param {number | undefined} id */
+export function chooseInstance(id) {
+  state.chosen = id;
+  adding = false;
+  changed();
+  if (id) rows.get(id)?.item.scrollIntoView({ block: "nearest" });
+}
+
+/** @param {number} step */
+export function moveInstance(step) {
+  const all = shown(), at = all.findIndex(({ id }) => id === state.chosen);
+  const next = all[at < 0 && step < 0 ? all.length - 1 : (at + step + all.length) % all.length];
+  if (!next) return;
+  chooseInstance(next.id);
+  say(`${next.label}: ${notes(next)}`);
+}
+
+/** @param {Instance} one */
+function notes({ score, doubt, edited, ...one }) {
+  const origin = !edited ? doubt !== null && `doubt ${doubt.toFixed(2)}` : score === null ? "drawn" : "corrected";
+  return [score?.toFixed(2), state.film?.area({ score, doubt, edited, ...one }), origin].filter(Boolean).join(" · ");
+}
+
+/** @param {boolean} back */
+export function step(back) {
+  const what = back ? state.film?.undo() : state.film?.redo();
+  if (what) say(`${back ? "Undone" : "Done again"}: ${what}.`);
+  changed();
+}
+
+/** @param {string} what @param {(runs: Runs, height: number, width: number) => Runs} remake */
+function remake(what, remake) {
+  const { film } = state, one = chosen();
+  if (!film?.facts || !one) return say("Choose an instance first.");
+  const runs = remake(one.runs, film.facts.height, film.facts.width);
+  if (runs === one.runs) return say(`${what}: nothing to change.`);
+  film.change(what, one, { runs });
+  say(`${what}.`);
+  changed();
+}
+
+export const fill = () => remake("Holes filled", fillHoles);
+export const keep = () => remake("Largest piece kept", keepLargest);
+
+/** The next stroke makes an instance. */
+export function add() {
+  if (!state.film?.facts) return;
+  chooseInstance(undefined);
+  adding = true;
+  state.tool = "brush";
+  changed();
+  say(`Paint the new instance: ${ui.class.value}.`);
+}
+
+export function remove() {
+  const { film } = state, one = chosen();
+  if (!film || !one) return say("Choose an instance first.");
+  film.edit(`deleted ${one.label}`, { instances: film.instances.filter(({ id }) => id !== one.id) });
+  chooseInstance(undefined);
+  say(`Deleted: ${one.label}.`);
+}
+
+/** The instance that a stroke is for: the chosen one, that under the pointer, or a new one. */
+/** @param {Instance | undefined} under @param {boolean} keeps the chosen one, also inside another */
+export function target(under, keeps) {
+  const one = chosen(), found = (keeps && one) || under || one;
+  if (!adding && found) return found;
+  const { height, width } = state.film?.facts ?? { height: 0, width: 0 };
+  return newInstance({ label: ui.class.value, score: null, doubt: null, runs: emptyRuns(height, width), edited: true });
+}
+
+export function drawInstanceList() {
+  const { film, classes } = state, all = shown(), one = chosen(), known = new Set(all.map(({ id }) => id));
+  for (const [id, { item }] of rows) if (!known.has(id) && rows.delete(id)) item.remove();
+  all.forEach(drawRow);
+  drawGroups(all);
+  ui.edits.hidden = !film?.facts;
+  const of = film && film.instances.length > all.length ? ` of ${film.instances.length}` : "";
+  ui.instanceTitle.textContent = film?.facts ? `Instances, ${all.length}${of}` : "Instances";
+  ui.score.value = String(film?.threshold);
+  ui.scoreValue.textContent = film?.threshold.toFixed(2) ?? "";
+  if (ui.class.options.length !== classes.length) {
+    ui.class.replaceChildren(...classes.map((name) => make("option", { value: name, textContent: name })));
+  }
+  if (one) ui.class.value = one.label;
+  for (const button of [ui.holes, ui.largest, ui.delete]) button.disabled = !one;
+  ui.areas.textContent = film?.spacing ? `Areas by pixel spacing (${film.spacing.source}).` : "No pixel spacing: areas in pixels.";
+}
+
+/** @param {Instance} one @param {number} at */
+function drawRow(one, at) {
+  const { id, label } = one;
+  let row = rows.get(id);
+  if (!row) {
+    const box = make("input", { type: "checkbox", onchange: () => show([id], box.checked) });
+    const number = make("span", { className: "number" }), name = make("bdi"), note = make("small");
+    const choose = make("button", { onclick: () => chooseInstance(state.chosen === id ? undefined : id) }, name, note);
+    const hover = (/** @type {number | undefined} */ hovered) => () => { state.hovered = hovered; changed(); };
+    const item = make("li", { onpointerenter: hover(id), onpointerleave: hover(undefined) }, box, number, choose);
+    row = { item, box, number, name, note, choose };
+    rows.set(id, row);
+  }
+  row.box.checked = !state.hidden.has(id);
+  row.box.ariaLabel = `Show ${at + 1}, ${label}`;
+  row.number.textContent = String(at + 1);
+  row.number.style.background = colourOf(one);
+  row.name.textContent = label;
+  row.note.textContent = notes(one);
+  row.note.title = "Score; area; pixels of doubt for each pixel of the mask: look at the largest first";
+  row.item.className = id === state.hovered ? "hovered" : "";
+  press(row.choose, id === state.chosen);
+  place(ui.instanceList, row.item, at);
+}
+
+/** Classes of many instances are shown and hidden together. @param {Instance[]} all */
+function drawGroups(all) {
+  const names = all.length > FEW ? [...new Set(all.map(({ label }) => label))] : [];
+  names.forEach((name, at) => {
+    const of = all.filter(({ label }) => label === name).map(({ id }) => id);
+    const button = ui.groups.children[at] ?? ui.groups.appendChild(make("button", {}, make("bdi")));
+    const shows = of.some((id) => !state.hidden.has(id));
+    /** @type {HTMLButtonElement} */ (button).onclick = () => show(of, !shows);
+    /** @type {Element} */ (button.firstChild).textContent = `${name} ${of.length}`;
+    press(button, shows);
+  });
+  while (ui.groups.children.length > names.length) ui.groups.lastChild?.remove();
+}
+
+/** @param {number[]} ids @param {boolean} shows */
+function show(ids, shows) {
+  for (const id of ids) shows ? state.hidden.delete(id) : state.hidden.add(id);
+  changed();
+}
+
+ui.score.oninput = () => {
+  state.film?.edit("score threshold", { threshold: ui.score.valueAsNumber });
+  changed();
+};
+ui.class.onchange = () => {
+  const one = chosen(), label = ui.class.value;
+  if (one) state.film?.change(`relabelled ${one.label} as ${label}`, one, { label });
+  changed();
+};
