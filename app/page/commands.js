@@ -1,19 +1,18 @@
 // What buttons and keys do.
 
-import { save } from "./dataset.js";
 import { make, ui } from "./dom.js";
 import { move, review } from "./films.js";
-import { add, chooseInstance, fill, keep, moveInstance, remove, step } from "./instances.js";
-import { state } from "./state.js";
+import { add, chooseInstance, moveInstance, remake, remove, step } from "./instances.js";
+import { changed, state } from "./state.js";
 
-/** @param {import("./view.js").View} view @param {(name: string) => void} preset @param {() => void} changed */
-export function listen(view, preset, changed) {
+/** @param {import("./view.js").View} view @param {(name: string) => void} preset */
+export function listen(view, preset) {
   const tool = (/** @type {Tool} */ name) => () => { state.tool = name; changed(); };
   const resize = (/** @type {number} */ radius) => () => { state.radius = Math.min(200, Math.max(1, radius)); changed(); };
   /** @type {Commands} by the names in the document */
   const commands = {
     open: ["O", "open films", () => ui.files.click()],
-    save: ["Ctrl+S", "save the data set", save],
+    save: ["Ctrl+S", "save the data set", async () => (await import("./dataset.js")).save()],
     next: ["Enter", "reviewed, next film", () => { review(true); move(1); }],
     later: ["PageDown", "next film", () => move(1)],
     earlier: ["PageUp", "previous film", () => move(-1)],
@@ -26,8 +25,8 @@ export function listen(view, preset, changed) {
     smaller: ["[", "smaller brush", () => resize(Math.floor(state.radius / 1.25))()],
     larger: ["]", "larger brush", () => resize(Math.ceil(state.radius * 1.25))()],
     add: ["A", "add an instance", add],
-    holes: ["F", "fill holes", fill],
-    largest: ["L", "keep the largest piece", keep],
+    holes: ["F", "fill holes", () => remake("fillHoles", "Holes filled")],
+    largest: ["L", "keep the largest piece", () => remake("keepLargest", "Largest piece kept")],
     delete: ["Delete", "delete the instance", remove],
     undo: ["Ctrl+Z", "undo", () => step(true)],
     redo: ["Ctrl+Y", "redo", () => step(false)],

@@ -1,10 +1,9 @@
 // The list of films: opened, asked for two at a time, a few kept in full.
 
-import { openDataSet } from "./dataset.js";
 import { count, make, place, say, ui } from "./dom.js";
 import { Film } from "./film.js";
 import { askForFilm } from "./service.js";
-import { state } from "./state.js";
+import { changed, state } from "./state.js";
 
 const AT_ONCE = 2; // requests
 const KEPT = 8; // films with their pixels, some 25 MB each
@@ -12,18 +11,11 @@ const KEPT = 8; // films with their pixels, some 25 MB each
 const rows = new Map();
 /** @type {Film[]} last looked at first */
 let recent = [];
-/** @type {(switched: boolean) => void} */
-let changed = () => {};
-
-/** @param {typeof changed} listener told of every change */
-export const onFilms = (listener) => void (changed = listener);
 
 /** @param {File[]} files films; or a zip, or a JSON file with its images: a data set */
 export async function open(files) {
   const isSet = files.some(({ name }) => /\.(zip|json)$/i.test(name));
-  const films = isSet
-    ? await openDataSet(files).catch((error) => void say(`This data set cannot be opened: ${error.message}`))
-    : files.map((file) => new Film(file, file.name));
+  const films = isSet ? await openSet(files) : files.map((file) => new Film(file, file.name));
   if (!films?.length) return;
   state.films.push(...films);
   say(`${count(films.length, "film")} opened.`);
@@ -31,12 +23,21 @@ export async function open(files) {
   else choose(films[0]);
 }
 
+/** @param {File[]} files */
+async function openSet(files) {
+  try {
+    return await (await import("./dataset.js")).openDataSet(files);
+  } catch (error) {
+    say(`This data set cannot be opened: ${/** @type {Error} */ (error).message}`);
+  }
+}
+
 /** @param {Film} film */
 export function choose(film) {
   if (film.state === "refused") film.state = "waiting"; // perhaps now
   Object.assign(state, { film, chosen: undefined, hovered: undefined });
   recent = [film, ...recent.filter((one) => one !== film)];
-  changed(true);
+  changed("film");
   work();
 }
 
@@ -56,7 +57,7 @@ function work() {
   if (model && next && films.filter((film) => film.state === "asking").length < AT_ONCE) {
     ask(next, model);
     work();
-  } else changed(false);
+  } else changed();
 }
 
 /** @param {Film} film @param {Model} model */
@@ -64,7 +65,7 @@ async function ask(film, model) {
   film.state = "asking";
   film.problem = "asking the model";
   try {
-    await askForFilm(film, model, (why) => { film.problem = why; changed(film === state.film); });
+    await askForFilm(film, model, (why) => { film.problem = why; tell(film); });
     const same = state.films.find((one) => one !== film && one.facts?.sha256 === film.facts?.sha256 && one.frame === film.frame);
     if (same) throw new Error(`The same film is open already: ${same.name}`);
     film.state = "ready";
@@ -73,10 +74,13 @@ async function ask(film, model) {
     Object.assign(film, { state: "refused", facts: null, pixels: null, problem: /** @type {Error} */ (error).message });
   }
   forget();
-  changed(film === state.film);
+  tell(film);
   if (film === state.film) say(film.facts ? `${count(film.shown.length, "instance")}.` : film.problem);
   work();
 }
+
+/** @param {Film} film */
+const tell = (film) => changed(film === state.film ? "film" : "all");
 
 /** Further frames of a file are films of their own. @param {Film} film */
 function addFrames({ file, name, frames }) {
@@ -125,7 +129,7 @@ export function drawFilms() {
 /** @param {boolean} reviewed */
 export function review(reviewed) {
   if (state.film?.facts && state.film.reviewed !== reviewed) Object.assign(state.film, { reviewed, unsaved: true });
-  changed(false);
+  changed();
 }
 
 ui.reviewed.onchange = () => review(ui.reviewed.checked);

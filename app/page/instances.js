@@ -3,19 +3,13 @@
 import { make, place, press, say, ui } from "./dom.js";
 import { newInstance } from "./film.js";
 import { COLOURS, FEW } from "./overlay.js";
-import { fillHoles, keepLargest } from "./regions.js";
 import { emptyRuns } from "./runs.js";
-import { chosen, shown, state } from "./state.js";
+import { changed, chosen, shown, state } from "./state.js";
 
 /** @type {Map<number, InstanceRow>} */
 const rows = new Map();
-/** @type {() => void} */
-let changed = () => {};
 /** Whether the next stroke makes an instance, of the class that is selected. */
 let adding = false;
-
-/** @param {() => void} listener told of every change */
-export const onInstances = (listener) => void (changed = listener);
 
 /** By its place among few, else by its class. @param {Instance} one */
 export function colourOf({ id, label }) {
@@ -53,19 +47,16 @@ export function step(back) {
   changed();
 }
 
-/** @param {string} what @param {(runs: Runs, height: number, width: number) => Runs} remake */
-function remake(what, remake) {
-  const { film } = state, one = chosen();
+/** @param {"fillHoles" | "keepLargest"} how @param {string} what */
+export async function remake(how, what) {
+  const make = (await import("./regions.js"))[how], { film } = state, one = chosen();
   if (!film?.facts || !one) return say("Choose an instance first.");
-  const runs = remake(one.runs, film.facts.height, film.facts.width);
+  const runs = make(one.runs, film.facts.height, film.facts.width);
   if (runs === one.runs) return say(`${what}: nothing to change.`);
   film.change(what, one, { runs });
   say(`${what}.`);
   changed();
 }
-
-export const fill = () => remake("Holes filled", fillHoles);
-export const keep = () => remake("Largest piece kept", keepLargest);
 
 /** The next stroke makes an instance. */
 export function add() {

@@ -2,12 +2,12 @@
 
 import { listen } from "./commands.js";
 import { press, say, ui } from "./dom.js";
-import { choose, drawFilms, onFilms, open } from "./films.js";
-import { chooseInstance, colourOf, drawInstanceList, onInstances } from "./instances.js";
+import { choose, drawFilms, open } from "./films.js";
+import { chooseInstance, colourOf, drawInstanceList } from "./instances.js";
 import { drawBrush, drawInstances, FEW } from "./overlay.js";
 import { begin, end, strokeColour, under } from "./painting.js";
 import { askForModel } from "./service.js";
-import { drawn, shown, state } from "./state.js";
+import { changed, drawn, shown, state } from "./state.js";
 import { View } from "./view.js";
 
 const canvases = [ui.pixels, ui.masks, ui.film];
@@ -35,8 +35,10 @@ function schedule() {
   frame ||= requestAnimationFrame(draw);
 }
 
-/** The lists are to be drawn, too. */
-function changed() {
+addEventListener("changed-film", drawFilm);
+addEventListener("changed-all", drawAll);
+
+function drawAll() {
   drawFilms();
   drawInstanceList();
   drawTools();
@@ -88,6 +90,7 @@ function drawFilm() {
     ? `The model does not know films like this one (${strange.score.toFixed(2)} times its limit): do not rely on its instances.` : "";
   ui.film.ariaLabel = film ? `Film ${film.name}` : "No film";
   tellFacts([-1, -1]);
+  drawAll();
 }
 
 /** @param {Point} point under the pointer */
@@ -142,12 +145,7 @@ function preset(name) {
   setWindow(parts ? state.film?.pixels?.between(parts[0], parts[1]) ?? null : null, name);
 }
 
-onInstances(changed);
-onFilms((switched) => {
-  if (switched) drawFilm();
-  changed();
-});
-listen(view, preset, changed);
+listen(view, preset);
 ui.preset.onchange = () => preset(ui.preset.value);
 ui.center.onchange = () => setWindow({ center: ui.center.valueAsNumber });
 ui.spread.onchange = () => setWindow({ width: ui.spread.valueAsNumber });
@@ -174,7 +172,7 @@ new ResizeObserver(() => {
   const { width, height } = ui.stage.getBoundingClientRect();
   for (const one of canvases) Object.assign(one, { width: width * devicePixelRatio, height: height * devicePixelRatio });
   if (!state.film?.place) view.fit();
-  changed();
+  drawAll();
 }).observe(ui.stage);
 
 askForModel().then((model) => {
@@ -182,5 +180,4 @@ askForModel().then((model) => {
   state.classes = [...new Set([...model.class_names, ...state.classes])];
   ui.model.textContent = `${model.name} ${model.version}`;
   if (state.film) choose(state.film);
-  else changed();
 }, (error) => say(`${error.message} Reload the page to try again.`));

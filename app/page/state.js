@@ -1,5 +1,7 @@
 // What the page shows; everything that is drawn is made of it.
 
+import { FEW } from "./overlay.js";
+
 export const state = {
   /** @type {Model | null} */ model: null,
   /** @type {string[]} of the model, and of data sets that were opened */ classes: [],
@@ -14,6 +16,13 @@ export const state = {
   /** @type {Set<number>} */ hidden: new Set(),
 };
 
-export const shown = () => state.film?.shown ?? [];
-export const chosen = () => shown().find(({ id }) => id === state.chosen);
+/** Tells that something is to be drawn anew: all, or `film` if that is another one. */
+export const changed = (what = "all") => dispatchEvent(new Event(`changed-${what}`));
+
+/** The instances of the film; many are listed by class. */
+export const shown = () => {
+  const all = state.film?.shown ?? [], at = ({ label = "" }) => state.classes.indexOf(label);
+  return all.length > FEW ? all.toSorted((a, b) => at(a) - at(b)) : all;
+};
+export const chosen = () => state.film?.shown.find(({ id }) => id === state.chosen);
 export const drawn = () => shown().filter(({ id }) => !state.hidden.has(id));

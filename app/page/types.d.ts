@@ -72,7 +72,7 @@ type InstanceRow = Row & { box: HTMLInputElement; number: HTMLElement };
 type Elements = Record<
   | "about" | "areas" | "bright" | "empty" | "facts" | "groups" | "instances" | "instanceList"
   | "instanceTitle" | "filmList" | "filmTitle" | "keys" | "model" | "refusal" | "scoreValue"
-  | "stage" | "status" | "tools" | "warning" | "edits",
+  | "edits" | "stage" | "status" | "tools" | "warning",
   HTMLElement
 > &
   Record<
