@@ -1,6 +1,6 @@
 // A COCO data set of what was corrected; and one that is gone on with.
 
-import { readCoco, writeCoco } from "./coco.js";
+import { matchFiles, readCoco, writeCoco } from "./coco.js";
 import { count, make, say, ui } from "./dom.js";
 import { Film, newInstance } from "./film.js";
 import { writePng } from "./png.js";
@@ -20,11 +20,13 @@ export async function openDataSet(files) {
   const texts = [...entries].filter(([name]) => /(^|\/)(?!\.)[^/]+\.json$/i.test(name));
   if (texts.length !== 1) throw new Error(`it has ${texts.length} JSON files, and should have one.`);
   const { images, categories } = readCoco(await texts[0][1].text());
-  const films = images.flatMap(({ name, patient, spacing, instances }) => {
-    const file = find(entries, name);
+  const paths = matchFiles(images.map(({ name }) => name), [...entries.keys()]);
+  const films = images.flatMap(({ name, patient, spacing: mm, instances }, at) => {
+    const file = entries.get(paths[at] ?? "");
     if (!file) return [];
-    const film = Object.assign(new Film(file, name.split("/").at(-1) ?? ""), { patient: patient ?? "", spacing });
-    const drawn = instances.map((one) => newInstance({ ...one, score: null, doubt: null, edited: true }));
+    const spacing = mm && { row_mm: mm[0], column_mm: mm[1], source: "data set" };
+    const film = Object.assign(new Film(file, name.split("/").at(-1) ?? ""), { patient, spacing });
+    const drawn = instances.map(({ category: label, runs }) => newInstance({ label, runs, score: null, doubt: null, edited: true }));
     film.begin(drawn, state.model?.score_threshold ?? 0);
     return [film];
   });
@@ -33,16 +35,10 @@ export async function openDataSet(files) {
   return films;
 }
 
-/** By the end of its path, since tools leave folders out. @param {Map<string, Blob>} entries @param {string} name */
-function find(entries, name) {
-  const whole = name.replace(/^\.?\//, ""), last = whole.split("/").at(-1), names = [...entries.keys()];
-  const ways = [
-    (/** @type {string} */ one) => one === whole,
-    (/** @type {string} */ one) => one.endsWith(`/${whole}`),
-    (/** @type {string} */ one) => one.split("/").at(-1) === last,
-  ];
-  const found = ways.map((fits) => names.filter(fits)).find(({ length }) => length === 1);
-  return found && entries.get(found[0]);
+/** The model's own number of a class, or one behind them. @param {string} label */
+function idOf(label) {
+  const { class_names: names = [], category_ids: ids = [] } = state.model ?? {}, at = names.indexOf(label);
+  return at < 0 ? Math.max(0, ...ids) + 1 + state.classes.indexOf(label) : ids[at];
 }
 
 /** Saves the reviewed films, or all if somebody says so. */
@@ -61,10 +57,13 @@ export async function save() {
     if (!facts || !pixels) continue;
     const name = `images/${facts.sha256.slice(0, 16)}${film.frame ? `-${film.frame}` : ""}.png`;
     entries.push([name, await writePng(pixels.grey(), facts)]);
-    images.push({ name, height: facts.height, width: facts.width, patient, spacing, instances: shown });
+    const mm = spacing && [spacing.row_mm, spacing.column_mm];
+    const instances = shown.map(({ label, runs }) => ({ categoryId: idOf(label), runs }));
+    images.push({ name, height: facts.height, width: facts.width, patient, spacing: mm, instances });
     film.unsaved = false;
   }
-  const coco = JSON.stringify(writeCoco({ images, classes: state.classes, model: state.model }));
+  const categories = state.classes.map((name) => ({ id: idOf(name), name }));
+  const coco = JSON.stringify(writeCoco({ films: images, categories, model: state.model }));
   entries.unshift(["annotations.json", new Blob([coco])]);
   const href = URL.createObjectURL(await writeZip(entries));
   make("a", { href, download: "corrected.zip" }).click();
