@@ -37,6 +37,7 @@ export function choose(film) {
   if (film.state === "refused") film.state = "waiting"; // perhaps now
   Object.assign(state, { film, chosen: undefined, hovered: undefined });
   recent = [film, ...recent.filter((one) => one !== film)];
+  if (film.facts) say(`${count(film.shown.length, "instance")}.`);
   changed("film");
   work();
 }
