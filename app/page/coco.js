@@ -1,5 +1,5 @@
 /** COCO data sets: written as training takes them, read as annotation tools write them. */
-import { areaOf, boxOf, decodeCounts, encodeCounts, toRuns } from "./runs.js";
+import { areaOf, columnsOf, decodeCounts, toRuns } from "./runs.js";
 import { fromPolygons } from "./regions.js";
 
 /**
@@ -9,6 +9,32 @@ import { fromPolygons } from "./regions.js";
  *   spacing?: number[] | null, instances: Instance[]}} Film the file's path; spacing: mm between
  *   rows, and between columns
  */
+
+/** COCO's compressed form, as pycocotools writes it. @param {Uint32Array} runs */
+export function encodeCounts(runs) {
+  let text = "";
+  for (let i = 0; i < runs.length; i++) {
+    let value = runs[i] - (i > 2 ? runs[i - 2] : 0);
+    for (let more = true; more; ) {
+      const bits = value & 31;
+      value = Math.floor(value / 32);
+      more = value !== (bits & 16 ? -1 : 0);
+      text += String.fromCharCode(48 + bits + (more ? 32 : 0));
+    }
+  }
+  return text;
+}
+
+/**
+ * The tight [x, y, width, height]; zeros without a pixel.
+ * @param {Uint32Array} runs @param {number} height
+ */
+export function boxOf(runs, height) {
+  const { xs, ys } = columnsOf(runs, height);
+  if (!xs.length) return [0, 0, 0, 0];
+  const top = ys.reduce((a, b) => Math.min(a, b)), bottom = ys.reduce((a, b) => Math.max(a, b));
+  return [xs[0], top, xs[xs.length - 1] + 1 - xs[0], bottom - top];
+}
 
 /**
  * What annotations.json holds: all categories and films, but no empty mask, which training refuses.

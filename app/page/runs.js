@@ -39,21 +39,6 @@ export function decodeCounts(text, pixels) {
   return toRuns(runs, pixels);
 }
 
-/** COCO's compressed form, as pycocotools writes it. @param {Uint32Array} runs */
-export function encodeCounts(runs) {
-  let text = "";
-  for (let i = 0; i < runs.length; i++) {
-    let value = runs[i] - (i > 2 ? runs[i - 2] : 0);
-    for (let more = true; more; ) {
-      const bits = value & 31;
-      value = Math.floor(value / 32);
-      more = value !== (bits & 16 ? -1 : 0);
-      text += String.fromCharCode(48 + bits + (more ? 32 : 0));
-    }
-  }
-  return text;
-}
-
 /** A mask without a pixel. @param {number} height @param {number} width */
 export const emptyRuns = (height, width) => Uint32Array.of(height * width);
 
@@ -82,17 +67,6 @@ export function columnsOf(runs, height) {
     }
   }
   return { xs, ys };
-}
-
-/**
- * The tight [x, y, width, height]; zeros without a pixel.
- * @param {Uint32Array} runs @param {number} height
- */
-export function boxOf(runs, height) {
-  const { xs, ys } = columnsOf(runs, height);
-  if (!xs.length) return [0, 0, 0, 0];
-  const top = ys.reduce((a, b) => Math.min(a, b)), bottom = ys.reduce((a, b) => Math.max(a, b));
-  return [xs[0], top, xs[xs.length - 1] + 1 - xs[0], bottom - top];
 }
 
 /**
