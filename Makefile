@@ -26,7 +26,7 @@ ASKER   := .venv/asker
 # No GPL, no LGPL, nothing unknown.
 PERMISSIVE := MIT;BSD;Apache;PSF;0BSD;Zlib;CC0
 
-.PHONY: help serve test test-long answers fuzz torture check doctor train export bench bench-gpu test-gpu peers compare image train-image test-description test-installed test-rules test-containers licences sbom audit lock clean
+.PHONY: help serve test test-long answers fuzz torture check doctor gather train export bench bench-gpu test-gpu peers compare image train-image test-description test-installed test-rules test-containers licences sbom audit lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -59,6 +59,9 @@ check: $(DEV)/.ready  ## lint, format, types, import rules
 
 doctor: $(DEV)/.ready  ## say what a data set's films will do to a training: make doctor ARGS="--data DIR --preset cxr-lungs"
 	$(DEV)/bin/python -m datasets.doctor $(ARGS)
+
+gather: $(DEV)/.ready  ## make one COCO data set of several: make gather ARGS="A B --out DIR"
+	$(DEV)/bin/python -m datasets.gather $(ARGS)
 
 train: $(DEV)/.ready  ## train a network: make train ARGS="--preset cxr-lungs --data DIR --out runs/mine"
 	$(DEV)/bin/python -m model.train $(ARGS)

@@ -2,12 +2,12 @@
 
 import { make, ui } from "./dom.js";
 import { move, review } from "./films.js";
-import { add, chooseInstance, moveInstance, remake, remove, step } from "./instances.js";
+import { add, chooseInstance, chooseTool, moveInstance, remake, remove, step } from "./instances.js";
 import { changed, state } from "./state.js";
 
-/** @param {import("./view.js").View} view @param {(name: string) => void} preset */
+/** @type {Listen} */
 export function listen(view, preset) {
-  const tool = (/** @type {Tool} */ name) => () => { state.tool = name; changed(); };
+  const tool = (/** @type {Tool} */ name) => () => chooseTool(name);
   const resize = (/** @type {number} */ radius) => () => { state.radius = Math.min(200, Math.max(1, radius)); changed(); };
   /** @type {Commands} by the names in the document */
   const commands = {
@@ -70,7 +70,7 @@ function nameOf({ key, ctrlKey, metaKey, shiftKey }) {
   return shiftKey && name === "N" ? "Shift+N" : name;
 }
 
-/** Whether a key belongs to the element that has the focus. @param {KeyboardEvent} event @param {string} key */
+/** Whether a key belongs to the element that has the focus. @type {IsOthers} */
 function isOthers({ target, altKey }, key) {
   if (altKey) return true;
   if (key.startsWith("Ctrl+")) return target === ui.patient && key !== "Ctrl+S";

@@ -19,19 +19,20 @@ export async function openDataSet(files) {
   }
   const texts = [...entries].filter(([name]) => /(^|\/)(?!\.)[^/]+\.json$/i.test(name));
   if (texts.length !== 1) throw new Error(`it has ${texts.length} JSON files, and should have one.`);
-  const { images, categories } = readCoco(await texts[0][1].text());
+  const { images, categories, crowds, empty } = readCoco(await texts[0][1].text());
   const paths = matchFiles(images.map(({ name }) => name), [...entries.keys()]);
   const films = images.flatMap(({ name, patient, spacing: mm, instances }, at) => {
     const file = entries.get(paths[at] ?? "");
     if (!file) return [];
     const spacing = mm && { row_mm: mm[0], column_mm: mm[1], source: "data set" };
     const film = Object.assign(new Film(file, name.split("/").at(-1) ?? ""), { patient, spacing });
-    const drawn = instances.map(({ category: label, runs }) => newInstance({ label, runs, score: null, doubt: null, edited: true }));
-    film.begin(drawn, state.model?.score_threshold ?? 0);
+    const drawn = instances.map((/** @type {{category: string, runs: Runs}} */ { category: label, runs }) => newInstance({ label, runs, score: null, doubt: null, edited: true }));
+    film.begin({ instances: drawn, threshold: state.model?.score_threshold ?? 0 });
     return [film];
   });
   if (!films.length) throw new Error("none of its images is there: open them together with the JSON file.");
   for (const { name } of categories) if (!state.classes.includes(name)) state.classes.push(name);
+  if (crowds + empty) say(`Left out: ${count(crowds, "crowd region")}, ${count(empty, "empty mask")}.`);
   return films;
 }
 
@@ -60,11 +61,11 @@ export async function save() {
     const mm = spacing && [spacing.row_mm, spacing.column_mm];
     const instances = shown.map(({ label, runs }) => ({ categoryId: idOf(label), runs }));
     images.push({ name, height: facts.height, width: facts.width, patient, spacing: mm, instances });
-    film.unsaved = false;
   }
   const categories = state.classes.map((name) => ({ id: idOf(name), name }));
-  const coco = JSON.stringify(writeCoco({ films: images, categories, model: state.model }));
+  const coco = JSON.stringify(writeCoco({ films: images, categories, model: { name: state.model?.name, version: state.model?.version } }));
   entries.unshift(["annotations.json", new Blob([coco])]);
+  for (const film of films) film.unsaved = false;
   const href = URL.createObjectURL(await writeZip(entries));
   make("a", { href, download: "corrected.zip" }).click();
   setTimeout(() => URL.revokeObjectURL(href), 60_000);

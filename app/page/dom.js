@@ -10,17 +10,16 @@ export const make = (tag, properties = {}, ...children) => {
   return made;
 };
 
-/** @param {Element} button @param {boolean} pressed */
+/** @type {Press} */
 export const press = (button, pressed) => button.setAttribute("aria-pressed", String(pressed));
 
 /** Tells those who see, and those who listen. @param {string} sentence */
 export const say = (sentence) => void (ui.status.textContent = sentence);
 
-/** @param {number} number @param {string} thing */
+/** @type {Count} */
 export const count = (number, thing) => `${number} ${thing}${number === 1 ? "" : "s"}`;
 
-/** Puts an element at its place in a list, and leaves it alone, and its focus, if it is there. */
-/** @param {Element} list @param {Element} item @param {number} at */
-export const place = (list, item, at) => {
+/** Puts an element into a list; if it is there, it keeps its focus. @type {Put} */
+export const put = (list, item, at) => {
   if (list.children[at] !== item) list.insertBefore(item, list.children[at] ?? null);
 };

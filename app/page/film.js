@@ -42,11 +42,10 @@ export class Film {
     return this.instances.filter(({ score, edited }) => edited || (score ?? 1) >= this.threshold);
   }
 
-  /** Takes the first instances that come: a later answer never overwrites corrections. */
-  /** @param {readonly Instance[]} instances @param {number} threshold */
-  begin(instances, threshold) { this.#now ??= { instances, threshold }; }
+  /** The first instances that come: a later answer never overwrites corrections. @param {Version} version */
+  begin(version) { this.#now ??= version; }
 
-  /** Makes one step that can be undone. @param {string} what @param {Partial<Version>} change */
+  /** Makes one step that can be undone. @type {Edit} */
   edit(what, change) {
     if (!this.#now) return;
     // A slider that is dragged makes one step.
@@ -58,8 +57,7 @@ export class Film {
     this.unsaved = true;
   }
 
-  /** Replaces an instance; one without a pixel is gone. */
-  /** @param {string} what @param {Instance} one @param {Partial<Instance>} change */
+  /** Replaces an instance; one without a pixel is gone. @type {Change} */
   change(what, one, change) {
     const instances = this.instances.map((it) => (it.id === one.id ? { ...it, ...change, edited: true } : it));
     this.edit(what, { instances: instances.filter(({ runs }) => areaOf(runs)) });
@@ -68,7 +66,7 @@ export class Film {
   undo() { return this.#move(this.#past, this.#future); }
   redo() { return this.#move(this.#future, this.#past); }
 
-  /** @param {Step[]} from @param {Step[]} to */
+  /** @type {MoveStep} */
   #move(from, to) {
     const step = from.pop();
     if (!step || !this.#now) return;

@@ -1,6 +1,6 @@
 // The list of films: opened, asked for two at a time, a few kept in full.
 
-import { count, make, place, say, ui } from "./dom.js";
+import { count, make, put, say, ui } from "./dom.js";
 import { Film } from "./film.js";
 import { askForFilm } from "./service.js";
 import { changed, state } from "./state.js";
@@ -117,7 +117,7 @@ export function drawFilms() {
     row.note.textContent = told(film);
     row.item.className = film.state;
     row.choose.ariaCurrent = film === current ? "true" : null;
-    place(ui.filmList, row.item, at);
+    put(ui.filmList, row.item, at);
   });
   const reviewed = films.filter((film) => film.reviewed).length;
   ui.filmTitle.textContent = films.length ? `Films, ${reviewed} of ${films.length} reviewed` : "Films";

@@ -2,11 +2,9 @@
 
 const SMALLEST = 512; // pixels along the longer side of the smallest half size
 
-/**
- * Orders cells by value, since stored ones may be signed, shifted, or padding, and have no mean.
- * Cells of one value and one grey of the model's are one rank; padding is the first.
- * @param {Float32Array} values @param {Uint8Array} table
- */
+// Orders cells by value, since stored ones may be signed, shifted, or padding, and have no mean.
+// Cells of one value and one grey of the model's are one rank; padding is the first.
+/** @type {Rank} */
 function rank(values, table) {
   const key = values.map((value) => (Number.isNaN(value) ? -Infinity : value));
   const order = Uint32Array.from(key.keys()).sort((a, b) => key[a] - key[b] || table[a] - table[b] || 0);
@@ -34,7 +32,7 @@ function half({ data, width, height }) {
   return { data: out, width: w, height: h };
 }
 
-/** DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3. @param {number} value @param {GreyWindow} window */
+/** DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3. @type {Shade} */
 function shade(value, { center, width, function: kind }) {
   if (kind === "SIGMOID") return 1 / (1 + Math.exp((-4 * (value - center)) / width));
   if (kind === "LINEAR_EXACT") return (value - center) / width + 0.5;
@@ -47,13 +45,8 @@ export class Pixels {
   #canvas = document.createElement("canvas");
   #image = new ImageData(1, 1);
 
-  /**
-   * @param {Levels} cells as stored, row by row; they are changed @param {Size} size
-   * @param {Uint8Array} table the model's grey by cell
-   * @param {Float32Array} values modality value by cell, NaN for padding
-   * @param {GreyWindow} window that the film comes with @param {boolean} inverted
-   */
-  constructor(cells, { height, width }, table, values, window, inverted) {
+  /** @param {Stored} stored whose cells are changed */
+  constructor({ cells, height, width, table, values, window, inverted }) {
     const { ranks, levels, seen } = rank(values, table);
     for (let i = 0; i < cells.length; i++) cells[i] = ranks[cells[i]];
     this.height = height;
@@ -76,7 +69,7 @@ export class Pixels {
     return inside ? this.levels[this.#sizes[0].data[Math.floor(y) * this.width + Math.floor(x)]] : NaN;
   }
 
-  /** A window over part of the film's values. @param {number} low @param {number} high parts of 1 */
+  /** A window over part of the film's values. @type {Between} */
   between(low, high) {
     const values = Float32Array.from(/** @type {Size & {data: Levels}} */ (this.#sizes.at(-1)).data, (level) => this.levels[level]);
     const sorted = values.filter((value) => !Number.isNaN(value)).sort();
@@ -84,7 +77,7 @@ export class Pixels {
     return { center: (from + to) / 2, width: Math.max(to - from, 1e-6), function: "LINEAR_EXACT" };
   }
 
-  /** RGBA by level. @param {GreyWindow | null} window null: the model's grey @param {boolean} invert */
+  /** RGBA by level. @type {Colours} */
   colours(window, invert) {
     const dark = window ? this.inverted !== invert : invert;
     return Uint32Array.from(this.levels, (value, level) => {
@@ -94,8 +87,7 @@ export class Pixels {
     });
   }
 
-  /** Draws what is seen, from the half size that fits; coarser rather than late while dragged. */
-  /** @param {CanvasRenderingContext2D} context @param {Place} place @param {Uint32Array} colours @param {boolean} quick */
+  /** Draws what is seen, from the half size that fits; coarser rather than late while dragged. @type {DrawPixels} */
   draw(context, place, colours, quick) {
     const { width: across, height: down } = context.canvas;
     context.clearRect(0, 0, across, down);

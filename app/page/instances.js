@@ -1,15 +1,14 @@
 // The list of instances, and what is done to the chosen one.
 
-import { make, place, press, say, ui } from "./dom.js";
-import { newInstance } from "./film.js";
+import { make, put, press, say, ui } from "./dom.js";
 import { COLOURS, FEW } from "./overlay.js";
-import { emptyRuns } from "./runs.js";
-import { changed, chosen, shown, state } from "./state.js";
+import { areaOf, contains } from "./runs.js";
+import { changed, chosen, drawn, shown, state } from "./state.js";
 
 /** @type {Map<number, InstanceRow>} */
 const rows = new Map();
-/** Whether the next stroke makes an instance, of the class that is selected. */
-let adding = false;
+/** Loaded with the first brush. @type {typeof import("./painting.js") | undefined} */
+export let painting;
 
 /** By its place among few, else by its class. @param {Instance} one */
 export function colourOf({ id, label }) {
@@ -19,10 +18,23 @@ export function colourOf({ id, label }) {
 
 /** @param {number | undefined} id */
 export function chooseInstance(id) {
-  state.chosen = id;
-  adding = false;
+  Object.assign(state, { chosen: id, adding: false });
   changed();
   if (id) rows.get(id)?.item.scrollIntoView({ block: "nearest" });
+}
+
+/** @param {Tool} tool */
+export async function chooseTool(tool) {
+  if (tool === "brush" || tool === "eraser") painting ??= await import("./painting.js");
+  state.tool = tool;
+  changed();
+}
+
+/** The instance at a point: the chosen one, or else the smallest. @param {Point} point */
+export function under([x, y]) {
+  const height = state.film?.facts?.height ?? 0, one = chosen();
+  const found = drawn().filter(({ runs }) => contains(runs, height, x, y));
+  return found.find((it) => it === one) ?? found.sort((a, b) => areaOf(a.runs) - areaOf(b.runs))[0];
 }
 
 /** @param {number} step */
@@ -47,7 +59,7 @@ export function step(back) {
   changed();
 }
 
-/** @param {"fillHoles" | "keepLargest"} how @param {string} what */
+/** @type {Remake} */
 export async function remake(how, what) {
   const make = (await import("./regions.js"))[how], { film } = state, one = chosen();
   if (!film?.facts || !one) return say("Choose an instance first.");
@@ -62,9 +74,8 @@ export async function remake(how, what) {
 export function add() {
   if (!state.film?.facts) return;
   chooseInstance(undefined);
-  adding = true;
-  state.tool = "brush";
-  changed();
+  state.adding = true;
+  chooseTool("brush");
   say(`Paint the new instance: ${ui.class.value}.`);
 }
 
@@ -74,15 +85,6 @@ export function remove() {
   film.edit(`deleted ${one.label}`, { instances: film.instances.filter(({ id }) => id !== one.id) });
   chooseInstance(undefined);
   say(`Deleted: ${one.label}.`);
-}
-
-/** The instance that a stroke is for: the chosen one, that under the pointer, or a new one. */
-/** @param {Instance | undefined} under @param {boolean} keeps the chosen one, also inside another */
-export function target(under, keeps) {
-  const one = chosen(), found = (keeps && one) || under || one;
-  if (!adding && found) return found;
-  const { height, width } = state.film?.facts ?? { height: 0, width: 0 };
-  return newInstance({ label: ui.class.value, score: null, doubt: null, runs: emptyRuns(height, width), edited: true });
 }
 
 export function drawInstanceList() {
@@ -103,7 +105,7 @@ export function drawInstanceList() {
   ui.areas.textContent = film?.spacing ? `Areas by pixel spacing (${film.spacing.source}).` : "No pixel spacing: areas in pixels.";
 }
 
-/** @param {Instance} one @param {number} at */
+/** @type {DrawRow} */
 function drawRow(one, at) {
   const { id, label } = one;
   let row = rows.get(id);
@@ -125,7 +127,7 @@ function drawRow(one, at) {
   row.note.title = "Score; area; pixels of doubt for each pixel of the mask: look at the largest first";
   row.item.className = id === state.hovered ? "hovered" : "";
   press(row.choose, id === state.chosen);
-  place(ui.instanceList, row.item, at);
+  put(ui.instanceList, row.item, at);
 }
 
 /** Classes of many instances are shown and hidden together. @param {Instance[]} all */
@@ -142,7 +144,7 @@ function drawGroups(all) {
   while (ui.groups.children.length > names.length) ui.groups.lastChild?.remove();
 }
 
-/** @param {number[]} ids @param {boolean} shows */
+/** @type {Show} */
 function show(ids, shows) {
   for (const id of ids) shows ? state.hidden.delete(id) : state.hidden.add(id);
   changed();

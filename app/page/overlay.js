@@ -13,14 +13,13 @@ const paths = new WeakMap();
 function pathsOf(runs, { height, width }) {
   const known = paths.get(runs);
   if (known) return known;
-  const rings = trace(runs, height, width), tolerance = Math.max(0.75, height / 2000, width / 2000);
+  const rings = trace(runs, height), tolerance = Math.max(0.75, height / 2000, width / 2000);
   const made = { exact: pathOf(rings), coarse: pathOf(rings.map((ring) => simplify(ring, tolerance))) };
   paths.set(runs, made);
   return made;
 }
 
-/** Clears a canvas, and lets film pixels be drawn on. */
-/** @param {CanvasRenderingContext2D} context @param {Place} place */
+/** Clears a canvas; from here on it is in film pixels. @type {OnFilm} */
 function onFilm(context, { scale, x, y }) {
   context.setTransform(1, 0, 0, 1, 0, 0);
   context.clearRect(0, 0, context.canvas.width, context.canvas.height);
@@ -29,7 +28,7 @@ function onFilm(context, { scale, x, y }) {
   return devicePixelRatio / scale;
 }
 
-/** @param {CanvasRenderingContext2D} context @param {Place} place @param {Size} size @param {Instance[]} instances @param {(one: Instance) => Style} style */
+/** @type {DrawInstances} */
 export function drawInstances(context, place, size, instances, style) {
   const thin = onFilm(context, place);
   for (const one of instances) {
@@ -43,7 +42,7 @@ export function drawInstances(context, place, size, instances, style) {
   }
 }
 
-/** @param {CanvasRenderingContext2D} context @param {Place} place @param {Brush} brush */
+/** @type {DrawBrush} */
 export function drawBrush(context, place, { at, radius, stroke, colour }) {
   const thin = onFilm(context, place);
   if (stroke) {

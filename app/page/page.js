@@ -3,9 +3,8 @@
 import { listen } from "./commands.js";
 import { press, say, ui } from "./dom.js";
 import { choose, drawFilms, open } from "./films.js";
-import { chooseInstance, colourOf, drawInstanceList } from "./instances.js";
+import { chooseInstance, colourOf, drawInstanceList, painting, under } from "./instances.js";
 import { drawBrush, drawInstances, FEW } from "./overlay.js";
-import { begin, end, strokeColour, under } from "./painting.js";
 import { askForModel } from "./service.js";
 import { changed, drawn, shown, state } from "./state.js";
 import { View } from "./view.js";
@@ -16,8 +15,8 @@ const view = new View({
   tool: () => state.tool,
   radius: () => state.radius,
   window: dragWindow,
-  begin,
-  end(stroke) { end(stroke); changed(); },
+  begin: (...from) => painting?.begin(...from) ?? false,
+  end(stroke) { painting?.end(stroke); changed(); },
   hover(point) {
     const id = under(point)?.id;
     if (id !== state.hovered) { state.hovered = id; changed(); }
@@ -61,7 +60,7 @@ function draw() {
   drawnAt = at;
   film.place = { ...place };
   const paints = state.tool === "brush" || state.tool === "eraser";
-  drawBrush(brush, place, { at: paints ? view.at : null, radius: state.radius, stroke: view.stroke, colour: strokeColour() });
+  drawBrush(brush, place, { at: paints ? view.at : null, radius: state.radius, stroke: view.stroke, colour: painting?.strokeColour() ?? "" });
   clearTimeout(settling);
   if (view.dragging) settling = setTimeout(() => { view.dragging = false; schedule(); }, 200);
 }
@@ -122,7 +121,7 @@ function drawTools() {
 /** The window of now; where the model's grey is shown, the one that it comes from. */
 function windowNow() { return state.film?.window ?? state.film?.pixels?.window; }
 
-/** @param {Partial<GreyWindow> | null} change null: as the model saw it @param {string} name */
+/** @type {SetWindow} */
 function setWindow(change, name = "own") {
   const { film } = state, now = windowNow(), next = change && now && { ...now, ...change };
   if (!film?.pixels || (next && !(next.width > 0 && Number.isFinite(next.center)))) return;

@@ -1,19 +1,22 @@
 // Brush and eraser, at the film's own resolution.
 
-import { say } from "./dom.js";
-import { chooseInstance, colourOf, target } from "./instances.js";
-import { areaOf, contains, paint } from "./runs.js";
-import { chosen, drawn, state } from "./state.js";
+import { say, ui } from "./dom.js";
+import { newInstance } from "./film.js";
+import { chooseInstance, colourOf, under } from "./instances.js";
+import { areaOf, emptyRuns } from "./runs.js";
+import { chosen, state } from "./state.js";
+import { paint } from "./strokes.js";
 
 /** @type {Instance | null} */
 let painted = null;
 let erases = false;
 
-/** The instance at a point: the chosen one, or else the smallest. @param {Point} point */
-export function under([x, y]) {
-  const height = state.film?.facts?.height ?? 0, one = chosen();
-  const found = drawn().filter(({ runs }) => contains(runs, height, x, y));
-  return found.find((it) => it === one) ?? found.sort((a, b) => areaOf(a.runs) - areaOf(b.runs))[0];
+/** The instance that a stroke is for: the chosen one, that under the pointer, or a new one. @type {Target} */
+function target(under, keeps) {
+  const one = chosen(), found = (keeps && one) || under || one;
+  if (!state.adding && found) return found;
+  const { height = 0, width = 0 } = state.film?.facts ?? {};
+  return newInstance({ label: ui.class.value, score: null, doubt: null, runs: emptyRuns(height, width), edited: true });
 }
 
 export const strokeColour = () => (erases || !painted ? "#fff" : colourOf(painted));

@@ -2,7 +2,7 @@
 
 import { crc32 } from "./zip.js";
 
-/** @param {string} type @param {Uint8Array} data */
+/** @type {Chunk} */
 function chunk(type, data) {
   const out = new Uint8Array(12 + data.length), view = new DataView(out.buffer);
   view.setUint32(0, data.length);
@@ -12,7 +12,7 @@ function chunk(type, data) {
   return out;
 }
 
-/** @param {Uint8Array} grey row by row @param {Size} size */
+/** @type {WritePng} */
 export async function writePng(grey, { height, width }) {
   const rows = new Uint8Array(height * (width + 1)); // each begins with its filter: 1, differences
   for (let y = 0, from = 0, to = 0; y < height; y++) {

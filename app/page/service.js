@@ -21,7 +21,7 @@ const askForKey = () => (asking ??= new Promise((resolve) => {
   ui.askKey.showModal();
 }));
 
-/** @param {string} path @param {RequestInit} request @param {(why: string) => void} waits */
+/** @type {Send} */
 async function send(path, request, waits) {
   for (let attempt = 1; ; attempt++) {
     const used = key;
@@ -46,8 +46,7 @@ async function send(path, request, waits) {
 /** @returns {Promise<Model>} */
 export const askForModel = async () => (await send("model", {}, () => {})).json();
 
-/** Asks for a film's pixels and its instances, by one upload. */
-/** @param {Film} film @param {Model} model @param {(why: string) => void} waits */
+/** Asks for a film's pixels and its instances, by one upload. @type {AskForFilm} */
 export async function askForFilm(film, model, waits) {
   // Weaker instances come too, for who lowers the threshold.
   const path = `segment?pixels=cells&frame=${film.frame}&score_threshold=${model.score_threshold / 2}`;
@@ -59,7 +58,7 @@ export async function askForFilm(film, model, waits) {
   const { bits, frames, window, inverted } = await part("display").json();
   const cells = bits === 8 ? new Uint8Array(await bytes("cells")) : new Uint16Array(await bytes("cells"));
   const table = new Uint8Array(await bytes("table")), values = new Float32Array(await bytes("values"));
-  film.pixels = new Pixels(cells, facts, table, values, window, inverted);
+  film.pixels = new Pixels({ cells, ...facts, table, values, window, inverted });
   film.spacing ??= facts.pixel_spacing;
   Object.assign(film, { facts, frames });
   const found = instances.map((/** @type {Found} */ one) => newInstance({
@@ -69,6 +68,6 @@ export async function askForFilm(film, model, waits) {
     runs: decodeCounts(one.segmentation.counts),
     edited: false,
   }));
-  film.begin(found, model.score_threshold);
+  film.begin({ instances: found, threshold: model.score_threshold });
   return answered;
 }

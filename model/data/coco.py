@@ -185,7 +185,16 @@ def examine_coco(path: Path) -> tuple[CocoDataset, list[str]]:
     Raises:
         DatasetError: if there is no annotation file that could be read in part.
     """
-    document, files = _read_document(path)
+    return examine_document(*read_document(path))
+
+
+def examine_document(document: dict[str, Any], files: FilmFiles) -> tuple[CocoDataset, list[str]]:
+    """Reads what can be read of an annotation file's content, as `examine_coco` does.
+
+    Args:
+        document: as `read_document` gives it.
+        files: its films.
+    """
     faults: list[str] = []
     names = read_categories(document, faults)
     images = with_ids("image", document["images"], faults)
@@ -204,7 +213,15 @@ def examine_coco(path: Path) -> tuple[CocoDataset, list[str]]:
     return CocoDataset(tuple(names.values()), tuple(names), records), faults
 
 
-def _read_document(path: Path) -> tuple[dict[str, Any], FilmFiles]:
+def read_document(path: Path) -> tuple[dict[str, Any], FilmFiles]:
+    """The content of a data set's annotation file, which has its three lists, and its films.
+
+    Args:
+        path: as `load_coco` takes it.
+
+    Raises:
+        DatasetError: if there is no such file, or none that is clearly meant.
+    """
     try:
         file, folder = find_annotation_file(path)
     except ValueError as error:

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.processes import serving
 
 ROOT = Path(__file__).parents[2]
@@ -70,3 +72,18 @@ def test_client_and_curl_ask_the_service(tmp_path: Path) -> None:
     assert image["timings"].keys() == picture["timings"].keys()
     for found in image["instances"]:
         assert found.keys() == picture["instances"][0].keys()
+    # Processors differ in the model that they take, float32 or int8.
+    far, shown_far = image["out_of_distribution"], picture["out_of_distribution"]
+    assert far == {
+        "score": pytest.approx(shown_far["score"], abs=0.06),
+        "flagged": shown_far["flagged"],
+    }
+    first, shown_first = image["instances"][0], picture["instances"][0]
+    for name in ("score", "outline_uncertainty"):
+        assert first[name] == pytest.approx(shown_first[name], abs=0.02)
+
+
+def test_the_page_on_http_shows_the_same_answer() -> None:
+    page = (ROOT / "docs" / "http.md").read_text()
+    shown = CURL_SAYS[: CURL_SAYS.index("}}, ...]")]
+    assert shown in page

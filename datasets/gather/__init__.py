@@ -1,0 +1,1 @@
+"""One checked COCO data set of several: `python -m datasets.gather`."""

@@ -1,0 +1,73 @@
+"""Ledger of a gathered data set: what each source holds, and why less of it arrived."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Dropped:
+    """What was dropped for one reason.
+
+    Attributes:
+        sentence: about the first of them.
+        films: how many.
+        instances: how many, those of the dropped films among them.
+        times: how often the reason was met.
+    """
+
+    sentence: str
+    films: int = 0
+    instances: int = 0
+    times: int = 0
+
+
+@dataclass
+class Ledger:
+    """What a source holds, and what was dropped of it.
+
+    Attributes:
+        name: of the source, as it was given.
+        films: entries in its list of images.
+        instances: entries in its list of annotations.
+        dropped: by reason.
+    """
+
+    name: str
+    films: int
+    instances: int
+    dropped: dict[str, Dropped] = field(default_factory=dict)
+
+    def drop(self, sentence: str, *, films: int = 0, instances: int = 0) -> None:
+        """Counts what is dropped; sentences that differ in names and numbers are one reason."""
+        reason = re.sub(r"'.*'|\d+", "", sentence)
+        entry = self.dropped.setdefault(reason, Dropped(sentence))
+        entry.films += films
+        entry.instances += instances
+        entry.times += 1
+
+    @property
+    def loses_objects(self) -> bool:
+        """Whether an object is dropped though its film may stay."""
+        return any(entry.instances and not entry.films for entry in self.dropped.values())
+
+
+def table(ledgers: Iterable[Ledger], result: str) -> Iterator[str]:
+    """The lines of a balance: what was read, less what was dropped, is what the result holds.
+
+    Args:
+        ledgers: of all sources.
+        result: what the last line is called.
+    """
+    rows: list[tuple[int, int, str]] = []
+    for ledger in ledgers:
+        rows.append((ledger.films, ledger.instances, f"in {ledger.name}"))
+        for entry in ledger.dropped.values():
+            more = f", and {entry.times - 1:,} more like it" if entry.times > 1 else ""
+            rows.append((-entry.films, -entry.instances, f"  {entry.sentence}{more}"))
+    rows.append((sum(row[0] for row in rows), sum(row[1] for row in rows), f"in {result}"))
+    yield f"{'films':>9}  {'instances':>9}"
+    for films, instances, text in rows:
+        yield f"{films:>9,}  {instances:>9,}  {text}"

@@ -1,0 +1,143 @@
+"""Merging of sources: classes by name, every film once, numbers kept where they can be."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, count
+
+from datasets.gather.picture import Picture, Seen
+from datasets.gather.source import Film, Source
+from model.data.coco import DatasetError, ImageRecord
+from model.data.coco_entries import read_categories
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A film of the merged set.
+
+    Attributes:
+        film: its `image_id` is the first source's, as its place in the set.
+        picture: what it is known by.
+        seen: the source that it is taken from.
+    """
+
+    film: Film
+    picture: Picture
+    seen: Seen
+
+    @property
+    def record(self) -> ImageRecord:
+        """The film's record."""
+        return self.film.record
+
+
+def merge_categories(sources: Sequence[Source]) -> dict[str, int]:
+    """Category ids by name: that of the first source that has the name, unless it is taken.
+
+    Raises:
+        DatasetError: for names that differ by case or blanks alone, which nobody means.
+    """
+    wanted: dict[str, int] = {}
+    for source in sources:
+        for name, key in zip(source.class_names, source.category_ids, strict=True):
+            wanted.setdefault(name, key)
+    ids = dict(zip(wanted, numbered(wanted.values()), strict=True))
+    faults: list[str] = []
+    entries = [{"id": key, "name": name} for name, key in ids.items()]
+    read_categories({"categories": entries, "annotations": []}, faults)
+    if faults:
+        raise DatasetError(*(f"{fault}: give them one name in their sources" for fault in faults))
+    return ids
+
+
+def merge_films(sources: Sequence[Seen]) -> list[Entry]:
+    """Each film once, as the last source has it that shows it.
+
+    It keeps the place and the id that it had first, so that films without a patient stay in their
+    fold, and the patient, pixel spacing and attribution where the later source names none.
+    """
+    found: dict[bytes, Entry] = {}
+    for seen in sources:
+        for film, picture in zip(seen.source.films, seen.pictures, strict=True):
+            first = found.get(picture.greys)
+            if first is not None:
+                _tell_replacement(first, seen)
+                film = _inherit(film, first.film)
+            found[picture.greys] = Entry(film, picture, seen)
+    entries = list(found.values())
+    ids = numbered(entry.record.image_id for entry in entries)
+    return [
+        replace(entry, film=replace(entry.film, record=replace(entry.record, image_id=key)))
+        for entry, key in zip(entries, ids, strict=True)
+    ]
+
+
+def numbered(wanted: Iterable[int | None]) -> list[int]:
+    """Each id for the first who wants it; for the others the lowest that nobody wants."""
+    given = list(wanted)
+    wishes, used, ids = set(given), set[int](), list[int]()
+    free = (key for key in count(1) if key not in wishes)
+    for key in given:
+        ids.append(next(free) if key is None or key in used else key)
+        used.add(ids[-1])
+    return ids
+
+
+def remarks(
+    sources: Sequence[Seen], entries: Sequence[Entry], ids: dict[str, int]
+) -> Iterator[str]:
+    """What the result does not show by itself: a sentence each."""
+    for name, key in ids.items():
+        for seen in sources:
+            source = seen.source
+            given = dict(zip(source.class_names, source.category_ids, strict=True))
+            if name not in given:
+                yield (
+                    f"'{name}' is no class of {source.ledger.name}: where its films show one, it "
+                    "counts as background."
+                )
+            elif given[name] != key:
+                yield f"'{name}' is category {key}, which is {given[name]} in {source.ledger.name}."
+    yield from _patients(sources)
+    dicom = sum(entry.picture.is_dicom for entry in entries)
+    if dicom:
+        yield f"{dicom:,} of the films are DICOM files, which carry the patient's identity."
+    if any(seen.source.ledger.loses_objects for seen in sources):
+        yield "Objects that were dropped from a film that stays count as background there."
+
+
+def _patients(sources: Sequence[Seen]) -> Iterator[str]:
+    named = [{film.record.patient for film in seen.source.films} - {""} for seen in sources]
+    shared = sum(found > 1 for found in Counter(chain.from_iterable(named)).values())
+    if shared:
+        yield f"Patient ids in several sources: {shared:,}. Each is taken for one patient."
+    names: defaultdict[bytes, set[str]] = defaultdict(set)
+    for seen in sources:
+        for film, picture in zip(seen.source.films, seen.pictures, strict=True):
+            names[picture.greys] |= {film.record.patient} - {""}
+    torn = sum(len(found) > 1 for found in names.values())
+    if torn:
+        yield (
+            f"Films with several patient ids: {torn:,}. The last one counts, so that another film "
+            "of the patient may come into another fold."
+        )
+
+
+def _tell_replacement(first: Entry, later: Seen) -> None:
+    name = later.source.ledger.name
+    where = "comes again, and the last" if first.seen is later else f"is in {name} too, which"
+    first.seen.source.ledger.drop(
+        f"the same film {where} counts", films=1, instances=len(first.record.annotations)
+    )
+
+
+def _inherit(later: Film, first: Film) -> Film:
+    record = replace(
+        later.record,
+        image_id=first.record.image_id,
+        patient=later.record.patient or first.record.patient,
+        spacing_mm=later.record.spacing_mm or first.record.spacing_mm,
+    )
+    return replace(later, record=record, attribution=first.attribution | later.attribution)
