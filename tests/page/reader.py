@@ -34,7 +34,7 @@ class Reader:
         context.add_init_script(_TELL)
         self.page = context.new_page()
         self.page.set_default_timeout(20_000)
-        self.page.on("pageerror", lambda error: self.troubles.append(f"error: {error.stack}"))
+        self.page.on("pageerror", lambda error: self.troubles.append(f"error: {error.message} {error.stack}"))
         self.page.on("console", self._hear)
         self.page.on("request", self._watch)
         self.page.on("filechooser", lambda _: None)  # from the start: each is caught
