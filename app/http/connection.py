@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
@@ -17,6 +19,7 @@ from app.errors import HeadTooLargeError, TooSlowError, status_of
 from app.http.http1 import Http1Protocol
 from app.http.problems import PROBLEM_TYPE, problem_details
 from app.http.request_head import MAX_HEAD_BYTES
+from app.http.security_headers import Headers
 from app.logging import write
 from app.metrics import OTHER_ROUTE, Metrics
 from solo.errors import SoloError
@@ -32,20 +35,29 @@ class Connection(Http1Protocol):
 
     _seconds: ClassVar[float]
     _metrics: ClassVar[Metrics]
+    _headers_of: ClassVar[Mapping[str, list[tuple[bytes, bytes]]]]
 
     _timer: asyncio.TimerHandle | None = None
     _in_head = False
     _overhead_bytes = 0  # received since the last part of a body or the last whole head
 
     @classmethod
-    def bounded(cls, seconds: float, metrics: Metrics) -> type[Connection]:
+    def bounded(
+        cls, seconds: float, metrics: Metrics, headers_of: Mapping[str, Headers] = MappingProxyType({})
+    ) -> type[Connection]:
         """The class for a server, which makes an instance for each connection.
 
         Args:
             seconds: from the connection, or the first byte after an answer, to a whole head.
             metrics: told of every refusal.
+            headers_of: by path, those that an answer has in place of the server's own.
         """
-        return type(cls.__name__, (cls,), {"_seconds": seconds, "_metrics": metrics})
+        encoded = {
+            path: [(name.encode(), value.encode()) for name, value in headers]
+            for path, headers in headers_of.items()
+        }
+        fields = {"_seconds": seconds, "_metrics": metrics, "_headers_of": encoded}
+        return type(cls.__name__, (cls,), fields)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Starts the header time-out."""
@@ -86,6 +98,8 @@ class Connection(Http1Protocol):
         self._overhead_bytes = 0
         self._stop_timer()
         super().on_headers_complete()
+        if self.scope["path"] in self._headers_of:  # two policies would both hold
+            self.cycle.default_headers = self._headers_of[self.scope["path"]]
 
     def on_body(self, body: bytes) -> None:
         """Passes a part of the body on."""

@@ -129,15 +129,15 @@ async def test_apart_is_as_in_process(pool: DecoderPool) -> None:
 
 
 async def test_the_film_comes_in_8_bits_when_asked_for(pool: DecoderPool) -> None:
-    eight = await pool.decode(png(GREY), 0, wants_pixels=True)
+    eight = await pool.decode(png(GREY), 0, wants_pixels="grey")
     np.testing.assert_array_equal(eight.pixels, GREY)
     deep = dicom_file(FILM * 16, WindowCenter=32768, WindowWidth=65536)
-    sixteen = await pool.decode(deep, 0, wants_pixels=True)
+    sixteen = await pool.decode(deep, 0, wants_pixels="grey")
     assert sixteen.pixels is not None
     assert np.abs(sixteen.pixels.astype(int) - (FILM * 16 >> 8)).max() <= 1
-    here = await DecoderHere().decode(deep, 0, wants_pixels=True)
+    here = await DecoderHere().decode(deep, 0, wants_pixels="grey")
     np.testing.assert_array_equal(sixteen.pixels, here.pixels)
-    plain = await pool.decode(png(flat(7, 3, 5)), 0, wants_pixels=True)
+    plain = await pool.decode(png(flat(7, 3, 5)), 0, wants_pixels="grey")
     np.testing.assert_array_equal(plain.pixels, flat(7, 3, 5))
 
 
