@@ -35,14 +35,15 @@ _DESCRIPTION: Final = f"""Finds and outlines every object in a radiograph.
 _PROBLEM: Final = {PROBLEM_TYPE: {"schema": ProblemDetails.model_json_schema()}}
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 _FILES: Final = {"type": "array", "minItems": 1, "items": _BINARY["schema"]}
+_REFERENCE: Final = "#/components/schemas/{model}"
 _FILM: Final = {
     "type": "object",
     "description": "With `pixels=cells`, in this order. `table[cells]` is the film in 8 bits, as "
     "the model saw it; `values[cells]` are modality values, NaN for padding.",
     "required": ["answer", "display", "table", "values", "cells"],
     "properties": {
-        "answer": {"$ref": "#/components/schemas/SegmentAnswer"},
-        "display": _without_definitions(FilmDisplay),
+        "answer": {"$ref": _REFERENCE.format(model="SegmentAnswer")},
+        "display": {"$ref": _REFERENCE.format(model="FilmDisplay")},
         "table": _BINARY["schema"] | {"description": "uint8 [256] or [65536]."},
         "values": _BINARY["schema"] | {"description": "float32 [256] or [65536], little-endian."},
         "cells": _BINARY["schema"]
@@ -103,6 +104,8 @@ def describe(routes: Sequence[BaseRoute], *, closed: bool) -> dict[str, Any]:
             servers=[{"url": "."}],  # relative to this document, for a balancer's path before ours
         )
     )
+    display = FilmDisplay.model_json_schema(ref_template=_REFERENCE)
+    document["components"]["schemas"] |= {**display.pop("$defs"), "FilmDisplay": display}
     misdirected = {"description": MisdirectedError.title, "content": _PROBLEM}
     for path in document["paths"]:
         if not path.startswith(PROBES):

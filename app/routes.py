@@ -158,7 +158,13 @@ async def metrics(request: Request) -> Response:
 
 PATHS: Final = frozenset(
     {
-        "/", SEGMENT, "/healthz/live", "/healthz/ready", "/model", "/metrics", INTERFACE,
+        "/",
+        SEGMENT,
+        "/healthz/live",
+        "/healthz/ready",
+        "/model",
+        "/metrics",
+        INTERFACE,
         DESCRIPTION,
     }  # fmt: skip
 )

@@ -43,7 +43,10 @@ class Connection(Http1Protocol):
 
     @classmethod
     def bounded(
-        cls, seconds: float, metrics: Metrics, headers_of: Mapping[str, Headers] = MappingProxyType({})
+        cls,
+        seconds: float,
+        metrics: Metrics,
+        headers_of: Mapping[str, Headers] = MappingProxyType({}),
     ) -> type[Connection]:
         """The class for a server, which makes an instance for each connection.
 

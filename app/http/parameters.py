@@ -123,7 +123,9 @@ def negotiate_format(wanted: ResponseFormat | None, accept: str) -> ResponseForm
     return "overlay" if takes_picture and not types.intersection(_JSON) else "rle"
 
 
-def check_one_picture(form: ResponseFormat, files: int, *, one_frame: bool, cells: bool = False) -> None:
+def check_one_picture(
+    form: ResponseFormat, files: int, *, one_frame: bool, cells: bool = False
+) -> None:
     """Refuses a picture, or cells, of several files or frames, before any is decoded.
 
     Raises:
