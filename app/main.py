@@ -25,7 +25,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.http.pages import DESCRIPTION, INTERFACE, interface_page, page_files
 from app.http.problems import on_error, on_http_error
-from app.http.security_headers import interface_headers, security_headers
+from app.http.security_headers import interface_policy, security_headers
 from app.keys import KeysError, KeysFile
 from app.listeners import open_listeners
 from app.logging import complain
@@ -113,7 +113,7 @@ def create_app(
     app.router.redirect_slashes = False
     app.state.service = service
     app.state.security_headers = security_headers()
-    app.state.headers_of = {INTERFACE: interface_headers(page)}
+    app.state.policies = {INTERFACE: interface_policy(page)}
     return app
 
 

@@ -51,8 +51,8 @@ _FILM: Final = {
     },
 }
 _ENCODING: Final = {
-    **dict.fromkeys(("answer", "display"), {"contentType": "application/json"}),
-    **dict.fromkeys(("table", "values", "cells"), {"contentType": SNIFFED}),
+    **{name: {"contentType": "application/json"} for name in ("answer", "display")},
+    **{name: {"contentType": SNIFFED} for name in ("table", "values", "cells")},
 }
 _FORM: Final = {"type": "object", "required": ["files"], "properties": {"files": _FILES}}
 

@@ -157,14 +157,5 @@ async def metrics(request: Request) -> Response:
 
 
 PATHS: Final = frozenset(
-    {
-        "/",
-        SEGMENT,
-        "/healthz/live",
-        "/healthz/ready",
-        "/model",
-        "/metrics",
-        INTERFACE,
-        DESCRIPTION,
-    }  # fmt: skip
+    {"/", SEGMENT, "/healthz/live", "/healthz/ready", "/model", "/metrics", INTERFACE, DESCRIPTION}
 )

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import random
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import ClassVar
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
@@ -19,7 +18,7 @@ from app.errors import HeadTooLargeError, TooSlowError, status_of
 from app.http.http1 import Http1Protocol
 from app.http.problems import PROBLEM_TYPE, problem_details
 from app.http.request_head import MAX_HEAD_BYTES
-from app.http.security_headers import Headers
+from app.http.security_headers import POLICY
 from app.logging import write
 from app.metrics import OTHER_ROUTE, Metrics
 from solo.errors import SoloError
@@ -35,7 +34,7 @@ class Connection(Http1Protocol):
 
     _seconds: ClassVar[float]
     _metrics: ClassVar[Metrics]
-    _headers_of: ClassVar[Mapping[str, list[tuple[bytes, bytes]]]]
+    _policies: ClassVar[Mapping[str, bytes]]
 
     _timer: asyncio.TimerHandle | None = None
     _in_head = False
@@ -43,23 +42,17 @@ class Connection(Http1Protocol):
 
     @classmethod
     def bounded(
-        cls,
-        seconds: float,
-        metrics: Metrics,
-        headers_of: Mapping[str, Headers] = MappingProxyType({}),
+        cls, seconds: float, metrics: Metrics, policies: Mapping[str, str]
     ) -> type[Connection]:
         """The class for a server, which makes an instance for each connection.
 
         Args:
             seconds: from the connection, or the first byte after an answer, to a whole head.
             metrics: told of every refusal.
-            headers_of: by path, those that an answer has in place of the server's own.
+            policies: content security policies in place of the server's own, by path.
         """
-        encoded = {
-            path: [(name.encode(), value.encode()) for name, value in headers]
-            for path, headers in headers_of.items()
-        }
-        fields = {"_seconds": seconds, "_metrics": metrics, "_headers_of": encoded}
+        encoded = {path: policy.encode() for path, policy in policies.items()}
+        fields = {"_seconds": seconds, "_metrics": metrics, "_policies": encoded}
         return type(cls.__name__, (cls,), fields)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -101,8 +94,12 @@ class Connection(Http1Protocol):
         self._overhead_bytes = 0
         self._stop_timer()
         super().on_headers_complete()
-        if self.scope["path"] in self._headers_of:  # two policies would both hold
-            self.cycle.default_headers = self._headers_of[self.scope["path"]]
+        policy = self._policies.get(self.scope["path"])
+        if policy is not None:  # of two headers both would hold
+            self.cycle.default_headers = [
+                (name, policy if name == POLICY else value)
+                for name, value in self.cycle.default_headers
+            ]
 
     def on_body(self, body: bytes) -> None:
         """Passes a part of the body on."""

@@ -19,35 +19,31 @@ _POLICY: Final = (
     "frame-ancestors 'none'{types}"
 )
 
-Headers = list[tuple[str, str]]
+POLICY: Final = b"content-security-policy"
 
 
-def security_headers() -> Headers:
-    """The headers of every answer but the interface's own, errors and refusals included.
+def security_headers() -> list[tuple[str, str]]:
+    """The headers of every answer, errors and refusals included.
 
     Their policy lets the page of the service run, which writes no text as HTML or as a script
     (Trusted Types), and draws what it has made itself.
     """
     types = "; require-trusted-types-for 'script'; trusted-types 'none'"
-    return _headers(_POLICY.format(scripts="", images="blob:", types=types))
+    return [
+        (POLICY.decode(), _POLICY.format(scripts="", images="blob:", types=types)),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("cache-control", "no-store"),  # neither films' masks nor anything else is kept on the way
+    ]
 
 
-def interface_headers(page: str) -> Headers:
-    """The headers of the interactive interface, whose library does write HTML.
+def interface_policy(page: str) -> str:
+    """The policy of the interactive interface, whose library does write HTML.
 
     Args:
         page: `interface_page`, whose own script is let in by its hash (CSP Level 3, section 8.4).
     """
     digests = [hashlib.sha256(script.encode()).digest() for script in _INLINE_SCRIPT.findall(page)]
     hashes = [f" 'sha256-{base64.b64encode(digest).decode()}'" for digest in digests]
-    return _headers(_POLICY.format(scripts="".join(hashes), images="data: blob:", types=""))
-
-
-def _headers(policy: str) -> Headers:
-    return [
-        ("content-security-policy", policy),
-        ("x-content-type-options", "nosniff"),
-        ("referrer-policy", "no-referrer"),
-        ("cross-origin-resource-policy", "same-origin"),
-        ("cache-control", "no-store"),  # neither films' masks nor anything else is kept on the way
-    ]
+    return _POLICY.format(scripts="".join(hashes), images="data: blob:", types="")

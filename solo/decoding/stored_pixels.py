@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 import numpy as np
@@ -15,6 +15,7 @@ from solo.decoding.window import Window
 PixelsWanted = Literal["none", "grey", "cells"]
 """What is wanted beside the model's canvas: nothing, the frame in 8 bits, or its stored pixels."""
 
+_FINEST = 2.0**14  # farther from 0 a float32 has less than 1000 steps in the window
 _END = 0.01  # of what a VOI LUT spreads: its toe and shoulder are flat
 
 
@@ -40,7 +41,8 @@ class StoredPixels:
     Attributes:
         cells: uint8 or uint16 [height, width], as stored; of colour, its luminance.
         table: uint8 [256] or [65536]: `table[cells]` is the frame in 8 bits, as the model saw it.
-        values: float32 [256] or [65536], modality values (PS3.3 C.11.1), NaN for padding.
+        values: float32 [256] or [65536], modality values (PS3.3 C.11.1), NaN for padding. They and
+            the window begin at its centre if it is too narrow for a float32 there.
         display: the window that leads from `values` to about `table`; padding is black.
     """
 
@@ -72,6 +74,8 @@ class StoredPixels:
         """
         if window is None:
             window, inverted = _range_of(values[~padded], table[~padded])
+        if abs(window.center) > window.width * _FINEST:
+            values, window = values - window.center, replace(window, center=0.0)
         shown = np.where(padded, np.nan, values).astype(np.float32)
         bits: Literal[8, 16] = 8 if cells.dtype == np.uint8 else 16
         return cls(cells, in_8_bits(table), shown, Display(bits, window, inverted))
