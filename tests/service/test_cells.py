@@ -104,17 +104,21 @@ def test_errors_are_problems(http: httpx.Client) -> None:
 def test_nothing_of_the_patient_is_in_any_part_or_in_the_log(
     http: httpx.Client, service: ServiceProcess
 ) -> None:
-    answer = http.post(PATH, content=FILM)
+    def logged() -> list[dict[str, Any]]:
+        lines = (line for line in service.log().splitlines() if '"event": "request"' in line)
+        return [entry for entry in map(json.loads, lines) if entry["route"] == "/segment"]
+
+    answer = http.post(PATH, content=FILM, headers={"x-request-id": "cells"})
     assert TOKEN.encode() in FILM
     assert TOKEN.encode() not in answer.content
     assert TOKEN not in str(answer.headers)
+    http.post("/segment", content=FILM, headers={"x-request-id": "plain"})
+    until(lambda: {"cells", "plain"} <= {entry["request_id"] for entry in logged()})
     assert TOKEN not in service.log()
-    line = [json.loads(line) for line in service.log().splitlines() if '"request"' in line][-1]
-    plain = http.post("/segment", content=FILM)
-    assert plain.status_code == 200
-    other = [json.loads(line) for line in service.log().splitlines() if '"request"' in line][-1]
-    assert line.keys() == other.keys()
-    assert line["images"][0].keys() == other["images"][0].keys()
+    entries = {entry["request_id"]: entry for entry in logged()}
+    with_cells, plain = entries["cells"], entries["plain"]
+    assert with_cells.keys() == plain.keys()
+    assert with_cells["images"][0].keys() == plain["images"][0].keys()
 
 
 def test_many_clients_at_once_get_their_own_films(

@@ -89,8 +89,8 @@ class GreyDescription:
         intercept = number(dataset, "RescaleIntercept", default=0)
         if slope == 0:  # it would make the image one grey: some writers fill it in as "none"
             slope, intercept = (nan if tables else 1), 0
-        if not (abs(intercept) < _LARGEST and 1 / _LARGEST < abs(slope) < _LARGEST):
-            slope = nan
+        slope = slope if 1 / _LARGEST < abs(slope) < _LARGEST else nan
+        intercept = intercept if abs(intercept) < _LARGEST else nan
         lost = modality_lut is None and isnan(slope + intercept)
         tables = list(_tables(dataset, "VOILUTSequence"))
         windows = islice(_windows(dataset), _MOST_PROPOSALS)
@@ -99,7 +99,7 @@ class GreyDescription:
             padding=_padding(dataset, bits),
             modality_lut=modality_lut,
             slope=1 if isnan(slope) else slope,
-            intercept=0 if isnan(slope + intercept) else intercept,
+            intercept=0 if isnan(intercept) else intercept,
             voi=() if lost else (*filter(None, tables), *windows),
             inverted=photometric_interpretation(dataset) == "MONOCHROME1"
             or code(dataset, "PresentationLUTShape") == "INVERSE",
