@@ -20,7 +20,8 @@ export function colourOf({ id, label }) {
 export function chooseInstance(id) {
   Object.assign(state, { chosen: id, adding: false });
   changed();
-  if (id) rows.get(id)?.item.scrollIntoView({ block: "nearest" });
+  // In one column the film would be scrolled away from under the finger.
+  if (id && innerWidth > 800) rows.get(id)?.item.scrollIntoView({ block: "nearest" });
 }
 
 /** @param {Tool} tool */
