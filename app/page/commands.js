@@ -1,6 +1,6 @@
 // What buttons and keys do.
 
-import { make, ui } from "./dom.js";
+import { make, say, ui } from "./dom.js";
 import { move, review } from "./films.js";
 import { add, chooseInstance, chooseTool, moveInstance, remake, remove, step } from "./instances.js";
 import { changed, state } from "./state.js";
@@ -45,7 +45,7 @@ export function listen(view, preset) {
     help: ["?", "this help", () => ui.help.showModal()],
   };
   for (const button of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-do]"))) {
-    button.onclick = commands[button.dataset.do ?? ""][2];
+    button.onclick = () => run(commands[button.dataset.do ?? ""][2]);
   }
   for (const [key, words] of Object.values(commands)) {
     ui.keys.append(make("tr", {}, make("td", {}, make("kbd", { textContent: key })), make("td", { textContent: words })));
@@ -59,8 +59,17 @@ export function listen(view, preset) {
     if (document.querySelector("dialog[open]") || !(arrow || act) || isOthers(event, key)) return;
     event.preventDefault();
     if (arrow) view.pan(...arrow);
-    else act?.();
+    else if (act) run(act);
   });
+}
+
+/** @param {() => unknown} act */
+async function run(act) {
+  try {
+    await act();
+  } catch (error) {
+    say(/** @type {Error} */ (error).message);
+  }
 }
 
 /** @param {KeyboardEvent} event */

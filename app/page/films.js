@@ -70,6 +70,8 @@ async function ask(film, model) {
     const same = state.films.find((one) => one !== film && one.facts?.sha256 === film.facts?.sha256 && one.frame === film.frame);
     if (same) throw new Error(`The same film is open already: ${same.name}`);
     film.state = "ready";
+    // What corrects and saves is here before the service may be gone.
+    for (const name of ["dataset", "painting", "regions"]) import(`./${name}.js`).catch(() => {});
     addFrames(film);
   } catch (error) {
     Object.assign(film, { state: "refused", facts: null, pixels: null, problem: /** @type {Error} */ (error).message });
