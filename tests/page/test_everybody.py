@@ -146,7 +146,7 @@ def test_fingers(tiny: ServiceProcess, visit: Any, film: Path, tmp_path: Path) -
     fingers("touchMove", (x + 20, y + 20))
     fingers("touchEnd")
     assert undo.is_enabled()
-    undo.tap()
+    undo.click()
     assert not undo.is_enabled()
     pinch(*middle())  # its first finger begins a stroke, which the second one gives up
     assert not undo.is_enabled()

@@ -103,8 +103,9 @@ def test_the_interactive_description_runs_and_both_are_linked(
     reader = visit(lungs.url)
     reader.page.get_by_role("link", name="API").click()
     reader.page.get_by_text("/segment", exact=True).first.wait_for()
-    reader.page.get_by_role("link", name="The page").click()
-    reader.page.get_by_text("Drop films here").wait_for()
+    with reader.context.expect_page() as opened:
+        reader.page.get_by_role("link", name="The page").click()
+    opened.value.get_by_text("Drop films here").wait_for()
 
 
 def test_class_names_stay_text(
@@ -181,6 +182,7 @@ def test_a_service_that_stops_meanwhile_is_told(
         reader.open(film)
         reader.press("n", "Delete")
         corrected = reader.texts()
+        reader.page.wait_for_load_state("networkidle")
         running.process.kill()
         running.process.wait()
         reader.drop([("other.png", png(chest(75, 61) * 16))])
