@@ -86,9 +86,9 @@ async function ask(film, model) {
 const tell = (film) => changed(film === state.film ? "film" : "all");
 
 /** Further frames of a file are films of their own. @param {Film} film */
-function addFrames({ file, name, frames }) {
+function addFrames({ file, frames }) {
   if (state.films.filter((one) => one.file === file).length > 1) return;
-  const more = Array.from({ length: frames - 1 }, (_, at) => new Film(file, `${name}, frame ${at + 2}`, at + 1));
+  const more = Array.from({ length: frames - 1 }, (_, at) => new Film(file, `frame ${at + 2} of ${frames}`, at + 1));
   state.films.splice(state.films.findIndex((one) => one.file === file) + 1, 0, ...more);
 }
 
