@@ -71,7 +71,7 @@ async function ask(film, model) {
     if (same) throw new Error(`The same film is open already: ${same.name}`);
     film.state = "ready";
     // What corrects and saves is here before the service may be gone.
-    for (const name of ["dataset", "painting", "regions"]) import(`./${name}.js`).catch(() => {});
+    for (const name of ["dataset", "edits", "painting"]) import(`./${name}.js`).catch(() => {});
     addFrames(film);
   } catch (error) {
     Object.assign(film, { state: "refused", facts: null, pixels: null, problem: /** @type {Error} */ (error).message });
