@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from export.films import load_canvases
-from export.onnx_export import export, read_about, read_manifest
+from export.onnx_export import check_place, export, read_about, read_manifest
 from export.out_of_distribution import describe
 from export.parity import ParityError
 from model.cli import finish, tell_replacement
@@ -42,9 +42,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    for out in filter(None, (arguments.out, arguments.weights_out)):
-        if not out.parent.is_dir():
-            raise FileNotFoundError(f"{out.parent} is not a folder")
+    check_place(arguments.out, arguments.checkpoint, arguments.about)
+    if arguments.weights_out:
+        check_place(arguments.weights_out, arguments.checkpoint, arguments.about, arguments.out)
     network = load_network(arguments.checkpoint)
     about = read_about(arguments.about)
     data = [load_coco(folder) for folder in arguments.data]

@@ -102,5 +102,6 @@ def load_canvases(data: Sequence[CocoDataset], canvas_size: Size) -> Canvas:
 
 
 def spread(items: Sequence[Item], most: int) -> Sequence[Item]:
-    """At most so many of them, evenly chosen."""
-    return items[:: max(1, len(items) // most)][:most]
+    """At most so many of them, evenly chosen from first to last."""
+    chosen = min(most, len(items))
+    return [items[place * len(items) // chosen] for place in range(chosen)]

@@ -81,6 +81,20 @@ def export(
     return parity
 
 
+def read_graph(path: Path) -> onnx.ModelProto:
+    """The graph of a model file, with its metadata.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is no ONNX file.
+    """
+    content = path.read_bytes()
+    try:
+        return onnx.load_from_string(content)
+    except Exception as error:  # protobuf has errors of its own
+        raise ValueError(f"{path} is no ONNX file, or a damaged one") from error
+
+
 def read_manifest(path: Path) -> Manifest:
     """The manifest of a model file.
 
@@ -88,11 +102,23 @@ def read_manifest(path: Path) -> Manifest:
         ValueError: if it is no ONNX file.
         ManifestError: if it has no manifest, or one that cannot be used.
     """
-    try:
-        properties = onnx.load_from_string(path.read_bytes()).metadata_props
-    except Exception as error:  # protobuf has errors of its own
-        raise ValueError(f"{path} is no ONNX file, or a damaged one") from error
+    properties = read_graph(path).metadata_props
     return Manifest.from_metadata({entry.key: entry.value for entry in properties})
+
+
+def check_place(out: Path, *kept: Path) -> None:
+    """Checks, before any work, that a file can be written and is none of those it is made of.
+
+    Raises:
+        OSError: if its folder is not there, or it is a folder itself.
+        ValueError: if it would replace one of `kept`.
+    """
+    if not out.parent.is_dir():
+        raise FileNotFoundError(f"{out.parent} is not a folder")
+    if out.is_dir():
+        raise IsADirectoryError(f"{out} is a folder: give the name of a file")
+    if any(out.resolve() == path.resolve() for path in kept):
+        raise ValueError(f"{out} would replace what it is made of: give another name")
 
 
 def write_model(graph: onnx.ModelProto, out: Path) -> None:

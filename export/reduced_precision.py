@@ -12,7 +12,7 @@ from typing import Any, Literal
 import onnx
 import onnxruntime
 
-from export.onnx_export import read_manifest, write_model
+from export.onnx_export import check_place, read_manifest, write_model
 from export.out_of_distribution import describe, fit_score
 from export.score_graph import with_features
 from model.cli import finish
@@ -100,8 +100,7 @@ def _expose_features(path: Path, manifest: Manifest, folder: Path) -> Path:
 
 
 def _make(arguments: argparse.Namespace, bits: Bits, convert: Convert) -> None:
-    if not arguments.out.parent.is_dir():
-        raise FileNotFoundError(f"{arguments.out.parent} is not a folder")
+    check_place(arguments.out, arguments.model)
     given = arguments.model.read_bytes()
     manifest = read_manifest(arguments.model)
     if manifest.precision != "float32":

@@ -94,7 +94,7 @@ class Connection(Http1Protocol):
         self._overhead_bytes = 0
         self._stop_timer()
         super().on_headers_complete()
-        policy = self._policies.get(self.scope["path"])
+        policy = self._policies.get(self.scope.get("path", ""))  # no path: the head comes again
         if policy is not None:  # of two headers both would hold
             self.cycle.default_headers = [
                 (name, policy if name == POLICY else value)

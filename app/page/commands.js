@@ -2,11 +2,12 @@
 
 import { make, say, ui } from "./dom.js";
 import { move, review } from "./films.js";
-import { add, chooseInstance, chooseTool, moveInstance, remake, remove, step } from "./instances.js";
+import { chooseInstance, chooseTool, moveInstance } from "./instances.js";
 import { changed, state } from "./state.js";
 
 /** @type {Listen} */
 export function listen(view, preset) {
+  const edits = () => import("./edits.js");
   const tool = (/** @type {Tool} */ name) => () => chooseTool(name);
   const resize = (/** @type {number} */ radius) => () => { state.radius = Math.min(200, Math.max(1, radius)); changed(); };
   /** @type {Commands} by the names in the document */
@@ -24,12 +25,12 @@ export function listen(view, preset) {
     eraser: ["E", "eraser", tool("eraser")],
     smaller: ["[", "smaller brush", () => resize(Math.floor(state.radius / 1.25))()],
     larger: ["]", "larger brush", () => resize(Math.ceil(state.radius * 1.25))()],
-    add: ["A", "add an instance", add],
-    holes: ["F", "fill holes", () => remake("fillHoles", "Holes filled")],
-    largest: ["L", "keep the largest piece", () => remake("keepLargest", "Largest piece kept")],
-    delete: ["Delete", "delete the instance", remove],
-    undo: ["Ctrl+Z", "undo", () => step(true)],
-    redo: ["Ctrl+Y", "redo", () => step(false)],
+    add: ["A", "add an instance", async () => (await edits()).add()],
+    holes: ["F", "fill holes", async () => (await edits()).remake("fillHoles", "Holes filled")],
+    largest: ["L", "keep the largest piece", async () => (await edits()).remake("keepLargest", "Largest piece kept")],
+    delete: ["Delete", "delete the instance", async () => (await edits()).remove()],
+    undo: ["Ctrl+Z", "undo", async () => (await edits()).step(true)],
+    redo: ["Ctrl+Y", "redo", async () => (await edits()).step(false)],
     invert: ["I", "invert", () => { if (state.film) state.film.invert = !state.film.invert; changed(); }],
     outlines: ["H", "hide and show the outlines", () => { state.outlines = !state.outlines; changed(); }],
     seen: ["1", "grey as the model saw it", () => preset("seen")],

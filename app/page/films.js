@@ -71,7 +71,7 @@ async function ask(film, model) {
     if (same) throw new Error(`The same film is open already: ${same.name}`);
     film.state = "ready";
     // What corrects and saves is here before the service may be gone.
-    for (const name of ["dataset", "painting", "regions"]) import(`./${name}.js`).catch(() => {});
+    for (const name of ["dataset", "edits", "painting"]) import(`./${name}.js`).catch(() => {});
     addFrames(film);
   } catch (error) {
     Object.assign(film, { state: "refused", facts: null, pixels: null, problem: /** @type {Error} */ (error).message });
@@ -86,9 +86,9 @@ async function ask(film, model) {
 const tell = (film) => changed(film === state.film ? "film" : "all");
 
 /** Further frames of a file are films of their own. @param {Film} film */
-function addFrames({ file, name, frames }) {
+function addFrames({ file, frames }) {
   if (state.films.filter((one) => one.file === file).length > 1) return;
-  const more = Array.from({ length: frames - 1 }, (_, at) => new Film(file, `${name}, frame ${at + 2}`, at + 1));
+  const more = Array.from({ length: frames - 1 }, (_, at) => new Film(file, `frame ${at + 2} of ${frames}`, at + 1));
   state.films.splice(state.films.findIndex((one) => one.file === file) + 1, 0, ...more);
 }
 

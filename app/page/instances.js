@@ -53,41 +53,6 @@ function notes({ score, doubt, edited, ...one }) {
   return [score?.toFixed(2), state.film?.area({ score, doubt, edited, ...one }), origin].filter(Boolean).join(" · ");
 }
 
-/** @param {boolean} back */
-export function step(back) {
-  const what = back ? state.film?.undo() : state.film?.redo();
-  if (what) say(`${back ? "Undone" : "Done again"}: ${what}.`);
-  changed();
-}
-
-/** @type {Remake} */
-export async function remake(how, what) {
-  const make = (await import("./regions.js"))[how], { film } = state, one = chosen();
-  if (!film?.facts || !one) return say("Choose an instance first.");
-  const runs = make(one.runs, film.facts.height, film.facts.width);
-  if (runs === one.runs) return say(`${what}: nothing to change.`);
-  film.change(what, one, { runs });
-  say(`${what}.`);
-  changed();
-}
-
-/** The next stroke makes an instance. */
-export function add() {
-  if (!state.film?.facts) return;
-  chooseInstance(undefined);
-  state.adding = true;
-  chooseTool("brush");
-  say(`Paint the new instance: ${ui.class.value}.`);
-}
-
-export function remove() {
-  const { film } = state, one = chosen();
-  if (!film || !one) return say("Choose an instance first.");
-  film.edit(`deleted ${one.label}`, { instances: film.instances.filter(({ id }) => id !== one.id) });
-  chooseInstance(undefined);
-  say(`Deleted: ${one.label}.`);
-}
-
 export function drawInstanceList() {
   const { film, classes } = state, all = shown(), one = chosen(), known = new Set(all.map(({ id }) => id));
   for (const [id, { item }] of rows) if (!known.has(id) && rows.delete(id)) item.remove();

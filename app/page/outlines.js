@@ -1,14 +1,12 @@
-/** Outlines of masks: exact rings along the pixels' edges, and fewer points to draw. */
+// Outlines of masks: exact rings along the pixels' edges, and fewer points to draw.
+
 import { columnsOf } from "./runs.js";
 
-const MOST_TOGETHER = 1024;  // points that one search sees: its time is their square at worst
+const TOGETHER = 1024; // points that one search sees: its time is their square at worst
 
-/**
- * The rings around a mask: x and y in turn, corners alone. Outer rings run clockwise on the screen
- * and holes the other way, so that their signed areas add up to the mask's. Corners connect.
- * @param {Uint32Array} runs
- * @param {number} height
- */
+// The rings around a mask: x and y in turn, corners alone. Outer rings run clockwise on the screen
+// and holes the other way, so that their signed areas add up to the mask's. Corners connect.
+/** @type {Trace} */
 export function trace(runs, height) {
   // Each piece of a column has an upper edge (even number), to the right, and a lower one, to the
   // left. Between two columns the edges of both, from the top down, are joined two by two.
@@ -47,12 +45,9 @@ export function trace(runs, height) {
   return rings;
 }
 
-/**
- * A ring with fewer points, none of the old ones farther than the tolerance from it
- * (Douglas-Peucker). The ring itself where less than a triangle would be left.
- * @param {Int32Array} ring
- * @param {number} tolerance in the film's pixels
- */
+// A ring with fewer points, none of the old ones farther than the tolerance from it (Douglas-Peucker);
+// the ring itself where less than a triangle would be left.
+/** @type {Simplify} */
 export function simplify(ring, tolerance) {
   const count = ring.length / 2;
   let far = 0, most = 0;
@@ -62,7 +57,7 @@ export function simplify(ring, tolerance) {
   }
   const kept = new Uint8Array(count), stack = [];
   for (const [from, to] of [[0, far], [far, count]]) {
-    for (let i = from; i < to; i += MOST_TOGETHER) stack.push(i, Math.min(i + MOST_TOGETHER, to));
+    for (let i = from; i < to; i += TOGETHER) stack.push(i, Math.min(i + TOGETHER, to));
   }
   while (stack.length) {
     const to = /** @type {number} */ (stack.pop()), from = /** @type {number} */ (stack.pop());

@@ -1,12 +1,9 @@
-/** Masks as COCO run lengths: pixels down the columns, background and mask in turn. */
+// Masks as COCO run lengths: pixels down the columns, background and mask in turn.
 
 /** @type {WeakMap<Uint32Array, Uint32Array>} */
 const sumsOf = new WeakMap();
 
-/**
- * Run lengths, checked.
- * @param {number[]} lengths @param {number} [pixels] height times width, where known
- */
+/** Run lengths, checked against the film's pixels. @type {ToRuns} */
 export function toRuns(lengths, pixels) {
   const sum = lengths.reduce((sum, run) => (run >= 0 ? sum + run : NaN), 0);
   if (!(sum > 0 && sum < 2 ** 32) || sum !== (pixels ?? sum)) {
@@ -15,11 +12,9 @@ export function toRuns(lengths, pixels) {
   return Uint32Array.from(lengths);
 }
 
-/**
- * COCO's compressed form: five bits a letter, lowest first; from the fourth run on the difference
- * to the run before the last.
- * @param {string} text @param {number} [pixels] height times width, where known
- */
+// COCO's compressed form: five bits a letter, lowest first; from the fourth run on the difference to
+// the run before the last.
+/** @type {DecodeCounts} */
 export function decodeCounts(text, pixels) {
   const fault = "The run lengths of a mask are not in COCO's compressed form.";
   /** @type {number[]} */
@@ -39,17 +34,13 @@ export function decodeCounts(text, pixels) {
   return toRuns(runs, pixels);
 }
 
-/** A mask without a pixel. @param {number} height @param {number} width */
+/** A mask without a pixel. @type {EmptyRuns} */
 export const emptyRuns = (height, width) => Uint32Array.of(height * width);
 
 /** Pixels of a mask. @param {Uint32Array} runs */
 export const areaOf = (runs) => runs.reduce((area, run, i) => (i % 2 ? area + run : area), 0);
 
-/**
- * A mask's pieces of single columns: the columns `xs`, and in `ys` the first row of each and the
- * row after its last.
- * @param {Uint32Array} runs @param {number} height
- */
+/** A mask's pieces of single columns. @type {ColumnsOf} */
 export function columnsOf(runs, height) {
   /** @type {number[][]} */
   const [xs, ys] = [[], []];
@@ -69,10 +60,7 @@ export function columnsOf(runs, height) {
   return { xs, ys };
 }
 
-/**
- * Whether a mask has the pixel of a point: by binary search, since a hover asks many masks.
- * @param {Uint32Array} runs @param {number} height @param {number} x @param {number} y
- */
+/** Whether a mask has the pixel of a point: by binary search, since a hover asks many. @type {Contains} */
 export function contains(runs, height, x, y) {
   let sum = 0;
   const sums = sumsOf.get(runs) ?? runs.map((run) => (sum += run));

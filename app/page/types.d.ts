@@ -98,7 +98,18 @@ type Brush = { at: Point | null; radius: number; stroke: Stroke | null; colour: 
 /** By key: what it does in words, and the doing. */
 type Commands = Record<string, [key: string, words: string, act: () => unknown]>;
 
-// What functions take and give.
+// What functions take and give. Runs are of films of a height, in pixels.
+
+/** pixels: height times width, where known. */
+type ToRuns = (lengths: number[], pixels?: number) => Runs;
+type DecodeCounts = (text: string, pixels?: number) => Runs;
+type EmptyRuns = (height: number, width: number) => Runs;
+/** The columns `xs`, and in `ys` the first row of each piece and the row after its last. */
+type ColumnsOf = (runs: Runs, height: number) => { xs: number[]; ys: number[] };
+type Contains = (runs: Runs, height: number, x: number, y: number) => boolean;
+type Trace = (runs: Runs, height: number) => Int32Array[];
+/** The tolerance is in the film's pixels. */
+type Simplify = (ring: Int32Array, tolerance: number) => Int32Array;
 
 type Edit = (what: string, change: Partial<Version>) => void;
 type Change = (what: string, one: Instance, change: Partial<Instance>) => void;
@@ -157,7 +168,7 @@ type Pinch = (before: PointerEvent, event: PointerEvent) => void;
 type Up = (event: PointerEvent, done: boolean) => void;
 /** keeps: the chosen one, also inside another. */
 type Target = (under: Instance | undefined, keeps: boolean) => Instance;
-type Remake = (how: "fillHoles" | "keepLargest", what: string) => Promise<void>;
+type Remake = (how: "fillHoles" | "keepLargest", what: string) => void;
 type DrawRow = (one: Instance, at: number) => void;
 type Show = (ids: number[], shows: boolean) => void;
 type Listen = (view: import("./view.js").View, preset: (name: string) => void) => void;

@@ -26,6 +26,7 @@ from datasets.phantom.thorax import find_volume
 from experiments.out_of_distribution import strange_films
 from export.feature_subspace import FOLDS, Array
 from export.films import STRANGE, Films, place
+from export.onnx_export import read_graph
 from export.out_of_distribution import FilmReader, Fit
 from export.score_graph import features_alone, score_alone
 from model.cli import finish
@@ -54,10 +55,15 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _judge(arguments: argparse.Namespace) -> None:
-    model = onnx.load(arguments.model)
+    model = read_graph(arguments.model)
     if OUT_OF_DISTRIBUTION_NAME not in {output.name for output in model.graph.output}:
         raise ValueError(f"{arguments.model} has no out-of-distribution output")
-    volumes = {"chest CT": find_volume(), **{folder.name: folder for folder in arguments.volume}}
+    volumes = {folder.name: folder for folder in arguments.volume}
+    try:
+        volumes = {"chest CT": find_volume(), **volumes}
+    except FileNotFoundError:
+        if not volumes:
+            raise
     strange = chain(
         strange_films.made(arguments.count),
         *(strange_films.of_volume(at, name, arguments.count) for name, at in volumes.items()),

@@ -9,12 +9,14 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pydicom
+from pydicom.errors import InvalidDicomError
 
 from datasets.phantom.anatomy import render_thorax
 from datasets.phantom.thorax import Thorax, read_thorax
 from solo.contract.greyscale import Grey
 from solo.decoding.decode import decode
 from solo.decoding.radiograph import Limits
+from solo.errors import SoloError
 
 Kinds = Iterator[tuple[str, list[Grey]]]
 
@@ -25,12 +27,16 @@ _PLANES = ("sagittal", "coronal", "axial")
 
 
 def of_dicom_files(folder: Path) -> Kinds:
-    """DICOM films by modality and body part; what is no radiograph is passed over."""
+    """DICOM films by modality and body part; what cannot be read is passed over."""
     found: dict[str, list[Grey]] = {}
     for path in sorted(folder.glob("*.dcm")):
-        data = pydicom.dcmread(path, stop_before_pixels=True)
-        kind = f"{data.Modality} {data.get('BodyPartExamined') or 'of a part not told'}"
-        film = decode(path.read_bytes(), _LIMITS).pixels
+        try:
+            film = decode(path.read_bytes(), _LIMITS).pixels
+            data = pydicom.dcmread(path, stop_before_pixels=True)
+        except (SoloError, InvalidDicomError):
+            continue
+        modality, part = data.get("Modality"), data.get("BodyPartExamined")
+        kind = f"{modality or 'DICOM'} {part or 'of a part not told'}"
         found.setdefault(kind, []).append(film)
     yield from sorted(found.items())
 

@@ -18,7 +18,7 @@ def above(x: Tensor, threshold: float) -> Tensor:
     """float32 with 0 for what is not above a threshold, in a graph by ThresholdedRelu."""
     if not torch.compiler.is_exporting():
         return F.threshold(x, threshold, 0.0)
-    return _write("ThresholdedRelu", [x], torch.float32, alpha=threshold)
+    return _write("ThresholdedRelu", [x], torch.float32, alpha=float(threshold))
 
 
 def as_bytes(probabilities: Tensor) -> Tensor:

@@ -117,7 +117,9 @@ class Journal:
                 self._file.truncate(offset)
                 break
             found = _parsed(line)
-            if found is not None:
+            # Version 0.2.0 wrote no uncertainty: such films are segmented again, so that the
+            # annotations of a document are all of one kind.
+            if found and all("outline_uncertainty" in one for one in found["annotations"]):
                 self._offsets[found["image"]["file_name"], found["image"]["frame"]] = offset
             offset += len(line)
 

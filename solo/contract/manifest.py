@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal, Self
@@ -11,6 +12,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    FiniteFloat,
     ValidationError,
     model_validator,
 )
@@ -25,10 +27,16 @@ RESEARCH_USE_ONLY = (
     "Every result must be reviewed by a qualified person."
 )
 
-# Unicode's control, format, line separator and paragraph separator characters, but for the two of
-# them that Persian and Indian words are spelt with.
+# Unicode's control, format, line separator and paragraph separator characters; and those letters
+# and marks that are blank (its Default_Ignorable_Code_Point, and Braille's blank).
 _NOT_SHOWN: Final = ("Cc", "Cf", "Zl", "Zp")
+_BLANK: Final = re.compile(
+    r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    r"\U000e0000-\U000e0fff]"
+)
+# Persian and Indian words are spelt with these: after an Arabic letter, or the mark of a letter.
 _JOINERS: Final = "\u200c\u200d"
+_JOINED: Final = ("AL", "NSM")  # Unicode's bidirectional classes
 
 
 def check_name(text: str) -> str:
@@ -40,8 +48,10 @@ def check_name(text: str) -> str:
     Raises:
         ValueError: for any other.
     """
-    for character in text:
-        if unicodedata.category(character) in _NOT_SHOWN and character not in _JOINERS:
+    for before, character in zip(f" {text}", text, strict=False):
+        if character in _JOINERS and unicodedata.bidirectional(before) in _JOINED:
+            continue
+        if unicodedata.category(character) in _NOT_SHOWN or _BLANK.match(character):
             raise ValueError(
                 f"the name has the character U+{ord(character):04X}, which is not shown: a name is "
                 "one line of characters that are; leave it out"
@@ -94,6 +104,8 @@ class OutOfDistributionFit(BaseModel):
     Attributes:
         films: that it was fitted on.
         patients: whose they are.
+        limit: the residual that is a score of 1: mean square over the features, each in units of
+            its standard deviation over the films.
         median_score: of those films, each scored by a fit without its patient: what to compare a
             day's films with.
         auroc: by kind of strange film, made of the films it was fitted on: how well the score tells
@@ -104,6 +116,7 @@ class OutOfDistributionFit(BaseModel):
 
     films: Positive
     patients: Positive
+    limit: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     median_score: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     auroc: dict[Name, Probability]
 
@@ -139,7 +152,7 @@ class Manifest(BaseModel):
     training_data: str
     licence: str
     attribution: str
-    metrics: dict[Name, float]
+    metrics: dict[Name, FiniteFloat]
     metrics_on: str
     intended_use: str = RESEARCH_USE_ONLY
     weights_sha256: Name
@@ -186,7 +199,7 @@ class Manifest(BaseModel):
                 "it was not written by `python -m export`"
             )
         try:
-            return cls.model_validate_json(document)
+            return cls.model_validate_json(document, strict=True)
         except ValidationError as error:
             raise ManifestError(
                 f"the model's manifest cannot be used: {list_faults(error)}"

@@ -19,6 +19,7 @@ Picture = npt.NDArray[np.uint8]
 
 _LONGEST_SIDE: Final = 1600
 _COLOURS: Final = ((255, 176, 64), (96, 208, 80), (64, 160, 255), (224, 96, 224), (64, 224, 240))
+_WHITE: Final = (255, 255, 255)
 _FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
 _FRACTION_BITS: Final = 4
 _END_CHUNK_BYTES: Final = 12
@@ -54,11 +55,13 @@ def overlay(pixels: Picture, result: Result) -> Picture:
             _draw_outline(picture, np.reshape(outline, (-1, 2)) * scale, colour, thickness)
         place = (round(instance.bbox[0] * scale), round(instance.bbox[1] * scale))
         _write(picture, f"{instance.label} {instance.score:.2f}", place, text_scale, colour)
-    sentences = f"{RESEARCH_USE_ONLY.partition('.')[0]}."
+    notice = f"{RESEARCH_USE_ONLY.partition('.')[0]}."
+    top = _write(picture, notice, (0, picture.shape[0]), text_scale, _WHITE)
     strange = result.out_of_distribution
     if strange is not None and strange.flagged:
-        sentences = f"Out of distribution ({strange.score:.1f}). {sentences}"
-    _write(picture, sentences, (0, picture.shape[0]), text_scale, (255, 255, 255))
+        # Beside the notice where a film is low, and above it where it is narrow: both can be read.
+        flag = f"Out of distribution ({strange.score:.2f})."
+        _write(picture, flag, (picture.shape[1], top), text_scale, _WHITE)
     return picture
 
 
@@ -141,11 +144,16 @@ def _draw_outline(
 
 def _write(
     picture: Picture, text: str, place: tuple[int, int], scale: float, colour: tuple[int, int, int]
-) -> None:
-    """Writes above a place (x, y), inside the picture; a dark rim keeps it legible on bone."""
+) -> int:
+    """Writes above a place (x, y), inside the picture; a dark rim keeps it legible on bone.
+
+    Returns:
+        The row above all that it wrote.
+    """
     thickness = max(1, round(2 * scale))
     (width, height), base = cv2.getTextSize(text, _FONT, scale, thickness)
     x = max(0, min(place[0], picture.shape[1] - width))
     y = max(height, place[1] - base)
     for ink, width_ in (((0, 0, 0), thickness + 2), (colour, thickness)):
         cv2.putText(picture, text, (x, y), _FONT, scale, ink, width_, cv2.LINE_AA)
+    return y - height - thickness - 2

@@ -64,7 +64,11 @@ def _public_key(path: Path) -> bytes:
     words = text.split(None, 2)
     start = _string(_KIND) + _KEY_BYTES.to_bytes(4, "big")
     blob = _base64(words[1]) if words[:1] == [_KIND] and len(words) > 1 else b""
-    if not blob.startswith(start) or len(blob) != len(start) + _KEY_BYTES or b"\n" in text:
+    if (
+        not blob.startswith(start)
+        or len(blob) != len(start) + _KEY_BYTES
+        or len(text.splitlines()) != 1
+    ):
         raise ModelError(
             f"the model key {path} is not one public key of `ssh-keygen -t ed25519 -f KEY`: name "
             "the file KEY.pub that it writes"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from solo.inference.providers import CPU, Provider, ProviderList
 
 _ERRORS_ONLY = 3
 _NO_GRAPH = "graph capture"  # in ONNX Runtime's refusals
-_WEIGHTS_APART = "External data path"  # in others of them
+_WEIGHTS_APART = re.compile(r"external (data|tensors)", re.IGNORECASE)  # in others of them
 _FOLDER_OF_WEIGHTS = "session.model_external_initializers_file_folder_path"
 
 
@@ -93,7 +94,7 @@ def _open(model: bytes, path: Path, options: Any, providers: ProviderList) -> An
                 "CUDA graphs are asked for, but not all of this model's operations run on the GPU, "
                 f"so that they cannot be recorded as one graph: {reason}"
             ) from error
-        if _WEIGHTS_APART in reason:
+        if _WEIGHTS_APART.search(reason):
             raise ModelError(
                 f"the model {path} has weights in another file: export it into one file"
             ) from error

@@ -49,7 +49,13 @@ def manifest(**changes: object) -> Manifest:
 
 def fitted(median_score: float = 0.4, **changes: object) -> Manifest:
     """The manifest of a tiny model with an out-of-distribution output."""
-    fit = {"films": 90, "patients": 80, "median_score": median_score, "auroc": {"turned": 0.99}}
+    fit = {
+        "films": 90,
+        "patients": 80,
+        "limit": 0.2,
+        "median_score": median_score,
+        "auroc": {"turned": 0.99},
+    }
     return manifest(out_of_distribution=fit, **changes)
 
 

@@ -163,3 +163,17 @@ def test_a_picture_of_a_film_that_the_model_does_not_know_says_so() -> None:
     np.testing.assert_array_equal(decoded(found[0]), plain)
     changed = np.argwhere((decoded(found[1]) != plain).any(axis=-1))
     assert changed[:, 0].min() > 0.8 * SIZE[0]  # in the sentence at the foot
+
+
+@pytest.mark.parametrize("size", [(120, 120), (400, 120), (12, 400), (300, 400)])
+def test_a_small_picture_has_room_for_the_notice_and_the_flag(size: tuple[int, int]) -> None:
+    film = np.full(size, 90, np.uint8)
+    nothing = result(np.zeros(size, np.bool_), pixels=film)
+    flagged = replace(nothing, out_of_distribution=OutOfDistribution.of(12.25))
+    known, unknown = (decoded(picture(shown, "overlay", "id")) for shown in (nothing, flagged))
+    notice = (known != 90).any(axis=-1)
+    flag = (unknown != known).any(axis=-1)
+    assert notice.any()
+    assert flag.any()
+    assert not (flag & notice).any()
+    assert not flag[:, 0].any()  # else it would be cut off

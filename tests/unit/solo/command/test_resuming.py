@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -88,6 +89,25 @@ def test_only_new_and_changed_films_are_segmented(
     assert names == ["0.png", "1.png", "9.png"]
     changed = [each for each in document(out)["annotations"] if each["image_id"] == 2]
     assert changed[0]["score"] == pytest.approx(0.5 + 0.5 * 250 / 255, abs=1e-4)
+
+
+def test_films_that_an_older_version_segmented_are_segmented_again(
+    command: Command, document: Document, tmp_path: Path, capsys: Errors
+) -> None:
+    films, out = tmp_path / "films", tmp_path / "out"
+    write_films(films, 2)
+    assert command(films, "--out", out) == 0
+    fresh = document(out)
+    assert fresh["annotations"]
+    journal = out / "journal.jsonl"
+    head, *lines = map(json.loads, journal.read_text().splitlines())
+    for one in lines[0]["annotations"]:
+        del one["outline_uncertainty"]
+    journal.write_text("".join(json.dumps(line) + "\n" for line in (head, *lines)))
+    capsys.readouterr()
+    assert command(films, "--out", out) == 0
+    assert "1 segmented, 1 done before" in capsys.readouterr().err
+    assert document(out) == fresh
 
 
 def test_refused_films_are_tried_again(

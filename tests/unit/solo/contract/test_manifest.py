@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,12 @@ def test_a_file_without_a_manifest_is_refused_by_name() -> None:
         ({"class_names": [], "category_ids": []}, "0 class names for 0 category ids"),
         ({"canvas_size": [0, 64]}, "canvas_size.0: Input should be greater than 0"),
         ({"canvas_size": [64]}, "canvas_size.1: Field required"),
+        ({"island_pixels": -1}, "island_pixels: Input should be greater than or equal to 0"),
+        ({"island_pixels": True}, "island_pixels: Input should be a valid integer"),
+        ({"island_pixels": "8"}, "island_pixels: Input should be a valid integer"),
+        ({"score_threshold": "0.5"}, "score_threshold: Input should be a valid number"),
+        ({"metrics": {"ap": math.nan}}, "metrics.ap: Input should be a finite number"),
+        ({"metrics": {"ap": math.inf}}, "metrics.ap: Input should be a finite number"),
         ({"mask_threshold": 1.5}, "mask_threshold: Input should be less than or equal to 1"),
     ],
 )
@@ -108,7 +115,13 @@ NAMES: dict[str, Any] = {
     "data": ["{}"],
     "metrics": {"{}": 0.5},
     "class_codes": [CODES | {"side": {**LUNG, "meaning": "{}"}}, None],
-    "out_of_distribution": {"films": 9, "patients": 9, "median_score": 0.4, "auroc": {"{}": 1}},
+    "out_of_distribution": {
+        "films": 9,
+        "patients": 9,
+        "limit": 0.2,
+        "median_score": 0.4,
+        "auroc": {"{}": 1},
+    },
 }
 
 
@@ -123,6 +136,7 @@ def test_a_name_of_any_kind_shows_all_of_itself(field: str) -> None:
         "Lunge (li.)",
         "心",
         "\u06a9\u062a\u0627\u0628\u200c\u0647\u0627",
+        "\u0915\u094d\u200d\u0937",
         "Œsophage",
     ):
         Manifest.from_metadata(with_name(field, name))
@@ -139,6 +153,8 @@ def test_a_name_of_any_kind_shows_all_of_itself(field: str) -> None:
         *"\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e",  # bidirectional controls
         *"\u2066\u2067\u2068\u2069\u206a\u206f",
         *"\xad\u200b\u2060\ufeff\U000e0041",  # not shown, so that two names look alike
+        *"\u200c\u200d",  # joiners where there is nothing to join
+        *"\u034f\u115f\u1160\u17b4\u180b\u2800\u3164\ufe0f\uffa0\U000e0100",  # blank
     ],
     ids=lambda character: f"U+{ord(character):04X}",
 )

@@ -99,10 +99,10 @@ def test_the_library_asks_for_a_signature_where_it_is_told_to(signer: Signer) ->
         Segmenter(FakeEngine(), model_key=signer.public)
 
 
-def weights_apart(path: Path, location: str) -> None:
+def weights_apart(path: Path, location: str, constant: str = "factors") -> None:
     """Moves a constant of a model into a file of its own, whose path the model tells."""
     model = onnx.load(path)
-    (tensor,) = (one for one in model.graph.initializer if one.name == "factors")
+    (tensor,) = (one for one in model.graph.initializer if one.name == constant)
     (path.parent / "w.bin").write_bytes(tensor.raw_data)
     set_external_data(tensor, location)
     tensor.ClearField("raw_data")
@@ -123,3 +123,13 @@ def test_weights_in_another_file_are_refused(
         monkeypatch.chdir(folder)
         with pytest.raises(ModelError, match="has weights in another file"):
             ModelFile.read(path)
+
+
+@pytest.mark.parametrize(("constant", "location"), [("canvas_axes", "w.bin"), ("factors", "")])
+def test_a_constant_in_another_file_that_is_needed_sooner_is_refused_alike(
+    tmp_path: Path, constant: str, location: str
+) -> None:
+    path = write_tiny_model(tmp_path / "tiny.onnx", manifest())
+    weights_apart(path, location, constant)
+    with pytest.raises(ModelError, match="has weights in another file"):
+        ModelFile.read(path)

@@ -153,6 +153,7 @@ ED25519 = PUBLIC.split()[1]
         f"sk-ssh-ed25519@openssh.com {ED25519}\n",
         f"models@clinic-a namespaces=solo-xray {PUBLIC}",
         PUBLIC * 2,
+        PUBLIC.strip() + "\r" + PUBLIC,
         f"ssh-ed25519\n{ED25519}\n",
         "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA\n-----END PUBLIC KEY-----\n",
         "-----BEGIN OPENSSH PRIVATE KEY-----\nplanted\n-----END OPENSSH PRIVATE KEY-----\n",
