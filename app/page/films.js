@@ -29,6 +29,7 @@ async function openSet(files) {
     return await (await import("./dataset.js")).openDataSet(files);
   } catch (error) {
     say(`This data set cannot be opened: ${/** @type {Error} */ (error).message}`);
+    return [];
   }
 }
 
