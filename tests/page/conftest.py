@@ -39,9 +39,7 @@ def launch() -> Iterator[Any]:
         pytest.skip("there is no Chromium: apt-get install chromium")
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     with playwright.sync_playwright() as driver:
-        yield lambda *more: driver.chromium.launch(
-            executable_path=chromium, args=[*sandbox, *more]
-        )
+        yield lambda *more: driver.chromium.launch(executable_path=chromium, args=[*sandbox, *more])
 
 
 @pytest.fixture(scope="session")

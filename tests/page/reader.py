@@ -34,7 +34,9 @@ class Reader:
         context.add_init_script(_TELL)
         self.page = context.new_page()
         self.page.set_default_timeout(20_000)
-        self.page.on("pageerror", lambda error: self.troubles.append(f"error: {error.message} {error.stack}"))
+        self.page.on(
+            "pageerror", lambda error: self.troubles.append(f"error: {error.message} {error.stack}")
+        )
         self.page.on("console", self._hear)
         self.page.on("request", self._watch)
         self.page.on("filechooser", lambda _: None)  # from the start: each is caught
@@ -128,7 +130,9 @@ class Reader:
 
     def grey(self) -> npt.NDArray[np.uint8]:
         """The film as it is drawn, without what lies on it: grey of all of the screen that it is on."""
-        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+        self.page.evaluate(
+            "() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
+        )
         url = self.page.locator("canvas").first.evaluate("(canvas) => canvas.toDataURL()")
         data = np.frombuffer(base64.b64decode(url.split(",")[1]), np.uint8)
         image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
@@ -150,7 +154,9 @@ def read_zip(path: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[np.uint8
             for name in archive.namelist()
             if name != "annotations.json"
         }
-    return document, {name: image.astype(np.uint8) for name, image in images.items() if image is not None}
+    return document, {
+        name: image.astype(np.uint8) for name, image in images.items() if image is not None
+    }
 
 
 def counts_of(path: Path) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +51,25 @@ def test_undo_leads_to_the_answer_and_redo_to_the_corrections(
     assert counts_of(answered) == _answer(tiny.url, film)
     before = reader.texts()
     centre = reader.at(CHEST, SIZE)
-    edits = [
-        lambda: reader.drag(centre, reader.at((40, 50), SIZE)),
-        lambda: reader.press("e") or reader.drag(centre, reader.at((20, 20), SIZE)),
+
+    def paint() -> None:
+        reader.drag(centre, reader.at((40, 50), SIZE))
+
+    def erase() -> None:
+        reader.press("e")
+        reader.drag(centre, reader.at((20, 20), SIZE))
+
+    def add() -> None:
+        reader.press("a")
+        reader.drag(reader.at((5, 5), SIZE), reader.at((9, 9), SIZE))
+
+    edits: list[Callable[[], Any]] = [
+        paint,
+        erase,
         lambda: reader.press("f"),
         lambda: reader.press("l"),
         lambda: reader.page.get_by_role("combobox", name="Class").select_option("dark"),
-        lambda: reader.press("a") or reader.drag(reader.at((5, 5), SIZE), reader.at((9, 9), SIZE)),
+        add,
         lambda: reader.press("Delete"),
         lambda: reader.page.get_by_role("slider", name="Score at least").press("ArrowRight"),
     ]
@@ -133,9 +146,7 @@ def test_a_stroke_that_is_given_up_leaves_no_trace(reader: Reader) -> None:
     assert reader.texts() == before
 
 
-def test_an_answer_never_overwrites_corrections(
-    reader: Reader, tmp_path: Path, film: Path
-) -> None:
+def test_an_answer_never_overwrites_corrections(reader: Reader, tmp_path: Path, film: Path) -> None:
     """Ten films, of which the page forgets some; they are asked for again."""
     reader.press("n", "Delete")
     corrected = reader.texts()
@@ -164,7 +175,12 @@ def test_leaving_warns_where_something_is_unsaved(
     leaves: bool, reader: Reader, tmp_path: Path
 ) -> None:
     asked: list[str] = []
-    reader.page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+
+    def leave(dialog: Any) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    reader.page.on("dialog", leave)
     reader.press("n", "Delete")
     if not leaves:
         reader.save(tmp_path / "saved.zip", everything=True)

@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import cv2
 import httpx
 import pytest
 
@@ -103,8 +104,6 @@ def test_strange_films_are_flagged(tiny: ServiceProcess, visit: Any, tmp_path: P
 
 
 def test_a_film_upside_down_is_flagged(lungs: ServiceProcess, visit: Any, tmp_path: Path) -> None:
-    import cv2  # noqa: PLC0415
-
     example = cv2.imread("examples/chest.png", cv2.IMREAD_UNCHANGED)
     assert example is not None
     cv2.imwrite(str(tmp_path / "turned.png"), example[::-1])
@@ -182,7 +181,7 @@ class _Proxy(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         """Says nothing."""
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         prefix = "/films/xray"
         if not self.path.startswith(prefix + "/"):
             self.send_error(404)
@@ -193,7 +192,12 @@ class _Proxy(BaseHTTPRequestHandler):
         answer = httpx.request(self.command, path, content=body, headers=headers, timeout=30)
         self.send_response(answer.status_code)
         for name, value in answer.headers.items():
-            if name not in {"transfer-encoding", "connection", "content-encoding", "content-length"}:
+            if name not in {
+                "transfer-encoding",
+                "connection",
+                "content-encoding",
+                "content-length",
+            }:
                 self.send_header(name, value)
         self.send_header("content-length", str(len(answer.content)))
         self.end_headers()

@@ -89,10 +89,18 @@ def test_large_polygons_are_those_of_pycocotools(modules: Any) -> None:
 
 @pytest.mark.parametrize(
     "ring",
-    [[0, 0, 5, 5], [0, 0, 5, 5, 5], [0, 0, None, 5, 5, 5], [0, 0, 1e300, 5, 5, 5], [0, 60000] * 400],
+    [
+        [0, 0, 5, 5],
+        [0, 0, 5, 5, 5],
+        [0, 0, None, 5, 5, 5],
+        [0, 0, 1e300, 5, 5, 5],
+        [0, 60000] * 400,
+    ],
 )
 def test_hostile_polygons_are_refused_with_a_sentence(modules: Any, ring: list[Any]) -> None:
-    ring = [60000 * (i // 2 % 2) if i % 2 == 0 else i for i in range(800)] if len(ring) > 99 else ring
+    ring = (
+        [60000 * (i // 2 % 2) if i % 2 == 0 else i for i in range(800)] if len(ring) > 99 else ring
+    )
     sentence = modules.evaluate(
         "([ring]) => { try { regions.fromPolygons([ring], 9, 60000) }"
         " catch (error) { return error.message } }",

@@ -24,9 +24,7 @@ FILMS = {
     "signed.dcm": dicom_file((BIG.astype(np.int32) - 2000).astype(np.int16), RescaleSlope=2),
     "inverse.dcm": dicom_file(BIG, PhotometricInterpretation="MONOCHROME1"),
     "window.dcm": dicom_file(BIG, WindowCenter=1800, WindowWidth=900),
-    "padded.dcm": dicom_file(
-        np.where(np.arange(500) < 60, np.uint16(7), BIG), PixelPaddingValue=7
-    ),
+    "padded.dcm": dicom_file(np.where(np.arange(500) < 60, np.uint16(7), BIG), PixelPaddingValue=7),
     "sigmoid.dcm": dicom_file(
         BIG, WindowCenter=1800, WindowWidth=900, VOILUTFunction="SIGMOID", RescaleIntercept=-5
     ),

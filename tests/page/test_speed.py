@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import httpx
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
@@ -34,9 +35,19 @@ _TIME = """() => {
     draws.push(performance.now() - begin);
   });
 }"""
-# All pixels of the film through a table, and all of it onto the screen.
-_WHOLE = """async ([height, width]) => {
-  const screen = document.querySelector("canvas"), times = [];
+# All pixels of the film through a table, all of it onto the screen, and whole outlines on it.
+_WHOLE = """async ([height, width, masks]) => {
+  const screen = document.querySelector("canvas"), times = [], rings = [];
+  for (let at = 0; at < masks; at++) {
+    const ring = new Path2D(), x = 300 + 310 * (at % 7), y = 350 + 380 * Math.floor(at / 7);
+    for (let i = 0; i < 1700; i++) {
+      const angle = (2 * Math.PI * i) / 1700, radius = 240 + 12 * Math.sin(24 * angle);
+      const [dx, dy] = [Math.cos(angle), Math.sin(angle)].map((part) => Math.round(part * radius));
+      ring.lineTo(x + dx, y + dy);
+    }
+    ring.closePath();
+    rings.push(ring);
+  }
   const cells = Uint16Array.from({ length: height * width }, (_, at) => at);
   const colours = Uint32Array.from({ length: 65536 }, (_, at) => 0xff000000 | (at >> 8));
   const copy = Object.assign(document.createElement("canvas"), screen);
@@ -49,7 +60,12 @@ _WHOLE = """async ([height, width]) => {
     const begin = performance.now();
     for (let i = 0; i < cells.length; i++) out[i] = colours[cells[i]];
     whole.getContext("2d").putImageData(image, 0, 0);
+    context.resetTransform();
     context.drawImage(whole, 0, 0, copy.width, copy.height);
+    const scale = copy.height / height;
+    context.scale(scale, scale);
+    context.lineWidth = 1.5 / scale;
+    for (const ring of rings) context.stroke(ring);
     context.getImageData(0, 0, 1, 1);
     times.push(performance.now() - begin);
     await new Promise((done) => setTimeout(done, 20));
@@ -94,39 +110,41 @@ def _drag(reader: Reader, key: str) -> float:
     for at in range(60):
         mouse.move(x + 10 + 3 * (at % 30), y + 2 * at)
     mouse.up()
-    draws = reader.page.evaluate("() => draws")
+    draws: list[float] = reader.page.evaluate("() => draws")
     assert len(draws) > 20
     return statistics.median(draws)
 
 
 @pytest.mark.parametrize("count", [2, 49])
 def test_a_drag_is_far_below_a_redraw_of_the_whole_film(
-    count: int, tiny: ServiceProcess, visit: Any, tmp_path: Path, record_property: Any
+    count: int, tiny: ServiceProcess, visit: Any, tmp_path: Path
 ) -> None:
     reader = visit(tiny.url)
     reader.page.evaluate(_TIME)
     reader.choose_files(*_data_set(tmp_path, count))
     reader.hears(re.compile(r"^\d+ instances?\."))
     assert reader.instances().count() == count
+    ratios = {}
     for key, what in (("w", "window"), ("p", "pan")):
         whole, drag = [], []
         for _ in range(3):  # in turn, since other programs come and go
-            whole.append(statistics.median(reader.page.evaluate(_WHOLE, [HEIGHT, WIDTH])))
+            whole.append(statistics.median(reader.page.evaluate(_WHOLE, [HEIGHT, WIDTH, count])))
             drag.append(_drag(reader, key))
             reader.press("Space")
-        ratio = min(drag) / min(whole)
+        ratios[what] = min(drag) / min(whole)
         told = f"{what}, {count} masks: {min(drag):.1f} ms, whole film {min(whole):.1f} ms"
-        record_property(told, ratio)
-        print(f"{told}, ratio {ratio:.2f}")  # noqa: T201
-        assert ratio <= MOST, told
+        print(f"{told}, ratio {ratios[what]:.2f}")  # noqa: T201
+    # What the browser says of being timed.
+    reader.troubles[:] = [one for one in reader.troubles if "willReadFrequently" not in one]
+    assert max(ratios.values()) <= MOST, ratios
 
 
-def test_what_is_served_is_small_and_the_pages_own(lungs: ServiceProcess, visit: Any) -> None:
-    reader = visit("about:blank") if False else visit(lungs.url)
-    sizes: dict[str, int] = {}
-    reader.page.on("response", lambda one: sizes.__setitem__(one.url, len(one.body())))
+def test_what_is_loaded_is_small_and_the_services_own(lungs: ServiceProcess, visit: Any) -> None:
+    reader, asked = visit(lungs.url), set[str]()
+    reader.page.on("request", lambda request: asked.add(request.url))
     reader.page.reload()
     reader.page.wait_for_load_state("networkidle")
-    print({url.rsplit("/", 1)[1]: size for url, size in sizes.items()})  # noqa: T201
-    loaded = sum(size for url, size in sizes.items() if not url.endswith("/model"))
-    assert loaded <= 60_000
+    sizes = {url.removeprefix(lungs.url): len(httpx.get(url).content) for url in asked}
+    del sizes["/model"]
+    print(sum(sizes.values()), sizes)  # noqa: T201
+    assert sum(sizes.values()) <= 60_000

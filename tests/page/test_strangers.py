@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import httpx
@@ -16,6 +15,7 @@ from app.keys import new_key
 from tests.fuzz.corpus import corpus
 from tests.fuzz.mutations import mutate
 from tests.page.reader import Reader
+from tests.support.coco_folder import annotation, document, write
 from tests.support.engines import manifest, write_tiny_model
 from tests.support.films import chest, png, png_header_only
 from tests.support.processes import ServiceProcess, serving
@@ -38,7 +38,7 @@ def film(tmp_path: Path) -> Path:
 def closed(tiny_model: Path, tmp_path_factory: Any) -> Iterator[ServiceProcess]:
     folder = tmp_path_factory.mktemp("closed")
     (folder / "keys").write_text(LINE)
-    limits = {"key_rate": 0.5, "key_burst": 2}
+    limits: dict[str, Any] = {"key_rate": 0.5, "key_burst": 2}
     with serving(
         folder / "output", model=tiny_model, provider="cpu", keys_file=folder / "keys", **limits
     ) as running:
@@ -52,7 +52,9 @@ def _give(reader: Reader, key: str) -> None:
     dialog.get_by_role("button").click()
 
 
-def test_a_key_is_asked_for_and_kept_nowhere(closed: ServiceProcess, visit: Any, film: Path) -> None:
+def test_a_key_is_asked_for_and_kept_nowhere(
+    closed: ServiceProcess, visit: Any, film: Path
+) -> None:
     page = httpx.get(closed.url)
     assert page.status_code == 200
     assert "tiny" not in page.text
@@ -125,8 +127,6 @@ def test_class_names_stay_text(
 
 def _open_names(reader: Reader, folder: Path) -> None:
     """A data set whose class names turn the text round."""
-    from tests.support.coco_folder import annotation, document, write  # noqa: PLC0415
-
     content = document(
         categories=[{"id": 2, "name": TURNED}, {"id": 3, "name": HTML}],
         annotations=[annotation(category_id=2)],
