@@ -56,7 +56,7 @@ class _Files(SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="session")
 def modules(browser: Any) -> Iterator[Any]:
-    """A playwright page where runs, regions, outlines, zip and coco are the modules of the names."""
+    """A page of playwright where runs, regions, outlines, zip and coco are those modules."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Files, directory=FOLDER))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
@@ -92,7 +92,7 @@ def tiny(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture
 def visit(browser: Any) -> Iterator[Any]:
-    """Opens the page at an address, as a reader; checks at the end that nothing went wrong in it."""
+    """Opens the page at an address; checks at the end that nothing went wrong in it."""
     readers: list[Reader] = []
 
     def opened(url: str, chromium: Any = browser, **context: Any) -> Reader:

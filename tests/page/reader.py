@@ -129,7 +129,7 @@ class Reader:
         return path
 
     def grey(self) -> npt.NDArray[np.uint8]:
-        """The film as it is drawn, without what lies on it: grey of all of the screen that it is on."""
+        """The film as it is drawn, cut out, without what lies on it."""
         self.page.evaluate(
             "() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
         )
