@@ -2,6 +2,7 @@
 
 import { count, make, put, say, ui } from "./dom.js";
 import { Film } from "./film.js";
+import { loadPainting } from "./instances.js";
 import { askForFilm } from "./service.js";
 import { changed, state } from "./state.js";
 
@@ -70,9 +71,9 @@ async function ask(film, model) {
     await askForFilm(film, model, (why) => { film.problem = why; tell(film); });
     const same = state.films.find((one) => one !== film && one.facts?.sha256 === film.facts?.sha256 && one.frame === film.frame);
     if (same) throw new Error(`The same film is open already: ${same.name}`);
+    // What corrects and saves is here before the first stroke, and before the service may be gone.
+    await Promise.all([loadPainting(), import("./edits.js"), import("./dataset.js")]);
     film.state = "ready";
-    // What corrects and saves is here before the service may be gone.
-    for (const name of ["dataset", "edits", "painting"]) import(`./${name}.js`).catch(() => {});
     addFrames(film);
   } catch (error) {
     Object.assign(film, { state: "refused", facts: null, pixels: null, problem: /** @type {Error} */ (error).message });

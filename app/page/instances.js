@@ -7,7 +7,7 @@ import { changed, chosen, drawn, shown, state } from "./state.js";
 
 /** @type {Map<number, InstanceRow>} */
 const rows = new Map();
-/** Loaded with the first brush. @type {typeof import("./painting.js") | undefined} */
+/** Loaded with the first film, so that the first stroke finds it. @type {typeof import("./painting.js") | undefined} */
 export let painting;
 
 /** By its place among few, else by its class. @param {Instance} one */
@@ -24,9 +24,10 @@ export function chooseInstance(id) {
   if (id && innerWidth > 800) rows.get(id)?.item.scrollIntoView({ block: "nearest" });
 }
 
+export const loadPainting = async () => { painting ??= await import("./painting.js"); };
+
 /** @param {Tool} tool */
-export async function chooseTool(tool) {
-  if (tool === "brush" || tool === "eraser") painting ??= await import("./painting.js");
+export function chooseTool(tool) {
   state.tool = tool;
   changed();
 }
