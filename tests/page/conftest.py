@@ -19,7 +19,9 @@ from tests.support.processes import ServiceProcess, serving
 
 FOLDER = Path(__file__).parents[2] / "app" / "page"
 _IMPORT = """async (names) => {
-  for (const name of names) globalThis[name] = await import(`/${name}.js`);
+  const all = await Promise.all(names.map((name) => import(`/${name}.js`)));
+  // By whichever of the names: what is in which file is the page's own affair.
+  for (const name of names) globalThis[name] = Object.assign({}, ...all);
 }"""
 
 
@@ -62,7 +64,7 @@ def modules(browser: Any) -> Iterator[Any]:
     try:
         page = browser.new_page()
         page.goto(f"http://127.0.0.1:{server.server_port}/runs.js")
-        page.evaluate(_IMPORT, ["runs", "regions", "outlines", "zip", "coco"])
+        page.evaluate(_IMPORT, ["runs", "regions", "strokes", "outlines", "zip", "coco"])
         yield page
         page.close()
     finally:

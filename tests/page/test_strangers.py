@@ -132,7 +132,7 @@ def _open_names(reader: Reader, folder: Path) -> None:
         annotations=[annotation(category_id=2)],
     )
     write(folder / "set", content, {"film.png": chest(80, 100).astype("uint8")})
-    reader.open(folder / "set/annotations.json", folder / "set/film.png")
+    reader.choose_files(folder / "set/annotations.json", folder / "set/film.png")
     reader.films().last.get_by_role("button").click()
     reader.films().last.filter(has_text=re.compile("1 instance")).wait_for()
     row = reader.instances().first
