@@ -57,14 +57,11 @@ def _visit(chromium: Any, service: ServiceProcess, size: dict[str, int], film: P
 def _show_lungs(chromium: Any, service: ServiceProcess, film: Path, out: Path) -> None:
     reader = _visit(chromium, service, DESK, film)
     _take(reader, out / "page-lungs.jpg")
-    reader.instances().first.get_by_role("button").click()
     box = reader.film().bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     reader.press("+", "+", "b")
-    reader.page.keyboard.down("Alt")
-    reader.drag((x - 130, y + 90), (x - 100, y + 200))
-    reader.page.keyboard.up("Alt")
-    reader.page.mouse.move(x - 160, y + 60)
+    reader.drag((x - 170, y + 60), (x - 140, y + 130), (x - 110, y + 210))
+    reader.page.mouse.move(x - 160, y + 250)
     _take(reader, out / "page-correction.jpg")
     _take(_visit(chromium, service, PHONE, film), out / "page-phone.jpg")
 

@@ -75,6 +75,13 @@ class Reader:
     def press(self, *keys: str) -> None:
         for key in keys:
             self.page.keyboard.press(key)
+            self.settle()
+
+    def settle(self) -> None:
+        """Lets the page do what it was told: some of it comes after an import."""
+        self.page.evaluate(
+            "() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
+        )
 
     def choose_files(self, *files: Path) -> None:
         """By the file chooser, which a key opens."""
@@ -118,6 +125,7 @@ class Reader:
         for point in points:
             mouse.move(*point, steps=4)
         mouse.up(button=button)
+        self.settle()
 
     def save(self, path: Path, *, everything: bool = False) -> Path:
         """Saves the data set; all films, and not the reviewed ones alone, where it says so."""
@@ -130,9 +138,7 @@ class Reader:
 
     def grey(self) -> npt.NDArray[np.uint8]:
         """The film as it is drawn, cut out, without what lies on it."""
-        self.page.evaluate(
-            "() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
-        )
+        self.settle()
         url = self.page.locator("canvas").first.evaluate("(canvas) => canvas.toDataURL()")
         data = np.frombuffer(base64.b64decode(url.split(",")[1]), np.uint8)
         image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)

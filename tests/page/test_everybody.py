@@ -147,6 +147,7 @@ def test_fingers(tiny: ServiceProcess, visit: Any, film: Path, tmp_path: Path) -
     fingers("touchEnd")
     assert undo.is_enabled()
     undo.click()
+    reader.settle()
     assert not undo.is_enabled()
     pinch(*middle())  # its first finger begins a stroke, which the second one gives up
     assert not undo.is_enabled()

@@ -133,8 +133,8 @@ def _open_names(reader: Reader, folder: Path) -> None:
     )
     write(folder / "set", content, {"film.png": chest(80, 100).astype("uint8")})
     reader.choose_files(folder / "set/annotations.json", folder / "set/film.png")
-    reader.films().last.get_by_role("button").click()
-    reader.films().last.filter(has_text=re.compile("1 instance")).wait_for()
+    reader.films().nth(1).filter(has_text=re.compile("1 instance")).wait_for()
+    reader.films().nth(1).get_by_role("button").click()
     row = reader.instances().first
     # What is behind the name is on its right, whatever the name turns.
     name, note = (row.locator(tag).bounding_box() for tag in ("bdi", "small"))
