@@ -1,165 +1,137 @@
-/** ZIP archives (PKWARE APPNOTE 6.3): written without compression, read with or without it. */
+/** ZIP archives (PKWARE APPNOTE 6.3): written stored, read stored or deflated. */
 
-const MOST_ENTRIES = 20000;
-const MOST_BYTES = 512 * 2 ** 20;  // of an entry
-const CP437 =
-  "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀" +
-  "αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u00a0";
+const MOST = 2 ** 32 - 1;  // what zip64 begins with
+const LETTERS = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑ";  // of DOS (CP437), from 128 on
 
 const CRCS = Uint32Array.from({ length: 256 }, (_, crc) => {
   for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
   return crc;
 });
 
-/** CRC-32 of bytes after others. @param {Uint8Array} bytes @param {number} before */
+/** CRC-32 of bytes that follow others. @param {Uint8Array} bytes @param {number} before */
 function crc32(bytes, before) {
   let crc = ~before;
   for (let i = 0; i < bytes.length; i++) crc = (crc >>> 8) ^ CRCS[(crc ^ bytes[i]) & 255];
   return ~crc >>> 0;
 }
 
-/** Numbers of two bytes (positive) or four (in a list). @param {(number | [number])[]} fields */
-function header(...fields) {
-  return Uint8Array.from(
-    fields.flatMap((field) =>
-      typeof field === "number"
-        ? [field, field >> 8]
-        : [0, 8, 16, 24].map((shift) => field[0] >>> shift),
-    ),
-  );
-}
+/** Little-endian numbers of two bytes, or of four in a list. @param {(number | [number])[]} fields */
+const pack = (...fields) => Uint8Array.from(fields.flatMap((field) =>
+  typeof field === "number" ? [field, field >> 8] : [0, 8, 16, 24].map((shift) => field[0] >>> shift)));
 
 /**
- * The same bytes for the same entries: without compression, all of 1980-01-01.
+ * Equal bytes for equal entries: no compression, all of 1980-01-01.
  * @param {[name: string, content: Blob][]} entries
  */
 export async function writeZip(entries) {
-  /** @type {(Uint8Array<ArrayBuffer> | Blob)[]} */
-  const parts = [], directory = /** @type {Uint8Array<ArrayBuffer>[]} */ ([]);
-  let offset = 0, listed = 0;
-  for (const [text, content] of entries) {
-    const name = new TextEncoder().encode(text), size = content.size;
+  /** @type {BlobPart[][]} */
+  const [files, directory] = [[], []];
+  let offset = 0, length = 0;
+  for (const [path, content] of entries) {
+    const name = new TextEncoder().encode(path), size = content.size;
     const crc = crc32(new Uint8Array(await content.arrayBuffer()), 0);
-    // Version 2.0, a name in UTF-8, stored, at 0:00 of the first day that the format knows.
-    const facts = header(20, 0x800, 0, 0, 33, [crc], [size], [size], name.length, 0);
-    parts.push(header([0x04034b50]), facts, name, content);
-    directory.push(header([0x02014b50], 20), facts, header(0, 0, 0, [0], [offset]), name);
+    // Version 2.0, name in UTF-8, stored, 0:00 of the first day.
+    const facts = pack(20, 0x800, 0, 0, 33, [crc], [size], [size], name.length, 0);
+    files.push(pack([0x04034b50]), facts, name, content);
+    directory.push(pack([0x02014b50], 20), facts, pack(0, 0, 0, [0], [offset]), name);
     offset += 30 + name.length + size;
-    listed += 46 + name.length;
+    length += 46 + name.length;
   }
   const count = entries.length;
-  if (count > MOST_ENTRIES || offset + listed >= 2 ** 32 - 1) {
-    throw new Error("This is too much for one zip: save fewer films at a time.");
-  }
-  const end = header([0x06054b50], 0, 0, count, count, [listed], [offset], 0);
-  return new Blob([...parts, ...directory, end], { type: "application/zip" });
+  if (count > 20000 || offset + length >= MOST) throw new Error("This is too much for one zip: save fewer films.");
+  return new Blob([...files, ...directory, pack([0x06054b50], 0, 0, count, count, [length], [offset], 0)].flat());
+}
+
+/** @param {unknown} fine @param {string} [fault] */
+function check(fine, fault = "is damaged") {
+  if (!fine) throw new Error(`The zip ${fault}: make a plain one.`);
+}
+
+/** @param {Blob} blob @param {number} from @param {number} size */
+async function read(blob, from, size) {
+  const data = new DataView(await blob.slice(from, from + size).arrayBuffer());
+  check(data.byteLength === size);
+  return {
+    u16: (/** @type {number} */ at) => data.getUint16(at, true),
+    u32: (/** @type {number} */ at) => data.getUint32(at, true),
+    bytes: (/** @type {number} */ at, /** @type {number} */ count) => new Uint8Array(data.buffer, at, count),
+  };
 }
 
 /**
- * The files of an archive by their paths, without folders and what macOS adds (`__MACOSX/`).
+ * Files by their paths, without folders and the `__MACOSX/` of macOS.
  * @param {Blob} zip
  * @returns {Promise<Map<string, Blob>>}
- * @throws {Error} with a sentence, where it is damaged or not of the plain kind
  */
 export async function readZip(zip) {
-  const { entries, first } = await readDirectory(zip);
-  /** @type {Map<string, Blob>} */
+  const size = Math.min(zip.size, 65557), tail = await read(zip, zip.size - size, size);
+  let end = size - 22;
+  while (end >= 0 && !(tail.u32(end) === 0x06054b50 && end + 22 + tail.u16(end + 20) <= size)) end--;
+  check(end >= 0, "is cut off, or no zip at all");
+  const count = tail.u16(end + 10), length = tail.u32(end + 12), offset = tail.u32(end + 16);
+  check(Math.max(offset, length) < MOST && !(end >= 20 && tail.u32(end - 20) === 0x07064b50), "is one for more than 4 GiB (zip64)");
+  check(count <= 20000, "has more than 20,000 entries");
+  const first = zip.size - size + end - length, before = first - offset;
+  check(before >= 0 && tail.u16(end + 4) === 0 && tail.u16(end + 8) === count);
+  const directory = await read(zip, first, length), entries = [];
+  for (let at = 0; at < length; ) {
+    check(at + 46 <= length && directory.u32(at) === 0x02014b50);
+    const [flags, method, named] = [8, 10, 28].map((field) => directory.u16(at + field));
+    const [crc, packed, full, start] = [16, 20, 24, 42].map((field) => directory.u32(at + field));
+    check(!(flags & 0x2041), "is encrypted");
+    check(method === 0 || method === 8, "is packed by another method than Deflate");
+    check(Math.max(packed, full, start) < MOST, "is one for more than 4 GiB (zip64)");
+    check(full <= 2 ** 29, "has a file of more than 512 MiB");
+    check(at + 46 + named <= length);
+    const name = nameOf(directory.bytes(at + 46, named));
+    entries.push({ name, method, crc, packed, full, start: start + before });
+    at += 46 + named + directory.u16(at + 30) + directory.u16(at + 32);
+  }
+  check(entries.length === count);
+  check(entries.reduce((sum, { full }) => sum + full, 0) <= MOST, "holds more than 4 GiB");
   const files = new Map();
-  let past = 0, total = 0;
-  for (const entry of entries.sort((a, b) => a.at - b.at)) {
-    const local = await view(zip, entry.at, 30);
-    check(local.byteLength === 30 && u32(local, 0) === 0x04034b50, DAMAGED);
-    const start = entry.at + 30 + u16(local, 26) + u16(local, 28);
-    check(entry.at >= past && start + entry.packed <= first, "Entries of the zip overlap: it is damaged.");
-    past = start + entry.packed;
-    check(
-      entry.size <= MOST_BYTES && (total += entry.size) <= 2 ** 32,
-      "The zip holds more than is read at once: files of up to 512 MiB, 4 GiB in all.",
-    );
-    const content = await unpack(zip.slice(start, past), entry);
-    if (entry.name.endsWith("/") || entry.name.startsWith("__MACOSX/")) continue;
-    check(!files.has(entry.name), "Two files in the zip have the same name: give each its own.");
-    files.set(entry.name, content);
+  let past = 0;
+  for (const { name, start, packed, ...entry } of entries.sort((a, b) => a.start - b.start)) {
+    check(start >= past, "has entries that overlap");
+    const local = await read(zip, start, 30), from = start + 30 + local.u16(26) + local.u16(28);
+    past = from + packed;
+    check(local.u32(0) === 0x04034b50);
+    check(past <= first, "has entries that overlap");
+    const content = await unpack(zip.slice(from, past), entry);
+    if (name.endsWith("/") || name.startsWith("__MACOSX/")) continue;
+    check(!files.has(name), "has two files of the same name");
+    files.set(name, content);
   }
   return files;
 }
 
-const DAMAGED = "The zip is damaged: make it again.";
-
-/** @param {unknown} fine @param {string} otherwise @returns {asserts fine} */
-function check(fine, otherwise) {
-  if (!fine) throw new Error(otherwise);
-}
-
-/** @param {Blob} blob @param {number} at @param {number} length */
-const view = async (blob, at, length) =>
-  new DataView(await blob.slice(at, at + length).arrayBuffer());
-/** @param {DataView} data @param {number} at */
-const u16 = (data, at) => data.getUint16(at, true);
-/** @param {DataView} data @param {number} at */
-const u32 = (data, at) => data.getUint32(at, true);
-
-/** The entries of the central directory, and where it begins. @param {Blob} zip */
-async function readDirectory(zip) {
-  const from = Math.max(0, zip.size - 65557), tail = await view(zip, from, 65557);
-  let end = tail.byteLength - 22;
-  while (end >= 0 && !(u32(tail, end) === 0x06054b50 && end + 22 + u16(tail, end + 20) <= tail.byteLength)) end--;
-  check(end >= 0, "This is no zip, or the end of it is missing.");
-  const count = u16(tail, end + 10), length = u32(tail, end + 12), offset = u32(tail, end + 16);
-  const isZip64 = end >= 20 && u32(tail, end - 20) === 0x07064b50;
-  check(!isZip64 && length < 2 ** 32 - 1 && offset < 2 ** 32 - 1, "The zip is of the kind for more than 4 GiB (zip64): make several small ones.");
-  check(count <= MOST_ENTRIES, "The zip has more than 20,000 entries: make several small ones.");
-  const first = from + end - length, shift = first - offset;  // of something before the zip
-  check(shift >= 0 && u16(tail, end + 4) === 0 && u16(tail, end + 8) === count, DAMAGED);
-  const data = await view(zip, first, length), entries = [];
-  for (let at = 0; at < length; ) {
-    check(at + 46 <= length && u32(data, at) === 0x02014b50, DAMAGED);
-    const flags = u16(data, at + 8), method = u16(data, at + 10), size = u16(data, at + 28);
-    check(!(flags & 0x2041), "The zip is encrypted: make one without a password.");
-    check(method === 0 || method === 8, "The zip is packed by a method that browsers do not know: make one with Deflate.");
-    const packed = u32(data, at + 20), full = u32(data, at + 24), begin = u32(data, at + 42);
-    check(Math.max(packed, full, begin) < 2 ** 32 - 1, "The zip is of the kind for more than 4 GiB (zip64): make several small ones.");
-    check(at + 46 + size <= length, DAMAGED);
-    const name = readName(new Uint8Array(data.buffer, at + 46, size));
-    entries.push({ name, method, crc: u32(data, at + 16), packed, size: full, at: begin + shift });
-    at += 46 + size + u16(data, at + 30) + u16(data, at + 32);
-  }
-  check(entries.length === count, DAMAGED);
-  return { entries, first };
-}
-
-/** A path in UTF-8, as macOS writes it without saying so, or in DOS's letters. @param {Uint8Array} bytes */
-function readName(bytes) {
+/** In UTF-8, as macOS writes it without saying so, or in DOS's letters. @param {Uint8Array} bytes */
+function nameOf(bytes) {
   let name;
   try {
     name = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
-    name = Array.from(bytes, (byte) => (byte < 128 ? String.fromCharCode(byte) : CP437[byte - 128])).join("");
+    name = Array.from(bytes, (byte) => (byte < 128 ? String.fromCharCode(byte) : LETTERS[byte - 128] ?? "_")).join("");
   }
   return name.replaceAll("\\", "/");
 }
 
-/**
- * @param {Blob} packed
- * @param {{method: number, size: number, crc: number}} entry
- */
-async function unpack(packed, { method, size, crc }) {
+/** @param {Blob} packed @param {{method: number, full: number, crc: number}} entry */
+async function unpack(packed, { method, full, crc }) {
   /** @type {ReadableStream<Uint8Array<ArrayBuffer>>} */
-  let stream = packed.stream();
-  if (method === 8) stream = stream.pipeThrough(new DecompressionStream("deflate-raw"));
-  const reader = stream.getReader(), chunks = [];
+  const plain = packed.stream();
+  const reader = (method ? plain.pipeThrough(new DecompressionStream("deflate-raw")) : plain).getReader();
+  const parts = [];
   let length = 0, sum = 0;
   for (;;) {
-    const { done, value } = await reader.read().catch(() => { throw new Error(DAMAGED); });
-    if (done) break;
+    const { value } = await reader.read().catch(() => ({ value: null }));
+    if (!value) break;
     length += value.length;
-    if (length > size) {
-      await reader.cancel();
-      break;
-    }
+    if (length > full) break;
     sum = crc32(value, sum);
-    if (method === 8) chunks.push(value);
+    if (method) parts.push(value);
   }
-  check(length === size && sum === crc, DAMAGED);
-  return method === 8 ? new Blob(chunks) : packed;
+  reader.cancel().catch(() => {});  // of a bomb
+  check(length === full && sum === crc);
+  return method ? new Blob(parts) : packed;
 }
