@@ -94,7 +94,7 @@ export function readCoco(text) {
     /** @type {Uint32Array} */
     let runs = new Uint32Array();
     try {
-      if (!whole(entry.iscrowd ?? 0)) runs = readOutline(entry.segmentation, image);
+      if (!Number(entry.iscrowd)) runs = readOutline(entry.segmentation, image);
     } catch (error) {
       throw new Error(`${name} cannot be read. ${/** @type {Error} */ (error).message}`);
     }

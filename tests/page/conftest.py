@@ -25,7 +25,7 @@ class _Files(SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="session")
 def modules() -> Iterator[Any]:
-    """A playwright page where runs, regions, outlines, zip and coco are the modules of the names."""
+    """A playwright page with the modules as globals: runs, regions, outlines, zip and coco."""
     playwright = pytest.importorskip("playwright.sync_api")
     chromium = shutil.which("chromium")
     if not chromium:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -64,13 +65,13 @@ def test_what_is_written_is_trained_on(modules: Any, tmp_path: Path) -> None:
     (tmp_path / "annotations.json").write_text(json.dumps(written))
     data = load_coco(tmp_path)
     assert (data.class_names, data.category_ids) == (("lung", "heart"), (3, 7))
-    assert [image.patient for image in data.images][0] == "p1"
+    assert data.images[0].patient == "p1"
     assert [image.spacing_mm for image in data.images] == [(0.2, 0.3), None, None]
     labels = [[item.label for item in image.annotations] for image in data.images]
     assert labels == [[1], [], [0, 1]]
     boxes = [item.box for image in data.images for item in image.annotations]
     assert boxes == [item.outline_box for image in data.images for item in image.annotations]
-    rles = [item.rle for image in data.images for item in image.annotations]
+    rles = [item.rle or {} for image in data.images for item in image.annotations]
     assert decoded(rles[0]["counts"].decode(), (300, 400)).tolist() == _disc(120, 90).tolist()
     assert [entry["id"] for entry in written["annotations"]] == [1, 2, 3]
     assert all(entry["iscrowd"] == 0 for entry in written["annotations"])
@@ -107,7 +108,6 @@ def _read(modules: Any, document: object) -> Any:
 SQUARE = np.zeros((20, 30), bool)
 SQUARE[4:10, 5:12] = True
 RING = [5, 4, 12, 4, 12, 10, 5, 10]
-PLAIN = coco_mask.frPyObjects({"size": [20, 30], "counts": [600]}, 20, 30)
 
 
 def _plain(mask: Mask) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def test_every_form_of_an_outline_is_read(modules: Any, outline: Any) -> None:
 
 def test_crowds_and_empty_masks_are_counted(modules: Any) -> None:
     document = _document(RING, {"size": [20, 30], "counts": [600]}, [[0, 0, 0.1, 0, 0, 0.1]])
-    document["annotations"][0]["iscrowd"] = 1
+    document["annotations"][0]["iscrowd"] = True
     data = _read(modules, document)
     assert (data["crowds"], data["empty"], data["images"][0]["instances"]) == (1, 2, [])
 
@@ -163,30 +163,30 @@ def _with(changes: dict[str, Any], key: str = "annotations") -> dict[str, Any]:
     return document  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize(
-    "document",
-    [
-        "", "{", "[]", "null", "3", "{}",
-        _document(images={}), _document(images=[None]), _document(images=[3]),
-        _document(categories=[None]), _document(annotations=[None]), _document(annotations=["a"]),
-        _with({"id": 2}, "images"), _with({"id": None}, "images"), _with({"height": 0}, "images"),
-        _with({"height": 70000}, "images"), _with({"width": "x"}, "images"),
-        _with({"file_name": None}, "images"), _with({"name": " "}, "categories"),
-        _with({"id": 7}, "categories"), _with({"image_id": 9}), _with({"category_id": 9}),
-        *(_with({"segmentation": outline}) for outline in [
-            None, [], [[]], {}, 3, "x", [[1, 2, 3, 4]], [["a"] * 6], [RING, None], [[None] * 6],
-            {"counts": "0"}, {"size": [20, 31], "counts": [620]}, {"size": [20, 30], "counts": "?"},
-            {"size": [20, 30], "counts": [599]}, {"size": [20, 30], "counts": [700, -100]},
-            {"size": [20, 30], "counts": [None]}, {"size": [20, 30], "counts": []},
-            {"size": [20, 30], "counts": ""}, {"size": {"0": 20, "1": 30}, "counts": [600]},
-        ]),
-    ],
-)  # fmt: skip
+COUNTS: list[Any] = ["?", "", [599], [700, -100], [None], [], {}]
+NO_OUTLINES: list[Any] = [
+    *(None, [], [[]], {}, 3, "x", [[1, 2, 3, 4]], [["a"] * 6], [RING, None], [[None] * 6]),
+    *({"counts": "0"}, {"size": [20, 31], "counts": [620]}, {"size": {"0": 20}, "counts": [600]}),
+    *({"size": [20, 30], "counts": runs} for runs in COUNTS),
+]
+NOT_COCO = [
+    *("", "{", "[]", "null", "3", "{}"),
+    *(_document(**{key: [None]}) for key in ("images", "categories", "annotations")),
+    *(_document(images={}), _document(images=[3]), _document(annotations=["a"])),
+    *(_with({"id": key}, "images") for key in (2, None)),
+    *(_with({"height": height}, "images") for height in (0, 70000, "x", None)),
+    *(_with({"file_name": None}, "images"), _with({"name": " "}, "categories")),
+    *(_with({"id": 7}, "categories"), _with({"image_id": 9}), _with({"category_id": 9})),
+    *(_with({"segmentation": outline}) for outline in NO_OUTLINES),
+]
+
+
+@pytest.mark.parametrize("document", NOT_COCO)
 def test_what_is_not_coco_is_refused_with_a_sentence(modules: Any, document: Any) -> None:
     sentence = _read(modules, document)
     assert isinstance(sentence, str)
     assert sentence.endswith(".")
-    assert "undefined" not in sentence and "null" not in sentence and "not iterable" not in sentence
+    assert not re.search("undefined|null|iterable", sentence)
 
 
 def test_roots_and_the_background_are_no_classes(modules: Any) -> None:

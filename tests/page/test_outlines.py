@@ -50,7 +50,9 @@ def test_simplified_rings_stay_near(modules: Any) -> None:
         assert len(fewer) < len(ring) / 8
         outline = np.reshape(fewer, (-1, 1, 2)).astype(np.float32)
         points = np.reshape(ring, (-1, 2)).astype(float).tolist()
-        assert max(abs(cv2.pointPolygonTest(outline, point, True)) for point in points) <= 1.5 + 1e-6
+        assert (
+            max(abs(cv2.pointPolygonTest(outline, point, True)) for point in points) <= 1.5 + 1e-6
+        )
 
 
 def test_a_speck_keeps_an_area(modules: Any) -> None:

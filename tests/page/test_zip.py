@@ -13,7 +13,11 @@ from typing import Any
 
 import pytest
 
-FILES = {"annotations.json": b'{"a": 1}' * 900, "images/1.png": bytes(range(256)) * 70, "ü/ł.txt": b""}
+FILES = {
+    "annotations.json": b'{"a": 1}' * 900,
+    "images/1.png": bytes(range(256)) * 70,
+    "ü/ł.txt": b"",
+}
 WRITE = """async (entries) => {
   const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const blob = await zip.writeZip(entries.map(([name, text]) => [name, new Blob([bytes(text)])]));
@@ -59,8 +63,8 @@ def test_what_is_written_is_read_by_others(modules: Any, tmp_path: Path) -> None
         assert {name: archive.read(name) for name in archive.namelist()} == FILES
         assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
     (tmp_path / "a.zip").write_bytes(written)
-    if shutil.which("unzip"):
-        subprocess.run(["unzip", "-tqq", tmp_path / "a.zip"], check=True)
+    if unzip := shutil.which("unzip"):
+        subprocess.run([unzip, "-tqq", tmp_path / "a.zip"], check=True)
     assert _read(modules, written) == FILES
     assert _read(modules, _write(modules, {})) == {}
 
@@ -77,7 +81,7 @@ def test_what_info_zip_writes_is_read(modules: Any, options: list[str], tmp_path
     for name, data in FILES.items():
         (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "set" / name).write_bytes(data)
-    command = ["zip", "-q", *options, tmp_path / "a.zip", "."]
+    command = ["zip", "-q", *options, str(tmp_path / "a.zip"), "."]
     subprocess.run(command, cwd=tmp_path / "set", check=True, input=b"a comment\n")
     assert _read(modules, (tmp_path / "a.zip").read_bytes()) == FILES
 
