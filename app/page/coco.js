@@ -5,8 +5,9 @@ import { fromPolygons } from "./regions.js";
 /**
  * @typedef {{id: number, name: string}} Category
  * @typedef {{categoryId: number, runs: Uint32Array}} Instance
- * @typedef {{name: string, height: number, width: number, patient?: string, spacing?: number[] | null,
- *   instances: Instance[]}} Film its file's path, and the mm between rows and between columns
+ * @typedef {{name: string, height: number, width: number, patient?: string,
+ *   spacing?: number[] | null, instances: Instance[]}} Film the file's path; spacing: mm between
+ *   rows, and between columns
  */
 
 /**
@@ -23,13 +24,15 @@ export function writeCoco({ films, categories, model }) {
     ...(patient && { patient_id: patient }),
   }));
   const annotations = films
-    .flatMap((film, i) => film.instances.map((instance) => ({ ...film, ...instance, image_id: i + 1 })))
-    .filter(({ runs }) => areaOf(runs))
-    .map(({ image_id, categoryId, runs, height, width }, i) => ({
-      id: i + 1, image_id, category_id: categoryId, iscrowd: 0, area: areaOf(runs), bbox: boxOf(runs, height),
+    .flatMap(({ height, width, instances }, i) => instances.map(({ categoryId, runs }) => ({
+      image_id: i + 1, category_id: categoryId, iscrowd: 0,
+      area: areaOf(runs), bbox: boxOf(runs, height),
       segmentation: { size: [height, width], counts: encodeCounts(runs) },
-    }));
-  return { info: { model }, categories: categories.map(({ id, name }) => ({ id, name })), images, annotations };
+    })))
+    .filter(({ area }) => area)
+    .map((annotation, i) => ({ id: i + 1, ...annotation }));
+  const classes = categories.map(({ id, name }) => ({ id, name }));
+  return { info: { model }, categories: classes, images, annotations };
 }
 
 /** @typedef {any} Json each value of it is checked */
@@ -64,33 +67,40 @@ export function readCoco(text) {
   /** @param {string} kind @param {Json[]} entries @returns {Map<number, Json>} */
   const byId = (kind, entries) => {
     const found = new Map(entries.map((entry) => [whole(entry?.id), entry]));
-    check(!found.has(NaN) && found.size === entries.length, `Each ${kind} needs a whole number 'id' of its own.`);
+    check(!found.has(NaN) && found.size === entries.length,
+      `Each ${kind} needs an 'id' of its own, a whole number.`);
     return found;
   };
   const classes = byId("category", data.categories), images = new Map();
-  const used = new Set(data.annotations.map((/** @type {Json} */ entry) => whole(entry?.category_id)));
+  /** @type {Json[]} */
+  const entries = data.annotations;
+  const used = new Set(entries.map((entry) => whole(entry?.category_id)));
+  for (const [id, { name }] of classes) {
+    check(typeof name === "string" && name.trim(), `Category ${id} has no name.`);
+  }
   // The background is no class, nor is the root that Roboflow writes.
-  const roots = new Map([...classes].map(([id, entry]) => [entry.supercategory, id]));
   const unused = [...classes].filter(([id, { name }]) => !used.has(id) &&
-    (/^[_ ]*background[_ ]*$/i.test(name) || (roots.get(name) ?? id) !== id));
+    (/^[_ ]*background[_ ]*$/i.test(name) ||
+      [...classes].some(([other, entry]) => other !== id && entry.supercategory === name)));
   if (unused.length < classes.size) for (const [id] of unused) classes.delete(id);
-  for (const [id, { name }] of classes) check(typeof name === "string" && name.trim(), `Category ${id} has no name.`);
   for (const [id, entry] of byId("image", data.images)) {
     const height = whole(entry.height), width = whole(entry.width), mm = entry.pixel_spacing_mm;
     check(typeof entry.file_name === "string", `Image ${id} has no 'file_name'.`);
-    check(Math.min(height, width) > 0 && Math.max(height, width) < 65536 && height * width <= 2 ** 30,
+    check([height, width].every((side) => side > 0 && side < 65536) && height * width <= 2 ** 30,
       `Image ${id} has no valid 'height' and 'width'.`);
-    const spacing = Array.isArray(mm) && mm.length === 2 && mm.every((side) => side > 0) ? mm : null;
+    const isSpacing = Array.isArray(mm) && mm.length === 2 && mm.every((side) => side > 0);
     const patient = String(entry.patientid || entry.patient_id || "");
     /** @type {(Instance & {category: string})[]} */
     const instances = [];
-    images.set(id, { name: String(entry.file_name), height, width, patient, spacing, instances });
+    images.set(id, { name: String(entry.file_name), height, width, patient, instances,
+      spacing: isSpacing ? mm : null });
   }
   let crowds = 0, empty = 0, size = 0;
-  for (const [i, entry] of data.annotations.entries()) {
+  for (const [i, entry] of entries.entries()) {
     const name = `Annotation ${whole(entry?.id) || `number ${i + 1}`}`;
     const image = images.get(whole(entry?.image_id)), categoryId = whole(entry?.category_id);
-    check(image && classes.has(categoryId), `${name} is of an image or a category that is not there.`);
+    check(image && classes.has(categoryId),
+      `${name} is of an image or a category that is not there.`);
     /** @type {Uint32Array} */
     let runs = new Uint32Array();
     try {
@@ -99,7 +109,8 @@ export function readCoco(text) {
       throw new Error(`${name} cannot be read. ${/** @type {Error} */ (error).message}`);
     }
     check((size += runs.length) < 2 ** 26, "These are too many outlines to open at once.");
-    if (areaOf(runs)) image.instances.push({ category: classes.get(categoryId).name, categoryId, runs });
+    const category = String(classes.get(categoryId).name);
+    if (areaOf(runs)) image.instances.push({ category, categoryId, runs });
     else if (runs.length) empty++;
     else crowds++;
   }
@@ -125,8 +136,8 @@ function readOutline(outline, { height, width }) {
 }
 
 /**
- * The file of each image: that of its path, perhaps below another folder, else the one with its last
- * part, where no other image and no other file has that: so no patient's film is taken for another's.
+ * The file of each image: that of its path, perhaps below another folder, else the one with its
+ * last part where no other image and no other file has that, so that no film stands for another's.
  * @param {string[]} names of images @param {string[]} paths of files
  */
 export function matchFiles(names, paths) {
@@ -147,8 +158,8 @@ export function matchFiles(names, paths) {
     for (const { path, plain } of images) {
       const exact = same.filter((file) => file.plain === plain);
       const below = same.filter((file) => file.plain.endsWith(plain));
-      const found = [exact, below, images.length > 1 ? [] : same].find(({ length }) => length === 1);
-      matches.set(path, found?.[0].path);
+      const choices = [exact, below, images.length > 1 ? [] : same];
+      matches.set(path, choices.find(({ length }) => length === 1)?.[0].path);
     }
   }
   return names.map((name) => /** @type {string | undefined} */ (matches.get(name)));

@@ -30,7 +30,8 @@ function connect({ xs, ys }, reach) {
  * @param {(_: number, i: number) => boolean} choice @param {boolean} erase
  */
 function change(runs, height, { xs, ys }, choice, erase) {
-  const [starts, stops] = [0, 1].map((end) => xs.map((x, i) => x * height + ys[2 * i + end]).filter(choice));
+  const [starts, stops] = [0, 1].map((end) =>
+    xs.map((x, i) => x * height + ys[2 * i + end]).filter(choice));
   return combine(runs, starts, stops, erase);
 }
 
@@ -70,15 +71,16 @@ export function fromPolygons(polygons, height, width) {
   let count = 0;
   for (const polygon of polygons) {
     const crossings = [], size = polygon.length;
-    if (size < 6 || size % 2 || !polygon.every((value) => typeof value === "number" && Math.abs(value) < 2 ** 31)) {
+    const isFine = polygon.every((value) => typeof value === "number" && Math.abs(value) < 2 ** 31);
+    if (!isFine || size < 6 || size % 2) {
       throw new Error("A polygon needs three or more pairs of numbers, x and y in pixels.");
     }
     for (let i = 0; i < size; i += 2) {
-      const [ax, ay] = polygon.slice(i, i + 2), j = (i + 2) % size, [bx, by] = polygon.slice(j, j + 2);
+      const [ax, ay, bx, by] = [0, 1, 2, 3].map((next) => polygon[(i + next) % size]);
       const [first, end] = [Math.min(ax, bx), Math.max(ax, bx)].map((x) =>
         Math.min(width, Math.max(0, Math.ceil(x - 0.5))));
       count += end - first;
-      if (count > 2 ** 24) throw new Error("A mask's polygons are too intricate: use fewer points.");
+      if (count > 2 ** 24) throw new Error("A mask's polygons have too many points.");
       for (let x = first; x < end; x++) {
         const y = ay + ((x + 0.5 - ax) / (bx - ax)) * (by - ay);
         crossings.push(x * height + Math.min(height, Math.max(0, Math.ceil(y - 0.5))));

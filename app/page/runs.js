@@ -61,8 +61,8 @@ export const emptyRuns = (height, width) => Uint32Array.of(height * width);
 export const areaOf = (runs) => runs.reduce((area, run, i) => (i % 2 ? area + run : area), 0);
 
 /**
- * A mask's pieces of single columns: the columns `xs`, and in `ys` of each its first row and the row
- * after its last.
+ * A mask's pieces of single columns: the columns `xs`, and in `ys` the first row of each and the
+ * row after its last.
  * @param {Uint32Array} runs @param {number} height
  */
 export function columnsOf(runs, height) {
@@ -84,11 +84,14 @@ export function columnsOf(runs, height) {
   return { xs, ys };
 }
 
-/** The tight [x, y, width, height]; zeros without a pixel. @param {Uint32Array} runs @param {number} height */
+/**
+ * The tight [x, y, width, height]; zeros without a pixel.
+ * @param {Uint32Array} runs @param {number} height
+ */
 export function boxOf(runs, height) {
   const { xs, ys } = columnsOf(runs, height);
   if (!xs.length) return [0, 0, 0, 0];
-  const [top, bottom] = ys.reduce(([low, high], y) => [Math.min(low, y), Math.max(high, y)], [height, 0]);
+  const top = ys.reduce((a, b) => Math.min(a, b)), bottom = ys.reduce((a, b) => Math.max(a, b));
   return [xs[0], top, xs[xs.length - 1] + 1 - xs[0], bottom - top];
 }
 

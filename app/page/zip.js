@@ -1,7 +1,8 @@
 /** ZIP archives (PKWARE APPNOTE 6.3): written stored, read stored or deflated. */
 
 const MOST = 2 ** 32 - 1;  // what zip64 begins with
-const LETTERS = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑ";  // of DOS (CP437), from 128 on
+const ZIP64 = "is one for more than 4 GiB (zip64)";
+const LETTERS = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑ";  // of DOS, from 128 on
 
 const CRCS = Uint32Array.from({ length: 256 }, (_, crc) => {
   for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
@@ -15,9 +16,9 @@ function crc32(bytes, before) {
   return ~crc >>> 0;
 }
 
-/** Little-endian numbers of two bytes, or of four in a list. @param {(number | [number])[]} fields */
+/** Numbers of two bytes, in lists those of four. @param {(number | [number])[]} fields */
 const pack = (...fields) => Uint8Array.from(fields.flatMap((field) =>
-  typeof field === "number" ? [field, field >> 8] : [0, 8, 16, 24].map((shift) => field[0] >>> shift)));
+  typeof field === "number" ? [field, field >> 8] : [0, 8, 16, 24].map((bit) => field[0] >>> bit)));
 
 /**
  * Equal bytes for equal entries: no compression, all of 1980-01-01.
@@ -38,8 +39,11 @@ export async function writeZip(entries) {
     length += 46 + name.length;
   }
   const count = entries.length;
-  if (count > 20000 || offset + length >= MOST) throw new Error("This is too much for one zip: save fewer films.");
-  return new Blob([...files, ...directory, pack([0x06054b50], 0, 0, count, count, [length], [offset], 0)].flat());
+  if (count > 20000 || offset + length >= MOST) {
+    throw new Error("This is too much for one zip: save fewer films.");
+  }
+  const end = pack([0x06054b50], 0, 0, count, count, [length], [offset], 0);
+  return new Blob([...files, ...directory, end]);
 }
 
 /** @param {unknown} fine @param {string} [fault] */
@@ -54,7 +58,8 @@ async function read(blob, from, size) {
   return {
     u16: (/** @type {number} */ at) => data.getUint16(at, true),
     u32: (/** @type {number} */ at) => data.getUint32(at, true),
-    bytes: (/** @type {number} */ at, /** @type {number} */ count) => new Uint8Array(data.buffer, at, count),
+    bytes: (/** @type {number} */ at, /** @type {number} */ end) =>
+      new Uint8Array(data.buffer).slice(at, end),
   };
 }
 
@@ -66,10 +71,12 @@ async function read(blob, from, size) {
 export async function readZip(zip) {
   const size = Math.min(zip.size, 65557), tail = await read(zip, zip.size - size, size);
   let end = size - 22;
-  while (end >= 0 && !(tail.u32(end) === 0x06054b50 && end + 22 + tail.u16(end + 20) <= size)) end--;
+  const isEnd = () => tail.u32(end) === 0x06054b50 && end + 22 + tail.u16(end + 20) <= size;
+  while (end >= 0 && !isEnd()) end--;
   check(end >= 0, "is cut off, or no zip at all");
   const count = tail.u16(end + 10), length = tail.u32(end + 12), offset = tail.u32(end + 16);
-  check(Math.max(offset, length) < MOST && !(end >= 20 && tail.u32(end - 20) === 0x07064b50), "is one for more than 4 GiB (zip64)");
+  const isLarge = end >= 20 && tail.u32(end - 20) === 0x07064b50;
+  check(!isLarge && Math.max(offset, length) < MOST, ZIP64);
   check(count <= 20000, "has more than 20,000 entries");
   const first = zip.size - size + end - length, before = first - offset;
   check(before >= 0 && tail.u16(end + 4) === 0 && tail.u16(end + 8) === count);
@@ -80,10 +87,10 @@ export async function readZip(zip) {
     const [crc, packed, full, start] = [16, 20, 24, 42].map((field) => directory.u32(at + field));
     check(!(flags & 0x2041), "is encrypted");
     check(method === 0 || method === 8, "is packed by another method than Deflate");
-    check(Math.max(packed, full, start) < MOST, "is one for more than 4 GiB (zip64)");
+    check(Math.max(packed, full, start) < MOST, ZIP64);
     check(full <= 2 ** 29, "has a file of more than 512 MiB");
     check(at + 46 + named <= length);
-    const name = nameOf(directory.bytes(at + 46, named));
+    const name = nameOf(directory.bytes(at + 46, at + 46 + named));
     entries.push({ name, method, crc, packed, full, start: start + before });
     at += 46 + named + directory.u16(at + 30) + directory.u16(at + 32);
   }
@@ -105,13 +112,14 @@ export async function readZip(zip) {
   return files;
 }
 
-/** In UTF-8, as macOS writes it without saying so, or in DOS's letters. @param {Uint8Array} bytes */
+/** A path in UTF-8, said or not, or in DOS's letters. @param {Uint8Array} bytes */
 function nameOf(bytes) {
   let name;
   try {
     name = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
-    name = Array.from(bytes, (byte) => (byte < 128 ? String.fromCharCode(byte) : LETTERS[byte - 128] ?? "_")).join("");
+    const letters = Array.from(bytes, (byte) => String.fromCharCode(byte));
+    name = letters.map((letter, i) => LETTERS[bytes[i] - 128] ?? letter).join("");
   }
   return name.replaceAll("\\", "/");
 }
@@ -120,7 +128,8 @@ function nameOf(bytes) {
 async function unpack(packed, { method, full, crc }) {
   /** @type {ReadableStream<Uint8Array<ArrayBuffer>>} */
   const plain = packed.stream();
-  const reader = (method ? plain.pipeThrough(new DecompressionStream("deflate-raw")) : plain).getReader();
+  const stream = method ? plain.pipeThrough(new DecompressionStream("deflate-raw")) : plain;
+  const reader = stream.getReader();
   const parts = [];
   let length = 0, sum = 0;
   for (;;) {

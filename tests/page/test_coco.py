@@ -165,7 +165,20 @@ def _with(changes: dict[str, Any], key: str = "annotations") -> dict[str, Any]:
 
 COUNTS: list[Any] = ["?", "", [599], [700, -100], [None], [], {}]
 NO_OUTLINES: list[Any] = [
-    *(None, [], [[]], {}, 3, "x", [[1, 2, 3, 4]], [["a"] * 6], [RING, None], [[None] * 6]),
+    *(
+        None,
+        [],
+        [[]],
+        {},
+        3,
+        "x",
+        [[1, 2, 3, 4]],
+        [["a"] * 6],
+        [["5"] * 6],
+        [[True] * 6],
+        [RING, None],
+        [[None] * 6],
+    ),
     *({"counts": "0"}, {"size": [20, 31], "counts": [620]}, {"size": {"0": 20}, "counts": [600]}),
     *({"size": [20, 30], "counts": runs} for runs in COUNTS),
 ]
@@ -190,8 +203,8 @@ def test_what_is_not_coco_is_refused_with_a_sentence(modules: Any, document: Any
 
 
 def test_roots_and_the_background_are_no_classes(modules: Any) -> None:
-    categories = [{"id": 0, "name": "x"}, {"id": 1, "name": "_background_"},
-                  *({**entry, "supercategory": "x"} for entry in CATEGORIES)]  # fmt: skip
+    others = [{"id": 1, "name": "_background_"}, {"id": 0, "name": "x", "supercategory": "x"}]
+    categories = [*(entry | {"supercategory": "x"} for entry in CATEGORIES), *others]
     assert _read(modules, _document(RING, categories=categories))["categories"] == CATEGORIES
 
 
