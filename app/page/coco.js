@@ -88,7 +88,8 @@ export function readCoco(text) {
     check(typeof entry.file_name === "string", `Image ${id} has no 'file_name'.`);
     check([height, width].every((side) => side > 0 && side < 65536) && height * width <= 2 ** 30,
       `Image ${id} has no valid 'height' and 'width'.`);
-    const isSpacing = Array.isArray(mm) && mm.length === 2 && mm.every((side) => side > 0);
+    const isSpacing = Array.isArray(mm) && mm.length === 2 &&
+      mm.every((side) => side > 0 && Number.isFinite(side));
     const patient = String(entry.patientid || entry.patient_id || "");
     /** @type {(Instance & {category: string})[]} */
     const instances = [];
@@ -157,7 +158,9 @@ export function matchFiles(names, paths) {
     const same = files.get(last) ?? [];
     for (const { path, plain } of images) {
       const exact = same.filter((file) => file.plain === plain);
-      const below = same.filter((file) => file.plain.endsWith(plain));
+      // Not where the end of its path is that of another image's too.
+      const below = same.filter((file) => file.plain.endsWith(plain) &&
+        images.filter((image) => file.plain.endsWith(image.plain)).length === 1);
       const choices = [exact, below, images.length > 1 ? [] : same];
       matches.set(path, choices.find(({ length }) => length === 1)?.[0].path);
     }

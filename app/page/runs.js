@@ -9,7 +9,7 @@ const sumsOf = new WeakMap();
  */
 export function toRuns(lengths, pixels) {
   const sum = lengths.reduce((sum, run) => (run >= 0 ? sum + run : NaN), 0);
-  if (!(sum < 2 ** 32) || sum !== (pixels ?? sum)) {
+  if (!(sum > 0 && sum < 2 ** 32) || sum !== (pixels ?? sum)) {
     throw new Error("The run lengths of a mask do not add up to its film.");
   }
   return Uint32Array.from(lengths);

@@ -219,6 +219,8 @@ def test_roots_and_the_background_are_no_classes(modules: Any) -> None:
         (["p1/1.png", "p2/1.png"], ["x/1.png"], [None, None]),
         (["x/a.png"], ["1/a.png", "2/a.png"], [None]),
         (["a.png"], ["ba.png"], [None]),
+        (["a.png", "images/a.png"], ["images/a.png"], [None, "images/a.png"]),
+        (["a.png", "images/a.png"], ["set/images/a.png"], [None, None]),
         (["Lu\u0308.png"], ["L\u00fc.png"], ["L\u00fc.png"]),
     ],
 )
