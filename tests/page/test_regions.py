@@ -57,13 +57,12 @@ def _inside(ring: list[float], height: int, width: int) -> Mask:
     return inside
 
 
-@given(
-    rings=st.lists(
-        st.lists(st.integers(-200, 400).map(lambda value: value / 16 + 1 / 37), min_size=6, max_size=14)
-        .map(lambda ring: ring[: len(ring) // 2 * 2]),
-        min_size=1, max_size=3,
-    )
-)  # fmt: skip
+# No centre lies on an edge but for chance, where rounding would decide.
+points = st.tuples(*[st.integers(-200, 400).map(lambda value: value / 16 + 1 / 37)] * 2)
+rings = st.lists(points, min_size=3, max_size=7).map(lambda ring: np.ravel(ring).tolist())
+
+
+@given(rings=st.lists(rings, min_size=1, max_size=3))
 @settings(max_examples=100, deadline=None)
 def test_polygons_hold_the_centres_of_their_pixels(modules: Any, rings: list[list[float]]) -> None:
     expected = np.any([_inside(ring, 15, 17) for ring in rings], axis=0)
@@ -87,23 +86,18 @@ def test_large_polygons_are_those_of_pycocotools(modules: Any) -> None:
     assert coco_mask.iou([mask], other, [0])[0, 0] > 0.998
 
 
+HOSTILE = [0, 0, 60000, 9] * 200
+
+
 @pytest.mark.parametrize(
     "ring",
-    [
-        [0, 0, 5, 5],
-        [0, 0, 5, 5, 5],
-        [0, 0, None, 5, 5, 5],
-        [0, 0, 1e300, 5, 5, 5],
-        [0, 60000] * 400,
-    ],
+    [[0, 0, 5, 5], [0, 0, 5, 5, 5], [0, 0, None, 5, 5, 5], [0, 0, 1e300, 5, 5, 5], HOSTILE],
 )
 def test_hostile_polygons_are_refused_with_a_sentence(modules: Any, ring: list[Any]) -> None:
-    ring = (
-        [60000 * (i // 2 % 2) if i % 2 == 0 else i for i in range(800)] if len(ring) > 99 else ring
-    )
     sentence = modules.evaluate(
-        "([ring]) => { try { regions.fromPolygons([ring], 9, 60000) }"
-        " catch (error) { return error.message } }",
+        """([ring]) => {
+          try { regions.fromPolygons([ring], 9, 60000) } catch (error) { return error.message }
+        }""",
         [ring],
     )
-    assert sentence and sentence.endswith(".")
+    assert str(sentence).endswith(".")
