@@ -5,9 +5,9 @@ export const ui = /** @type {any} */ (Object.fromEntries([...document.querySelec
 
 /** @type {Make} */
 export const make = (tag, properties = {}, ...children) => {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children);
-  return made;
+	const made = Object.assign(document.createElement(tag), properties);
+	made.append(...children);
+	return made;
 };
 
 /** @type {Press} */
@@ -21,5 +21,5 @@ export const count = (number, thing) => `${number} ${thing}${number === 1 ? "" :
 
 /** Puts an element into a list; if it is there, it keeps its focus. @type {Put} */
 export const put = (list, item, at) => {
-  if (list.children[at] !== item) list.insertBefore(item, list.children[at] ?? null);
+	if (list.children[at] !== item) list.insertBefore(item, list.children[at] ?? null);
 };

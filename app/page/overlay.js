@@ -1,4 +1,4 @@
-// Outlines and fills of the instances, and the brush, over the film.
+// Outlines and fills of the instances, over the film.
 
 import { pathOf, simplify, trace } from "./outlines.js";
 
@@ -11,53 +11,33 @@ const paths = new WeakMap();
 
 /** @param {Runs} runs @param {Size} size */
 function pathsOf(runs, { height, width }) {
-  const known = paths.get(runs);
-  if (known) return known;
-  const rings = trace(runs, height), tolerance = Math.max(0.75, height / 2000, width / 2000);
-  const made = { exact: pathOf(rings), coarse: pathOf(rings.map((ring) => simplify(ring, tolerance))) };
-  paths.set(runs, made);
-  return made;
+	const known = paths.get(runs);
+	if (known) return known;
+	const rings = trace(runs, height), tolerance = Math.max(0.75, height / 2000, width / 2000);
+	const made = { exact: pathOf(rings), coarse: pathOf(rings.map((ring) => simplify(ring, tolerance))) };
+	paths.set(runs, made);
+	return made;
 }
 
 /** Clears a canvas; from here on it is in film pixels. @type {OnFilm} */
-function onFilm(context, { scale, x, y }) {
-  context.setTransform(1, 0, 0, 1, 0, 0);
-  context.clearRect(0, 0, context.canvas.width, context.canvas.height);
-  context.setTransform(scale, 0, 0, scale, -x * scale, -y * scale);
-  context.lineJoin = context.lineCap = "round";
-  return devicePixelRatio / scale;
+export function onFilm(context, { scale, x, y }) {
+	context.setTransform(1, 0, 0, 1, 0, 0);
+	context.clearRect(0, 0, context.canvas.width, context.canvas.height);
+	context.setTransform(scale, 0, 0, scale, -x * scale, -y * scale);
+	context.lineJoin = context.lineCap = "round";
+	return devicePixelRatio / scale;
 }
 
 /** @type {DrawInstances} */
 export function drawInstances(context, place, size, instances, style) {
-  const thin = onFilm(context, place);
-  for (const one of instances) {
-    const { exact, coarse } = pathsOf(one.runs, size), path = place.scale < 1 ? coarse : exact;
-    const { colour, strong, fill } = style(one);
-    Object.assign(context, { fillStyle: colour, strokeStyle: colour, lineWidth: (strong ? 3 : 1.5) * thin });
-    context.globalAlpha = fill;
-    if (fill) context.fill(path, "evenodd");
-    context.globalAlpha = 1;
-    context.stroke(path);
-  }
-}
-
-/** @type {DrawBrush} */
-export function drawBrush(context, place, { at, radius, stroke, colour }) {
-  const thin = onFilm(context, place);
-  if (stroke) {
-    const path = new Path2D();
-    path.moveTo(...stroke.points[0]);
-    for (const point of stroke.points) path.lineTo(...point);
-    Object.assign(context, { strokeStyle: colour, lineWidth: 2 * stroke.radius, globalAlpha: 0.5 });
-    context.stroke(path);
-    context.globalAlpha = 1;
-  }
-  if (!at) return;
-  for (const [strokeStyle, width] of /** @type {[string, number][]} */ ([["#000", 3], ["#fff", 1.2]])) {
-    context.beginPath();
-    context.arc(...at, radius, 0, 2 * Math.PI);
-    Object.assign(context, { strokeStyle, lineWidth: width * thin });
-    context.stroke();
-  }
+	const thin = onFilm(context, place);
+	for (const one of instances) {
+		const { exact, coarse } = pathsOf(one.runs, size), path = place.scale < 1 ? coarse : exact;
+		const { colour, strong, fill } = style(one);
+		Object.assign(context, { fillStyle: colour, strokeStyle: colour, lineWidth: (strong ? 3 : 1.5) * thin });
+		context.globalAlpha = fill;
+		if (fill) context.fill(path, "evenodd");
+		context.globalAlpha = 1;
+		context.stroke(path);
+	}
 }

@@ -18,12 +18,12 @@ type Pixels = import("./greys.js").Pixels;
 
 /** An instance; score and doubt (outline uncertainty) are null where somebody drew it. */
 interface Instance {
-  readonly id: number;
-  readonly label: string;
-  readonly score: number | null;
-  readonly doubt: number | null;
-  readonly runs: Runs;
-  readonly edited: boolean;
+	readonly id: number;
+	readonly label: string;
+	readonly score: number | null;
+	readonly doubt: number | null;
+	readonly runs: Runs;
+	readonly edited: boolean;
 }
 /** What an edit makes a new one of. */
 type Version = { readonly instances: readonly Instance[]; readonly threshold: number };
@@ -31,38 +31,38 @@ type Step = { what: string; version: Version };
 
 /** What the service says of an image. */
 type Facts = Size & {
-  sha256: string;
-  frame: number;
-  grey: string;
-  pixel_spacing: Spacing | null;
-  out_of_distribution: { score: number; flagged: boolean } | null;
+	sha256: string;
+	frame: number;
+	grey: string;
+	pixel_spacing: Spacing | null;
+	out_of_distribution: { score: number; flagged: boolean } | null;
 };
 type Found = {
-  label: string;
-  score: number;
-  outline_uncertainty: number;
-  segmentation: { counts: string };
+	label: string;
+	score: number;
+	outline_uncertainty: number;
+	segmentation: { counts: string };
 };
 type Model = {
-  name: string;
-  version: string;
-  class_names: string[];
-  category_ids: number[];
-  score_threshold: number;
+	name: string;
+	version: string;
+	class_names: string[];
+	category_ids: number[];
+	score_threshold: number;
 };
 
 /** What the page does with pointers on the film; points in film pixels. */
 type Hand = {
-  tool(): Tool;
-  radius(): number;
-  /** by parts of the stage */
-  window(across: number, down: number): void;
-  /** whether a stroke begins; with Alt the chosen instance stays so, with Ctrl the tool is the other */
-  begin(at: Point, keep: boolean, flip: boolean): boolean;
-  /** null: it was given up */
-  end(stroke: Stroke | null): void;
-  hover(at: Point): void;
-  pick(at: Point): void;
+	tool(): Tool;
+	radius(): number;
+	/** by parts of the stage */
+	window(across: number, down: number): void;
+	/** whether a stroke begins; with Alt the chosen instance stays so, with Ctrl the tool is the other */
+	begin(at: Point, keep: boolean, flip: boolean): boolean;
+	/** null: it was given up */
+	end(stroke: Stroke | null): void;
+	hover(at: Point): void;
+	pick(at: Point): void;
 };
 
 type Row = { item: HTMLElement; choose: HTMLButtonElement; name: HTMLElement; note: HTMLElement };
@@ -70,31 +70,31 @@ type InstanceRow = Row & { box: HTMLInputElement; number: HTMLElement };
 
 /** Everything in the document that has an id. */
 type Elements = Record<
-  | "about" | "areas" | "bright" | "empty" | "facts" | "groups" | "instances" | "instanceList"
-  | "instanceTitle" | "filmList" | "filmTitle" | "keys" | "model" | "refusal" | "scoreValue"
-  | "edits" | "stage" | "status" | "tools" | "warning",
-  HTMLElement
+	| "about" | "areas" | "bright" | "empty" | "facts" | "groups" | "instances" | "instanceList"
+	| "instanceTitle" | "filmList" | "filmTitle" | "keys" | "model" | "refusal" | "scoreValue"
+	| "edits" | "stage" | "status" | "tools" | "warning",
+	HTMLElement
 > &
-  Record<
-    | "undo" | "redo" | "save" | "invert" | "outlines" | "holes" | "largest" | "delete" | Tool,
-    HTMLButtonElement
-  > &
-  Record<
-    | "center" | "files" | "fill" | "key" | "letters" | "patient" | "reviewed" | "score" | "size"
-    | "spread",
-    HTMLInputElement
-  > &
-  Record<"film" | "masks" | "pixels", HTMLCanvasElement> &
-  Record<"preset" | "class", HTMLSelectElement> &
-  Record<"askKey" | "askAll" | "help", HTMLDialogElement>;
+	Record<
+		| "undo" | "redo" | "save" | "invert" | "outlines" | "holes" | "largest" | "delete" | Tool,
+		HTMLButtonElement
+	> &
+	Record<
+		| "center" | "files" | "fill" | "key" | "letters" | "patient" | "reviewed" | "score" | "size"
+		| "spread",
+		HTMLInputElement
+	> &
+	Record<"film" | "masks" | "pixels", HTMLCanvasElement> &
+	Record<"preset" | "class", HTMLSelectElement> &
+	Record<"askKey" | "askAll" | "help", HTMLDialogElement>;
 
 type Make = <K extends keyof HTMLElementTagNameMap>(
-  tag: K,
-  properties?: Partial<HTMLElementTagNameMap[K]>,
-  ...children: (Node | string)[]
+	tag: K,
+	properties?: Partial<HTMLElementTagNameMap[K]>,
+	...children: (Node | string)[]
 ) => HTMLElementTagNameMap[K];
 type Style = { colour: string; strong: boolean; fill: number };
-type Brush = { at: Point | null; radius: number; stroke: Stroke | null; colour: string };
+type Brush = { at: Point | null; radius: number; stroke: Stroke | null };
 /** By key: what it does in words, and the doing. */
 type Commands = Record<string, [key: string, words: string, act: () => unknown]>;
 
@@ -123,15 +123,15 @@ type Put = (list: Element, item: Element, at: number) => void;
 
 /** Cells in film order; table: the model's grey by cell; values: modality values, NaN is padding. */
 type Stored = Size & {
-  cells: Levels;
-  table: Uint8Array;
-  values: Float32Array;
-  window: GreyWindow;
-  inverted: boolean;
+	cells: Levels;
+	table: Uint8Array;
+	values: Float32Array;
+	window: GreyWindow;
+	inverted: boolean;
 };
 type Rank = (
-  values: Float32Array,
-  table: Uint8Array,
+	values: Float32Array,
+	table: Uint8Array,
 ) => { ranks: Uint16Array; levels: Float32Array; seen: Uint8Array };
 type Shade = (value: number, window: GreyWindow) => number;
 /** Parts of 1. */
@@ -140,17 +140,17 @@ type Between = (low: number, high: number) => GreyWindow;
 type Colours = (window: GreyWindow | null, invert: boolean) => Uint32Array;
 type SetWindow = (change: Partial<GreyWindow> | null, name?: string) => void;
 type DrawPixels = (
-  context: CanvasRenderingContext2D,
-  place: Place,
-  colours: Uint32Array,
-  quick: boolean,
+	context: CanvasRenderingContext2D,
+	place: Place,
+	colours: Uint32Array,
+	quick: boolean,
 ) => void;
 type DrawInstances = (
-  context: CanvasRenderingContext2D,
-  place: Place,
-  size: Size,
-  instances: Instance[],
-  style: (one: Instance) => Style,
+	context: CanvasRenderingContext2D,
+	place: Place,
+	size: Size,
+	instances: Instance[],
+	style: (one: Instance) => Style,
 ) => void;
 type DrawBrush = (context: CanvasRenderingContext2D, place: Place, brush: Brush) => void;
 /** Gives the width of a line of one pixel of the screen. */
@@ -160,6 +160,7 @@ type Chunk = (type: string, data: Uint8Array) => Uint8Array<ArrayBuffer>;
 
 /** A factor of 0 shows a pixel of the film as one of the screen; the middle stays by default. */
 type Zoom = (factor: number, at?: Point) => void;
+/** By device pixels. */
 type Pan = (across: number, down: number) => void;
 type PutPoint = (point: Point, at: Point) => void;
 type Of = (event: MouseEvent) => Point;
@@ -168,6 +169,7 @@ type Pinch = (before: PointerEvent, event: PointerEvent) => void;
 type Up = (event: PointerEvent, done: boolean) => void;
 /** keeps: the chosen one, also inside another. */
 type Target = (under: Instance | undefined, keeps: boolean) => Instance;
+type EditWith = (act: (edits: typeof import("./edits.js")) => void) => () => Promise<void>;
 type Remake = (how: "fillHoles" | "keepLargest", what: string) => void;
 type DrawRow = (one: Instance, at: number) => void;
 type Show = (ids: number[], shows: boolean) => void;
