@@ -3,7 +3,7 @@
 import { ui } from "./dom.js";
 
 const STILL = 4; // device pixels, for a click
-const surface = ui.film; // the uppermost canvas
+const surface = ui.film; // the uppermost
 
 export class View {
 	/** @type {Place} */ place = { scale: 1, x: 0, y: 0 };
