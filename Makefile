@@ -23,10 +23,11 @@ COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 COMPOSE := .venv/compose
 SUPPLY  := .venv/supply
 ASKER   := .venv/asker
+TYPES   := .venv/types
 # No GPL, no LGPL, nothing unknown.
 PERMISSIVE := MIT;BSD;Apache;PSF;0BSD;Zlib;CC0
 
-.PHONY: help serve test test-long answers fuzz torture check doctor gather train export bench bench-gpu test-gpu peers compare image train-image test-description test-installed test-rules test-containers licences sbom audit lock clean
+.PHONY: help serve test test-long test-page check-page pictures answers fuzz torture check doctor gather train export bench bench-gpu test-gpu peers compare image train-image test-description test-installed test-rules test-containers licences sbom audit lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -36,11 +37,22 @@ help:  ## list the targets
 serve: $(SERVE)/.ready  ## start the service on SOLO_HOST:SOLO_PORT (127.0.0.1:8000)
 	MALLOC_TRIM_THRESHOLD_=67108864 MALLOC_MMAP_THRESHOLD_=33554432 $(SERVE)/bin/python -m app.main
 
-test: $(DEV)/.ready  ## all tests but the longest, in two processes; ARGS="-k name" picks some
-	OMP_NUM_THREADS=1 $(DEV)/bin/python -m pytest -n 2 --dist loadfile -m "not long" $(ARGS)
+test: $(DEV)/.ready  ## all tests but the longest and the page's, in two processes; ARGS="-k name" picks some
+	OMP_NUM_THREADS=1 $(DEV)/bin/python -m pytest -n 2 --dist loadfile -m "not long and not page" $(ARGS)
 
 test-long: $(DEV)/.ready  ## the tests that take a minute each
 	OMP_NUM_THREADS=1 $(DEV)/bin/python -m pytest -n 2 -m long $(ARGS)
+
+test-page: $(DEV)/.ready  ## the tests of the page, in Chromium where there is one
+	OMP_NUM_THREADS=1 $(DEV)/bin/python -m pytest -m "page and not long" tests/page $(ARGS)
+
+check-page:  ## the types of the page's scripts, by TypeScript where there is npm
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(TYPES)/.ready && \
+	  $(TYPES)/node_modules/.bin/tsc --project requirements/page/jsconfig.json; \
+	else echo 'check-page is skipped: there is no npm'; fi
+
+pictures: $(DEV)/.ready  ## the page's pictures in docs/, and what eight films take in milliseconds and memory
+	OMP_NUM_THREADS=1 $(DEV)/bin/python -m tests.page.pictures $(ARGS)
 
 answers: $(DEV)/.ready  ## record 2,000 answers, or compare with a recording: make answers ARGS="record before.json"
 	$(DEV)/bin/python -m tests.answers $(ARGS)
@@ -132,6 +144,12 @@ $(ASKER)/.ready: requirements/asker.txt
 $(COMPOSE)/.ready $(SUPPLY)/.ready $(ASKER)/.ready:
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
+	touch $@
+
+$(TYPES)/.ready: requirements/page/package-lock.json
+	mkdir -p $(@D)
+	cp requirements/page/package.json $< $(@D)
+	npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --silent
 	touch $@
 
 # As the one for development, but with the ONNX Runtime that has CUDA: the two exclude each other.

@@ -19,12 +19,13 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from app.http.pages import DESCRIPTION, INTERFACE, interface_page, page_files
 from app.http.problems import on_error, on_http_error
-from app.http.security_headers import interface_page, page_files, security_headers
+from app.http.security_headers import interface_policy, security_headers
 from app.keys import KeysError, KeysFile
 from app.listeners import open_listeners
 from app.logging import complain
@@ -73,9 +74,6 @@ def create_app(
     async def docs(_: Request) -> Response:
         return HTMLResponse(page)
 
-    async def root(_: Request) -> Response:
-        return RedirectResponse("/docs")
-
     async def openapi(_: Request) -> Response:
         return JSONResponse(description())
 
@@ -104,9 +102,8 @@ def create_app(
                 for one in router.routes
                 if isinstance(one, APIRoute)
             ),
-            Route("/", root),
-            Route("/docs", docs),
-            Route("/openapi.json", openapi),
+            Route(INTERFACE, docs),
+            Route(DESCRIPTION, openapi),
             *(Route(path, file) for path, file in page_files().items()),
         ],
         middleware=middleware,
@@ -115,7 +112,8 @@ def create_app(
     )
     app.router.redirect_slashes = False
     app.state.service = service
-    app.state.security_headers = security_headers(page)
+    app.state.security_headers = security_headers()
+    app.state.policies = {INTERFACE: interface_policy(page)}
     return app
 
 

@@ -14,13 +14,13 @@ from pydantic import BaseModel
 from starlette.routing import BaseRoute
 
 from app.errors import TITLES, KeyRateError, MisdirectedError, UnauthorizedError, status_of
-from app.http.media_types import FILE_TYPES
+from app.http.media_types import FILE_TYPES, SNIFFED
 from app.http.parameters import PNG
 from app.http.problems import PROBLEM_TYPE
 from app.http.upload import MULTIPART
 from app.middleware.api_keys import OPEN_PATHS
 from app.middleware.hosts import PROBES
-from app.schemas import ProblemDetails, SegmentHeaders, SegmentQuery
+from app.schemas import FilmDisplay, ProblemDetails, SegmentHeaders, SegmentQuery
 from solo import __version__
 from solo.contract.manifest import RESEARCH_USE_ONLY
 
@@ -29,10 +29,31 @@ TITLE: Final = "SOLO X-ray"
 _DESCRIPTION: Final = f"""Finds and outlines every object in a radiograph.
 
 **{RESEARCH_USE_ONLY}**
+
+[The page](./) shows films with what was found in them.
 """
 _PROBLEM: Final = {PROBLEM_TYPE: {"schema": ProblemDetails.model_json_schema()}}
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 _FILES: Final = {"type": "array", "minItems": 1, "items": _BINARY["schema"]}
+_REFERENCE: Final = "#/components/schemas/{model}"
+_FILM: Final = {
+    "type": "object",
+    "description": "With `pixels=cells`, in this order. `table[cells]` is the film in 8 bits, as "
+    "the model saw it; `values[cells]` are modality values, NaN for padding.",
+    "required": ["answer", "display", "table", "values", "cells"],
+    "properties": {
+        "answer": {"$ref": _REFERENCE.format(model="SegmentAnswer")},
+        "display": {"$ref": _REFERENCE.format(model="FilmDisplay")},
+        "table": _BINARY["schema"] | {"description": "uint8 [256] or [65536]."},
+        "values": _BINARY["schema"] | {"description": "float32 [256] or [65536], little-endian."},
+        "cells": _BINARY["schema"]
+        | {"description": "uint8 or uint16 [height, width], little-endian, row by row."},
+    },
+}
+_ENCODING: Final = {
+    **{name: {"contentType": "application/json"} for name in ("answer", "display")},
+    **{name: {"contentType": SNIFFED} for name in ("table", "values", "cells")},
+}
 _FORM: Final = {"type": "object", "required": ["files"], "properties": {"files": _FILES}}
 
 
@@ -53,7 +74,7 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 SEGMENT_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"content": {PNG: _BINARY}},
+    200: {"content": {PNG: _BINARY, MULTIPART: {"schema": _FILM, "encoding": _ENCODING}}},
     **{status: {"description": title, "content": _PROBLEM} for status, title in TITLES.items()},
 }
 SEGMENT_OPERATION: Final[dict[str, Any]] = {
@@ -75,8 +96,16 @@ def describe(routes: Sequence[BaseRoute], *, closed: bool) -> dict[str, Any]:
         closed: whether a key is asked for.
     """
     document: dict[str, Any] = _without_tuples(
-        get_openapi(title=TITLE, version=__version__, description=_DESCRIPTION, routes=routes)
+        get_openapi(
+            title=TITLE,
+            version=__version__,
+            description=_DESCRIPTION,
+            routes=routes,
+            servers=[{"url": "."}],  # relative to this document, for a balancer's path before ours
+        )
     )
+    display = FilmDisplay.model_json_schema(ref_template=_REFERENCE)
+    document["components"]["schemas"] |= {**display.pop("$defs"), "FilmDisplay": display}
     misdirected = {"description": MisdirectedError.title, "content": _PROBLEM}
     for path in document["paths"]:
         if not path.startswith(PROBES):

@@ -7,17 +7,22 @@ answer, of however many images, keeps the event loop for longer than one of them
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Final
 
+import numpy as np
 from starlette.responses import Response
 
 from app.attempts import Attempt
+from app.http.form_data import Part
+from app.http.media_types import SNIFFED
 from app.http.parameters import PICTURES, PNG
 from app.http.problems import problem_details, problem_response
 from app.http.request_state import RequestState
 from app.rendering import Rendering
 from app.schemas import (
     FailedRequest,
+    FilmDisplay,
     ImageAnswer,
     ImageFailure,
     Instance,
@@ -28,6 +33,7 @@ from app.schemas import (
     UncompressedSegmentation,
 )
 from solo import result as library
+from solo.decoding.stored_pixels import StoredPixels
 from solo.errors import SoloError
 from solo.formats.pictures import describe, encode_png, label_map, overlay
 from solo.result import Result
@@ -126,6 +132,25 @@ def respond(
     head = answer.model_dump_json().encode().removesuffix(b"]}")
     images = (_image(attempt, rendered, state.request_id) for attempt in attempts)
     return Response(b"%b%b]}" % (head, b",".join(images)), media_type=_JSON)
+
+
+def film_parts(answer: Response, stored: StoredPixels, frames: int) -> dict[str, Part]:
+    """The parts of an answer with the film's cells.
+
+    Args:
+        answer: the one without them.
+        stored: the film.
+        frames: that its file has.
+    """
+    display = FilmDisplay(frames=frames, **asdict(stored.display))
+    parts = {
+        "answer": Part(_JSON, bytes(answer.body)),
+        "display": Part(_JSON, display.model_dump_json().encode()),
+    }
+    for name, array in zip(("table", "values", "cells"), stored.arrays, strict=True):
+        little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+        parts[name] = Part(SNIFFED, little.data.cast("B"))
+    return parts
 
 
 def _image(attempt: Attempt, rendered: Mapping[Result, bytes], request_id: str) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext
+from contextlib import AsyncExitStack, nullcontext
 from functools import partial
 from time import perf_counter
 from typing import Final
@@ -15,7 +15,9 @@ from starlette.responses import JSONResponse, Response
 
 from app.attempts import attempt_all
 from app.http.disconnect import cancel_on_disconnect
+from app.http.form_data import FormDataResponse
 from app.http.media_types import UploadedFile
+from app.http.pages import DESCRIPTION, INTERFACE
 from app.http.parameters import (
     FrameRange,
     check_one_picture,
@@ -28,10 +30,10 @@ from app.http.request_state import client_of, state_of
 from app.http.upload import read_upload
 from app.openapi import SEGMENT_ANSWERS, SEGMENT_OPERATION
 from app.rendering import complete
-from app.responses import is_brief, render, respond
+from app.responses import film_parts, is_brief, render, respond
 from app.schemas import Health, ModelDescription, SegmentAnswer
 from app.service import service_of
-from solo.errors import EmptyError
+from solo.errors import EmptyError, SoloError
 from solo.options import Options
 from solo.result import Result
 
@@ -54,60 +56,70 @@ async def segment(request: Request) -> Response:
     decide, under any media type and any name. Where there are several images, in a form or by
     `frame`, a bad one gets an `error` in its place and the others are answered; if none can be, the
     status is that of the first error. `format` has other forms of the answer, pictures among them;
-    a picture of the film shows whatever is burned into it.
+    a picture of the film shows whatever is burned into it, and so do its `pixels`.
     """
     service, state, client = service_of(request), state_of(request), client_of(request)
     query, headers = read_query(request), read_headers(request)
     form = negotiate_format(query.format, ",".join(request.headers.getlist("accept")))
     seconds = read_deadline_seconds(headers, service.settings.deadline_seconds)
-    with service.lifecycle.admission(), service.body_limits.incoming(client) as body:
-        service.segmenter.admission.check(query.lane, seconds, client)
-        started = perf_counter()
-        upload = await read_upload(request, headers, body)
-        service.metrics.stages["receive"].observe(perf_counter() - started)
-        if not upload.in_parts and not upload.files[0].length:
-            raise EmptyError(
-                "the request has no body: send a file as it is, as in `curl --data-binary @FILE`, "
-                "or several as a form, as in `curl -F files=@FILE`"
+    cells = query.pixels == "cells"
+    async with AsyncExitStack() as kept:  # with cells, until the answer is sent
+        kept.enter_context(service.lifecycle.admission())
+        with service.body_limits.incoming(client) as body:
+            service.segmenter.admission.check(query.lane, seconds, client)
+            started = perf_counter()
+            upload = await read_upload(request, headers, body)
+            service.metrics.stages["receive"].observe(perf_counter() - started)
+            if not upload.in_parts and not upload.files[0].length:
+                raise EmptyError(
+                    "the request has no body: send a file as it is, as in "
+                    "`curl --data-binary @FILE`, or several as a form, as in `curl -F files=@FILE`"
+                )
+            frames = FrameRange.parse(query.frame)
+            check_one_picture(form, len(upload.files), one_frame=frames.is_one, cells=cells)
+            deadline = asyncio.get_running_loop().time() + seconds
+            segment_frame = partial(
+                service.segmenter.segment,
+                options=Options(query.score_threshold, query.max_instances, query.max_overlap),
+                deadline=deadline,
+                lane=query.lane,
+                client=client,
+                model=service.segmenter.model,  # the one of now, for all images
+                wants_pixels="cells" if cells else "grey" if form == "overlay" else "none",
             )
-        frames = FrameRange.parse(query.frame)
-        check_one_picture(form, len(upload.files), one_frame=frames.is_one)
-        deadline = asyncio.get_running_loop().time() + seconds
-        segment_frame = partial(
-            service.segmenter.segment,
-            options=Options(query.score_threshold, query.max_instances, query.max_overlap),
-            deadline=deadline,
-            lane=query.lane,
-            client=client,
-            model=service.segmenter.model,  # the one of now, for all images
-            wants_pixels=form == "overlay",
-        )
-        rendered: dict[Result, bytes] = {}
+            rendered: dict[Result, bytes] = {}
 
-        async def segment_and_render(file: UploadedFile, *, frame: int) -> Result:
-            turn = (deadline, query.lane, client)
-            kept = service.renderer.film(*turn) if form == "overlay" else nullcontext()
-            async with kept:
-                result = await segment_frame(file, frame=frame)
-                steps = render(result, form, state.request_id)
-                if is_brief(result, form):
-                    rendered[result] = complete(steps)
-                else:
-                    rendered[result] = await service.renderer.run(steps, *turn)
-            return result
+            async def segment_and_render(file: UploadedFile, *, frame: int) -> Result:
+                turn = (deadline, query.lane, client)
+                if cells:
+                    await kept.enter_async_context(service.renderer.film(*turn))
+                drawn = service.renderer.film(*turn) if form == "overlay" else nullcontext()
+                async with drawn:
+                    result = await segment_frame(file, frame=frame)
+                    steps = render(result, form, state.request_id)
+                    if is_brief(result, form):
+                        rendered[result] = complete(steps)
+                    else:
+                        rendered[result] = await service.renderer.run(steps, *turn)
+                return result
 
-        work = attempt_all(
-            upload.files,
-            frames,
-            segment_and_render,
-            service.tracing,
-            at_once=min(service.segmenter.ahead, service.segmenter.admission.share(query.lane)),
-            deadline=deadline,
-            charge=state.charge,
-        )
-        attempts = await cancel_on_disconnect(request, work)
-        state.images.extend(attempt.facts for attempt in attempts)
-        return respond(attempts, rendered, state, form, in_parts=upload.in_parts)
+            work = attempt_all(
+                upload.files,
+                frames,
+                segment_and_render,
+                service.tracing,
+                at_once=min(service.segmenter.ahead, service.segmenter.admission.share(query.lane)),
+                deadline=deadline,
+                charge=state.charge,
+            )
+            attempts = await cancel_on_disconnect(request, work)
+            state.images.extend(attempt.facts for attempt in attempts)
+            answer = respond(attempts, rendered, state, form, in_parts=upload.in_parts)
+            result = attempts[0].result
+            if isinstance(result, SoloError) or result.stored_pixels is None:
+                return answer
+            parts = film_parts(answer, result.stored_pixels, result.radiograph.frames)
+            return FormDataResponse(parts, service.body_limits, kept.pop_all())
 
 
 @router.get("/healthz/live", response_model=Health)
@@ -145,5 +157,5 @@ async def metrics(request: Request) -> Response:
 
 
 PATHS: Final = frozenset(
-    {SEGMENT, "/healthz/live", "/healthz/ready", "/model", "/metrics", "/docs", "/openapi.json"}
+    {"/", SEGMENT, "/healthz/live", "/healthz/ready", "/model", "/metrics", INTERFACE, DESCRIPTION}
 )

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from solo.batching.priority_queue import Lane
 from solo.contract.manifest import RESEARCH_USE_ONLY, Manifest
 from solo.decoding.radiograph import GreyRecipe
+from solo.decoding.window import WindowFunction
 from solo.result import ModelIdentity, OutOfDistribution, PixelSpacing, Timings
 
 ResponseFormat = Literal["rle", "uncompressed-rle", "polygons", "overlay", "label-map"]
@@ -58,6 +59,13 @@ class SegmentQuery(Schema):
             description="Which frames of a multi-frame DICOM, from 0: `2`, `0-4` or `all`.",
         ),
     ] = "0"
+    pixels: Annotated[
+        Literal["cells"] | None,
+        Field(
+            description="`cells` answers with `multipart/form-data`: the JSON, and the film as it "
+            "is stored, with what makes it grey. Of a single file and frame."
+        ),
+    ] = None
     lane: Annotated[
         Lane,
         Field(
@@ -147,6 +155,26 @@ class ImageAnswer(Schema):
     ]
     instances: list[Instance]
     timings: Timings
+
+
+class DisplayWindow(Schema):
+    """A VOI window (DICOM PS3.3 C.11.2.1.2) of modality values."""
+
+    center: float
+    width: Annotated[float, Field(gt=0)]
+    function: WindowFunction
+
+
+class FilmDisplay(Schema):
+    """How the cells of a film become grey: by a window of their modality values; padding is black.
+
+    The window is the file's own; without one, the linear one that the table amounts to.
+    """
+
+    bits: Annotated[Literal[8, 16], Field(description="Of a cell.")]
+    frames: Annotated[int, Field(ge=1, description="That the file has.")]
+    window: DisplayWindow
+    inverted: Annotated[bool, Field(description="Whether high values are dark.")]
 
 
 class ImageFailure(Schema):

@@ -81,7 +81,7 @@ def run_server(app: Starlette, listeners: list[socket.socket] | None = None) -> 
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http=Connection.bounded(settings.client_seconds, service.metrics),
+        http=Connection.bounded(settings.client_seconds, service.metrics, app.state.policies),
         ws="none",
         lifespan="on",
         log_config=None,

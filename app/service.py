@@ -191,7 +191,7 @@ class Service:
             _logger,
             "ready",
             url=f"http://{host}:{settings.port}",
-            page="/docs",
+            page="/",
             **self._model_facts,
             batch_sizes=self.engine.batch_sizes,
             decoders=settings.decode_workers or settings.cores,

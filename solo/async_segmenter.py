@@ -25,6 +25,7 @@ from solo.batching.priority_queue import Lane
 from solo.batching.turns import Turns
 from solo.contract.manifest import Manifest
 from solo.decoding.radiograph import Limits
+from solo.decoding.stored_pixels import PixelsWanted
 from solo.errors import DeadlineError, DrainingError
 from solo.events import Events
 from solo.file import RadiographFile
@@ -234,7 +235,7 @@ class AsyncSegmenter:
         lane: Lane = "interactive",
         client: str = "",
         model: ModelRunner | None = None,
-        wants_pixels: bool = False,
+        wants_pixels: PixelsWanted = "none",
     ) -> Result:
         """Segments one frame.
 
@@ -246,7 +247,7 @@ class AsyncSegmenter:
             lane: `bulk` takes what `interactive` leaves.
             client: whose image it is: clients have decoders and batches in turn.
             model: the one that answers, from `self.model`; None for the current one.
-            wants_pixels: whether the result has the radiograph's pixels.
+            wants_pixels: whether the result has the radiograph's pixels, and which.
 
         Raises:
             SoloError: the error that the image deserves; see `solo.errors` for the kinds.
@@ -289,6 +290,7 @@ class AsyncSegmenter:
             ),
             pixels=decoded.pixels,
             out_of_distribution=OutOfDistribution.of(outcome.out_of_distribution),
+            stored_pixels=decoded.stored,
         )
         self._events.on_result(result)
         return result
@@ -303,7 +305,12 @@ class AsyncSegmenter:
         return RadiographFile([await self._in_thread(Path(source).read_bytes)])
 
     async def _decode(
-        self, source: Source, file: RadiographFile, frame: int, place: Place, wants_pixels: bool
+        self,
+        source: Source,
+        file: RadiographFile,
+        frame: int,
+        place: Place,
+        wants_pixels: PixelsWanted,
     ) -> DecodedRadiograph:
         if self._stopped:
             raise self._draining()
@@ -320,7 +327,7 @@ class AsyncSegmenter:
         return decoded
 
     async def _decode_in_turn(
-        self, file: RadiographFile, frame: int, place: Place, wants_pixels: bool
+        self, file: RadiographFile, frame: int, place: Place, wants_pixels: PixelsWanted
     ) -> DecodedRadiograph:
         turns = [self._bulk_turns, self._turns] if place.lane == "bulk" else [self._turns]
         taken: list[Turns] = []

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from solo.decoding.pixel_spacing import PixelSpacing
 from solo.decoding.radiograph import RadiographInfo
+from solo.decoding.stored_pixels import StoredPixels
 from solo.inference.engine import ModelIdentity
 from solo.masks.polygons import polygons
 from solo.masks.rle import MaskRuns
@@ -108,6 +109,7 @@ class Result:
         timings: where the time went.
         pixels: of the frame, uint8 [height, width], if they were asked for.
         out_of_distribution: whether the model knows such films; None where it cannot tell.
+        stored_pixels: what its grey was made of, if that was asked for.
     """
 
     model: ModelIdentity
@@ -117,3 +119,4 @@ class Result:
     timings: Timings
     pixels: npt.NDArray[np.uint8] | None = None
     out_of_distribution: OutOfDistribution | None = None
+    stored_pixels: StoredPixels | None = None

@@ -161,7 +161,10 @@ class Segmenter:
     ) -> Result:
         async with self._places:
             return await self._inner.segment(
-                source, frame=frame, options=options, wants_pixels=wants_pixels
+                source,
+                frame=frame,
+                options=options,
+                wants_pixels="grey" if wants_pixels else "none",
             )
 
     def _submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Mapping
 from typing import ClassVar
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
@@ -17,6 +18,7 @@ from app.errors import HeadTooLargeError, TooSlowError, status_of
 from app.http.http1 import Http1Protocol
 from app.http.problems import PROBLEM_TYPE, problem_details
 from app.http.request_head import MAX_HEAD_BYTES
+from app.http.security_headers import POLICY
 from app.logging import write
 from app.metrics import OTHER_ROUTE, Metrics
 from solo.errors import SoloError
@@ -32,20 +34,26 @@ class Connection(Http1Protocol):
 
     _seconds: ClassVar[float]
     _metrics: ClassVar[Metrics]
+    _policies: ClassVar[Mapping[str, bytes]]
 
     _timer: asyncio.TimerHandle | None = None
     _in_head = False
     _overhead_bytes = 0  # received since the last part of a body or the last whole head
 
     @classmethod
-    def bounded(cls, seconds: float, metrics: Metrics) -> type[Connection]:
+    def bounded(
+        cls, seconds: float, metrics: Metrics, policies: Mapping[str, str]
+    ) -> type[Connection]:
         """The class for a server, which makes an instance for each connection.
 
         Args:
             seconds: from the connection, or the first byte after an answer, to a whole head.
             metrics: told of every refusal.
+            policies: content security policies in place of the server's own, by path.
         """
-        return type(cls.__name__, (cls,), {"_seconds": seconds, "_metrics": metrics})
+        encoded = {path: policy.encode() for path, policy in policies.items()}
+        fields = {"_seconds": seconds, "_metrics": metrics, "_policies": encoded}
+        return type(cls.__name__, (cls,), fields)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Starts the header time-out."""
@@ -86,6 +94,12 @@ class Connection(Http1Protocol):
         self._overhead_bytes = 0
         self._stop_timer()
         super().on_headers_complete()
+        policy = self._policies.get(self.scope.get("path", ""))  # no path: the head comes again
+        if policy is not None:  # of two headers both would hold
+            self.cycle.default_headers = [
+                (name, policy if name == POLICY else value)
+                for name, value in self.cycle.default_headers
+            ]
 
     def on_body(self, body: bytes) -> None:
         """Passes a part of the body on."""

@@ -13,6 +13,8 @@ from solo.errors import MalformedError, SoloError
 
 DISCONNECTED: Final = "disconnected"
 """In the state of a scope: a future that is done when the connection is lost."""
+HANG_UP: Final = "hang up"
+"""In the state of a scope: cuts the connection off, whatever it has still to send."""
 _PORTION_BYTES: Final = 8192
 _BLANK_LINE: Final = b"\r\n\r\n"
 
@@ -83,6 +85,7 @@ class Http1Protocol(HttpToolsProtocol):
         self._body_left = int(length)  # the parser has checked it
         self._in_body = True
         self.scope["state"][DISCONNECTED] = self._disconnected
+        self.scope["state"][HANG_UP] = self.transport.abort
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

@@ -123,22 +123,27 @@ def negotiate_format(wanted: ResponseFormat | None, accept: str) -> ResponseForm
     return "overlay" if takes_picture and not types.intersection(_JSON) else "rle"
 
 
-def check_one_picture(form: ResponseFormat, files: int, *, one_frame: bool) -> None:
-    """Refuses a picture of several files or frames, before any is decoded.
+def check_one_picture(
+    form: ResponseFormat, files: int, *, one_frame: bool, cells: bool = False
+) -> None:
+    """Refuses a picture, or cells, of several files or frames, before any is decoded.
 
     Raises:
-        InvalidParameterError: if there are several.
+        InvalidParameterError: if there are several, or if both are asked for.
     """
-    if form not in PICTURES:
+    if cells and form in PICTURES:
+        raise InvalidParameterError(
+            f"pixels=cells comes with JSON, and format {form} is a picture: ask for one of them"
+        )
+    if not cells and form not in PICTURES:
         return
+    asked = "pixels=cells" if cells else f"format {form}"
     if files != 1:
         raise InvalidParameterError(
-            f"format {form} is one picture of one file, but the request has {files} files"
+            f"{asked} is one picture of one file, but the request has {files} files"
         )
     if not one_frame:
-        raise InvalidParameterError(
-            f"format {form} is one picture, but frame may be several: name one"
-        )
+        raise InvalidParameterError(f"{asked} is one picture, but frame may be several: name one")
 
 
 def _describe_faults(faults: Sequence[Mapping[str, Any]]) -> str:

@@ -58,6 +58,7 @@ class AccessLogMiddleware:
         record = RequestState(_request_id(headers), route)
         scope.setdefault("state", {})[RECORD] = record
         body = _Body(receive, headers)
+        answered: float | None = None  # a film may take long to be taken
 
         async def observed_receive() -> Message:
             message = await body.receive()
@@ -65,12 +66,14 @@ class AccessLogMiddleware:
             return message
 
         async def observed_send(message: Message) -> None:
+            nonlocal answered
             if message["type"] == "http.response.start":
                 record.status = message["status"]
                 if not record.hangs_up:
                     await body.discard_rest()
                 name_and_value = b"x-request-id", record.request_id.encode()
                 message["headers"] = [*message.get("headers", ()), name_and_value]
+                answered = perf_counter()
             await send(message)
 
         async def answer(error: SoloError) -> None:
@@ -87,7 +90,7 @@ class AccessLogMiddleware:
             await answer(DrainingError("the service stopped before the request was answered"))
             raise
         finally:
-            self._finish(record, perf_counter() - started)
+            self._finish(record, (answered or perf_counter()) - started)
 
     async def _wait_for_turn(self, scope: Scope) -> bool:
         """Lets small requests begin one after the other with a pause, clients in turn.

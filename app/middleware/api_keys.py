@@ -12,13 +12,14 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import HttpError, KeyRateError, UnauthorizedError
+from app.http.pages import PAGES
 from app.http.problems import problem_response
 from app.http.request_state import RECORD, RequestState
 from app.keys import KeysFile
 
-# For probes and for Prometheus, which come from the inner network; everything else is closed, what
-# a later version adds included.
-OPEN_PATHS: Final = frozenset({"/healthz/live", "/healthz/ready", "/metrics"})
+# For probes and for Prometheus, which come from the inner network, and the pages, by which browsers
+# ask for a key; everything else is closed, what a later version adds included.
+OPEN_PATHS: Final = PAGES | {"/healthz/live", "/healthz/ready", "/metrics"}
 
 
 class RateLimiter:

@@ -24,6 +24,7 @@ from benchmarks.contenders.accelerator import MAX_BATCH, run, run_seconds
 from solo.contract.instances import Instances
 from solo.contract.manifest import Manifest
 from solo.decoding.radiograph import RadiographInfo
+from solo.decoding.stored_pixels import PixelsWanted
 from solo.inference.engine import Prediction
 from solo.sandbox.decoder import DecodedRadiograph
 
@@ -83,7 +84,7 @@ class BytesOnly:
         """See `RadiographDecoder`."""
 
     async def decode(
-        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: bool = False
+        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: PixelsWanted = "none"
     ) -> DecodedRadiograph:
         """See `RadiographDecoder`."""
         del data, frame, wants_pixels

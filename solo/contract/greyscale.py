@@ -52,10 +52,16 @@ def stretch(pixels: Grey) -> Grey:
     """
     if pixels.dtype == np.uint8:
         return pixels
+    table, _, _ = stretch_table(pixels)
+    return as_grey(cv2.LUT(pixels, table))
+
+
+def stretch_table(pixels: Grey) -> tuple[npt.NDArray[np.uint16], float, float]:
+    """The lookup table of `stretch`, uint16 [65536], and the two percentiles."""
     levels = np.arange(65536, dtype=np.float64)
     low, high = percentile_range(levels, histogram(pixels))
     table = np.clip((levels - low) / max(high - low, 1.0), 0, 1) * 65535
-    return as_grey(cv2.LUT(pixels, table.round().astype(np.uint16)))
+    return table.round().astype(np.uint16), low, high
 
 
 def histogram(values: Grey) -> npt.NDArray[np.int64]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from solo.contract.greyscale import Grey
 from solo.decoding.pixel_spacing import PixelSpacing
+from solo.decoding.stored_pixels import StoredPixels
 from solo.errors import ImageTooLargeError, InvalidParameterError, MalformedError
 
 GreyRecipe = Literal["window", "voi_lut", "percentiles", "as_stored"]
@@ -86,7 +88,9 @@ class Radiograph:
         pixels: uint8 or uint16 [height, width]; the dtype's full range is black to white, in
             MONOCHROME2 polarity (bone is bright).
         info: the facts of it.
+        stored: what the pixels were made of: kept by reference, and gathered for who asks.
     """
 
     pixels: Grey
     info: RadiographInfo
+    stored: Callable[[], StoredPixels]

@@ -6,11 +6,13 @@ gigabytes. Orientation tags are ignored: masks must fit the array that the calle
 
 from __future__ import annotations
 
+from functools import partial
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from solo.contract.greyscale import Grey, as_grey, luminance, stretch
+from solo.contract.greyscale import Grey, as_grey, luminance, stretch_table
 from solo.decoding.codecs.jpeg import decode_jpeg as decode_codestream
 from solo.decoding.codecs.jpeg_header import LOSSY, read_jpeg_header
 from solo.decoding.png_chunks import pixel_chunks, png_size
@@ -22,6 +24,7 @@ from solo.decoding.radiograph import (
     RadiographInfo,
     check_frame,
 )
+from solo.decoding.stored_pixels import as_stored, raw_pixels, stretched
 from solo.errors import MalformedError, UnsupportedEncodingError
 
 
@@ -78,7 +81,11 @@ def grey_radiograph(pixels: Grey, kind: FileKind, frame: int = 0, frames: int = 
     info = RadiographInfo(
         height, width, frame, frames, grey=recipe, pixel_spacing=None, kind=kind, encoding=kind
     )
-    return Radiograph(stretch(pixels), info)
+    if recipe == "as_stored":
+        return Radiograph(pixels, info, partial(as_stored, pixels))
+    table, low, high = stretch_table(pixels)
+    stored = partial(raw_pixels, pixels, table, stretched(low, high))
+    return Radiograph(as_grey(cv2.LUT(pixels, table)), info, stored)
 
 
 def radiograph_of(pixels: npt.NDArray[np.generic], limits: Limits, frame: int = 0) -> Radiograph:

@@ -19,6 +19,7 @@ from solo.decoding.decode import decode
 from solo.decoding.quiet import quieten_decoders
 from solo.decoding.radiograph import Limits, Radiograph, RadiographInfo
 from solo.decoding.raster import radiograph_of
+from solo.decoding.stored_pixels import PixelsWanted, StoredPixels
 from solo.errors import DecoderMemoryError
 
 
@@ -31,12 +32,14 @@ class DecodedRadiograph:
         canvas: float32 [H, W] in [0, 1].
         pixels: uint8 [height, width], if they were asked for.
         seconds: that it took, waiting for a free decoder not counted.
+        stored: the stored pixels, if they were asked for.
     """
 
     info: RadiographInfo
     canvas: npt.NDArray[np.float32]
     pixels: npt.NDArray[np.uint8] | None
     seconds: float
+    stored: StoredPixels | None = None
 
 
 class StillDecodingError(asyncio.CancelledError):
@@ -67,14 +70,14 @@ class RadiographDecoder(Protocol):
         """Leaves nothing running."""
 
     async def decode(
-        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: bool = False
+        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: PixelsWanted = "none"
     ) -> DecodedRadiograph:
         """Decodes a file.
 
         Args:
             data: its bytes, in one piece or in many.
             frame: which frame, from 0.
-            wants_pixels: whether its pixels are wanted too.
+            wants_pixels: what is wanted beside the canvas.
 
         Raises:
             SoloError: the error that the file deserves.
@@ -107,14 +110,14 @@ class InProcessDecoder:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def decode(
-        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: bool = False
+        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: PixelsWanted = "none"
     ) -> DecodedRadiograph:
         """See `RadiographDecoder`."""
         work = partial(self._decode, data, frame, wants_pixels)
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def _decode(
-        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: bool
+        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: PixelsWanted
     ) -> DecodedRadiograph:
         started = perf_counter()
         whole = data if isinstance(data, bytes) else b"".join(data)
@@ -130,7 +133,7 @@ def decode_pixels(
     frame: int,
     canvas_size: tuple[int, int],
     limits: Limits,
-    wants_pixels: bool = False,
+    wants_pixels: PixelsWanted = "none",
 ) -> DecodedRadiograph:
     """Puts pixels on the canvas that are in memory already.
 
@@ -140,7 +143,7 @@ def decode_pixels(
         frame: has to be 0.
         canvas_size: (height, width) of the model's canvas.
         limits: what it may ask for.
-        wants_pixels: whether its pixels are wanted in 8 bits too.
+        wants_pixels: what is wanted beside the canvas.
 
     Raises:
         MalformedError: for an array of another shape or dtype.
@@ -153,8 +156,9 @@ def decode_pixels(
 
 @shortage_of_memory()
 def _on_canvas(
-    radiograph: Radiograph, canvas_size: tuple[int, int], wants_pixels: bool, started: float
+    radiograph: Radiograph, canvas_size: tuple[int, int], wants_pixels: PixelsWanted, started: float
 ) -> DecodedRadiograph:
     canvas = on_canvas(radiograph.pixels, canvas_size)
-    pixels = in_8_bits(radiograph.pixels) if wants_pixels else None
-    return DecodedRadiograph(radiograph.info, canvas, pixels, perf_counter() - started)
+    pixels = in_8_bits(radiograph.pixels) if wants_pixels == "grey" else None
+    stored = radiograph.stored() if wants_pixels == "cells" else None
+    return DecodedRadiograph(radiograph.info, canvas, pixels, perf_counter() - started, stored)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from solo.decoding.radiograph import Limits
+from solo.decoding.stored_pixels import PixelsWanted
 from solo.errors import (
     DeadlineError,
     DecoderCrashedError,
@@ -148,7 +149,7 @@ class DecoderPool:
         await asyncio.gather(*map(self._close, list(self._processes)))
 
     async def decode(
-        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: bool = False
+        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: PixelsWanted = "none"
     ) -> DecodedRadiograph:
         """See `RadiographDecoder`.
 
@@ -194,7 +195,11 @@ class DecoderPool:
             work.exception()  # seen, also where nobody waits any more
 
     async def _decode(
-        self, process: DecoderProcess, pieces: Sequence[bytes], frame: int, wants_pixels: bool
+        self,
+        process: DecoderProcess,
+        pieces: Sequence[bytes],
+        frame: int,
+        wants_pixels: PixelsWanted,
     ) -> DecodedRadiograph:
         try:
             async with asyncio.timeout(self._decode_seconds):

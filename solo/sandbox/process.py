@@ -16,12 +16,13 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter
-from typing import Final, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from solo.decoding.radiograph import RadiographInfo
+from solo.decoding.stored_pixels import PixelsWanted, StoredPixels
 from solo.sandbox.decoder import DecodedRadiograph
 from solo.sandbox.protocol import (
     KEPT_BYTES,
@@ -32,7 +33,7 @@ from solo.sandbox.protocol import (
     WorkerConfig,
     pack,
 )
-from solo.sandbox.validation import is_canvas, read_report
+from solo.sandbox.validation import are_values, is_canvas, read_report
 
 _ROOT: Final = Path(__file__).parents[2]
 _WORKER: Final = "solo.sandbox.worker"
@@ -124,14 +125,14 @@ class DecoderProcess:
         self.is_ready = True
 
     async def decode(
-        self, pieces: Sequence[bytes], frame: int, wants_pixels: bool
+        self, pieces: Sequence[bytes], frame: int, wants_pixels: PixelsWanted
     ) -> DecodedRadiograph | Report:
         """Has a file decoded; one at a time.
 
         Args:
             pieces: of the file, in order.
             frame: which frame, from 0.
-            wants_pixels: whether its pixels are wanted too.
+            wants_pixels: what is wanted beside the canvas.
 
         Returns:
             The frame, or the report that says why there is none.
@@ -164,11 +165,17 @@ class DecoderProcess:
                 raise self._nonsense()
             if report.info is None:
                 return report
-            canvas = self._read_canvas()
+            canvas = np.empty(self._config.canvas_size, np.float32)
+            self._read(0, canvas)
             if report.info.frame != frame or not is_canvas(canvas):
                 raise self._nonsense()
-            pixels = await self._in_thread(self._read_pixels, report.info) if wants_pixels else None
-            return DecodedRadiograph(report.info, canvas, pixels, perf_counter() - started)
+            pixels = stored = None
+            if wants_pixels == "grey":
+                pixels = await self._in_thread(self._read_grey, report.info)
+            elif wants_pixels == "cells":
+                stored = await self._in_thread(self._read_stored, report)
+            seconds = perf_counter() - started
+            return DecodedRadiograph(report.info, canvas, pixels, seconds, stored)
 
     def kill(self) -> None:
         """Ends the process; `ended` follows."""
@@ -234,18 +241,37 @@ class DecoderProcess:
                 written = os.pwrite(self._config.upload, rest, offset)
                 rest, offset = rest[written:], offset + written
 
-    def _read_canvas(self) -> npt.NDArray[np.float32]:
-        canvas = np.empty(self._config.canvas_size, np.float32)
-        os.preadv(self._config.output, [canvas.data], 0)
-        return canvas
-
-    def _read_pixels(self, info: RadiographInfo) -> npt.NDArray[np.uint8]:
-        output, canvas_bytes = self._config.output, self._config.canvas_bytes
+    def _read_grey(self, info: RadiographInfo) -> npt.NDArray[np.uint8]:
         pixels = np.empty((info.height, info.width), np.uint8)
-        os.preadv(output, [pixels.data], canvas_bytes)
-        os.ftruncate(output, canvas_bytes)  # frees the pages of the rest
-        os.ftruncate(output, self._config.output_bytes)
+        self._read_rest(pixels)
         return pixels
+
+    def _read_stored(self, report: Report) -> StoredPixels:
+        info, display = report.info, report.display
+        if info is None or display is None:
+            raise self._nonsense()
+        stored = StoredPixels.room(display, info.height, info.width)
+        self._read_rest(*stored.arrays)
+        if not are_values(stored.values):
+            raise self._nonsense()
+        return stored
+
+    def _read_rest(self, *arrays: npt.NDArray[Any]) -> None:
+        """Fills arrays with what follows the canvas, and frees its pages."""
+        output, start = self._config.output, self._config.canvas_bytes
+        self._read(start, *arrays)
+        os.ftruncate(output, start)
+        os.ftruncate(output, self._config.output_bytes)
+
+    def _read(self, offset: int, *arrays: npt.NDArray[Any]) -> None:
+        """Fills arrays, which have another film's pixels in them yet, or ends the process."""
+        for array in arrays:
+            rest = array.data.cast("B")
+            while rest:
+                read = os.preadv(self._config.output, [rest], offset)
+                if not read:  # the process has made the memory smaller
+                    raise self._nonsense()
+                rest, offset = rest[read:], offset + read
 
 
 def _memory(resources: ExitStack) -> int:

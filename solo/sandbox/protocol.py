@@ -11,8 +11,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from solo.decoding.radiograph import RadiographInfo
+from solo.decoding.stored_pixels import Display, PixelsWanted
 
 MAX_MESSAGE_BYTES = 2**16
+TABLES_BYTES = (1 + 4) * 65536
 KEPT_BYTES = 32 * 2**20
 """Memory that the upload always has: a smaller file is put where others were, since new pages
 cost three times what used ones do, and a mapping that stays costs nothing."""
@@ -47,8 +49,8 @@ class WorkerConfig:
 
     @property
     def output_bytes(self) -> int:
-        """Bytes of a canvas and of the largest image, uint8."""
-        return self.canvas_bytes + self.max_pixels
+        """Bytes of a canvas, two tables and the largest image, uint16; untouched ones cost none."""
+        return self.canvas_bytes + TABLES_BYTES + 2 * self.max_pixels
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,12 @@ class Job:
     Attributes:
         length: its bytes, from the start of the upload's memory.
         frame: which frame, from 0.
-        pixels: whether its pixels are wanted beside the canvas.
+        pixels: what is wanted beside the canvas, and follows it in the output's memory.
     """
 
     length: int
     frame: int
-    pixels: bool
+    pixels: PixelsWanted
 
 
 @dataclass(frozen=True)
@@ -74,11 +76,13 @@ class Report:
         info: of the frame that was decoded.
         refusal: kind and sentence of the error that the file deserves.
         fault: an exception that no file should cause: its name and where it was raised.
+        display: of the stored pixels, where they were asked for.
     """
 
     info: RadiographInfo | None = None
     refusal: tuple[str, str] | None = None
     fault: tuple[str, str] | None = None
+    display: Display | None = None
 
 
 SIGN_OF_LIFE = Report()

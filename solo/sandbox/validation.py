@@ -5,7 +5,7 @@ A process that a file has taken over may say anything, and its canvas shares a b
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, isfinite
 from typing import Final
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pydantic import TypeAdapter
 
 from solo.decoding.radiograph import RadiographInfo
+from solo.decoding.stored_pixels import Display
 from solo.sandbox.protocol import Report
 
 _REPORTS: Final = TypeAdapter(Report)
@@ -31,12 +32,25 @@ def read_report(message: bytes, max_pixels: int) -> Report:
     report = _REPORTS.validate_json(message)
     if report.info is not None:
         _check(report.info, max_pixels)
+    if report.display is not None:
+        _check_display(report.display)
     return report
 
 
 def is_canvas(canvas: npt.NDArray[np.float32]) -> bool:
     """Whether all of it is in [0, 1]; NaN is not."""
     return bool(canvas.min() >= 0 and canvas.max() <= 1)
+
+
+def are_values(values: npt.NDArray[np.float32]) -> bool:
+    """Whether modality values are finite, or NaN for padding."""
+    return not np.isinf(values).any()
+
+
+def _check_display(display: Display) -> None:
+    window = display.window
+    if not (isfinite(window.center) and 0 < window.width < inf):
+        raise ValueError("a window of no possible range")
 
 
 def _check(info: RadiographInfo, max_pixels: int) -> None:

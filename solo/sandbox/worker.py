@@ -11,9 +11,11 @@ import socket
 import sys
 import traceback
 from mmap import PROT_READ, mmap
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from solo.decoding.canvas import in_8_bits, on_canvas
 from solo.decoding.codecs.memory import shortage_of_memory
@@ -21,6 +23,7 @@ from solo.decoding.decode import decode
 from solo.decoding.dicom.codestreams import load_decoders
 from solo.decoding.quiet import quieten_decoders
 from solo.decoding.radiograph import Limits, RadiographInfo
+from solo.decoding.stored_pixels import Display
 from solo.errors import DecoderMemoryError, SoloError
 from solo.sandbox.footprint import Footprint
 from solo.sandbox.limits import confine, end_with, silence
@@ -53,12 +56,13 @@ class Decoder:
         # Mapped and not written to: the process may not let any file grow, this one included.
         output = np.frombuffer(mmap(config.output, config.output_bytes), np.uint8)
         self._canvas = output[: config.canvas_bytes].view(np.float32).reshape(self._canvas_size)
-        self._pixels = output[config.canvas_bytes :]
+        self._rest = output[config.canvas_bytes :]
 
     def answer(self, job: Job) -> Report:
         """Does one job; every exception becomes a report."""
         try:
-            return Report(info=self._decode(job))
+            info, display = self._decode(job)
+            return Report(info=info, display=display)
         except SoloError as error:
             return Report(refusal=(error.kind, error.detail))
         except MemoryError:
@@ -68,12 +72,23 @@ class Decoder:
             return Report(fault=(type(error).__name__, _place(error)))
 
     @shortage_of_memory()
-    def _decode(self, job: Job) -> RadiographInfo:
+    def _decode(self, job: Job) -> tuple[RadiographInfo, Display | None]:
         radiograph = decode(self._file(job.length), self._limits, job.frame)
         self._canvas[:] = on_canvas(radiograph.pixels, self._canvas_size)
-        if job.pixels:
-            self._pixels[: radiograph.pixels.size] = in_8_bits(radiograph.pixels).ravel()
-        return radiograph.info
+        if job.pixels == "grey":
+            self._put(in_8_bits(radiograph.pixels))
+        if job.pixels != "cells":
+            return radiograph.info, None
+        stored = radiograph.stored()
+        self._put(*stored.arrays)
+        return radiograph.info, stored.display
+
+    def _put(self, *arrays: npt.NDArray[Any]) -> None:
+        """Writes arrays behind the canvas, one after the other."""
+        rest = self._rest
+        for array in arrays:
+            rest[: array.nbytes].view(array.dtype).reshape(array.shape)[:] = array
+            rest = rest[array.nbytes :]
 
     def _file(self, length: int) -> memoryview:
         """The file where it lies: the service writes no other there before this one's report."""

@@ -55,6 +55,7 @@ from tests.support.planted_worker import (
     NOISE,
     NONSENSE,
     SEGFAULT,
+    UNBELIEVABLE,
 )
 
 pytestmark = pytest.mark.anyio
@@ -129,16 +130,32 @@ async def test_apart_is_as_in_process(pool: DecoderPool) -> None:
 
 
 async def test_the_film_comes_in_8_bits_when_asked_for(pool: DecoderPool) -> None:
-    eight = await pool.decode(png(GREY), 0, wants_pixels=True)
+    eight = await pool.decode(png(GREY), 0, wants_pixels="grey")
     np.testing.assert_array_equal(eight.pixels, GREY)
     deep = dicom_file(FILM * 16, WindowCenter=32768, WindowWidth=65536)
-    sixteen = await pool.decode(deep, 0, wants_pixels=True)
+    sixteen = await pool.decode(deep, 0, wants_pixels="grey")
     assert sixteen.pixels is not None
     assert np.abs(sixteen.pixels.astype(int) - (FILM * 16 >> 8)).max() <= 1
-    here = await DecoderHere().decode(deep, 0, wants_pixels=True)
+    here = await DecoderHere().decode(deep, 0, wants_pixels="grey")
     np.testing.assert_array_equal(sixteen.pixels, here.pixels)
-    plain = await pool.decode(png(flat(7, 3, 5)), 0, wants_pixels=True)
+    plain = await pool.decode(png(flat(7, 3, 5)), 0, wants_pixels="grey")
     np.testing.assert_array_equal(plain.pixels, flat(7, 3, 5))
+
+
+async def test_stored_pixels_come_as_they_are_here(pool: DecoderPool) -> None:
+    wide = dicom_file(np.tile(FILM, (9, 9)), RescaleSlope=0.5, PixelPaddingValue=1500)
+    for data in (*FILES.values(), wide, GOOD):  # a small one after a large one
+        apart, here = (
+            await pool.decode(data, 0, "cells"),
+            await DecoderHere().decode(data, 0, "cells"),
+        )
+        assert apart.pixels is None
+        assert apart.stored is not None
+        assert here.stored is not None
+        assert apart.stored.display == here.stored.display
+        for found, expected in zip(apart.stored.arrays, here.stored.arrays, strict=True):
+            assert found.dtype == expected.dtype
+            np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize(
@@ -183,6 +200,15 @@ async def test_a_decoder_that_talks_nonsense_is_not_believed(pool: DecoderPool) 
             await asyncio.wait_for(pool.decode(data, 0), 10)
         await replaced(before)
     assert (await asyncio.wait_for(pool.decode(GOOD, 0), 20)).info.kind == "png"
+
+
+async def test_stored_pixels_that_cannot_be_are_not_believed(pool: DecoderPool) -> None:
+    for data in UNBELIEVABLE:
+        before = workers_of()
+        with pytest.raises(DecoderCrashedError):
+            await asyncio.wait_for(pool.decode(data, 0, "cells"), 10)
+        await replaced(before)
+    assert (await asyncio.wait_for(pool.decode(GOOD, 0, "cells"), 20)).stored is not None
 
 
 async def test_a_file_may_come_in_pieces_and_be_larger_than_what_is_kept(

@@ -180,7 +180,7 @@ async def test_a_process_that_is_gone_gets_no_file_and_writes_nowhere() -> None:
     os.dup2(other, descriptor)  # the kernel gives a closed number to whoever comes next
     try:
         with pytest.raises(NotTakenError):
-            await process.decode([b"a film of somebody"], 0, wants_pixels=False)
+            await process.decode([b"a film of somebody"], 0, wants_pixels="none")
         assert os.fstat(other).st_size == 0
     finally:
         for opened in {other, descriptor}:

@@ -167,7 +167,7 @@ ANSWERED = {
     "Host of a container": (GET + b"Host: my_solo.1-a\r\n" + LAST, 200),
     "absolute target": (b"GET http://y/model HTTP/1.1\r\n" + HOST + LAST, 200),
     "absolute target, other case": (b"GET HTTP://y:1/model HTTP/1.1\r\n" + HOST + LAST, 200),
-    "absolute target without a path": (b"GET http://y HTTP/1.1\r\n" + HOST + LAST, 307),
+    "absolute target without a path": (b"GET http://y HTTP/1.1\r\n" + HOST + LAST, 200),
     "asterisk of OPTIONS": (b"OPTIONS * HTTP/1.1\r\n" + HOST + LAST, 404),
     "empty line first": (b"\r\n" + GET + HOST + LAST, 200),
     "tabs around a value": (GET + b"Host:\t x\t\r\n" + LAST, 200),

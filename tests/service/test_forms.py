@@ -121,6 +121,7 @@ def test_a_bad_parameter_is_named(http: httpx.Client, query: str, text: str) -> 
 
 def test_forms_and_their_parameters_are_documented(http: httpx.Client) -> None:
     operation = http.get("/openapi.json").json()["paths"]["/segment"]["post"]
-    assert set(operation["responses"]["200"]["content"]) == {"application/json", "image/png"}
+    kinds = {"application/json", "image/png", "multipart/form-data"}
+    assert set(operation["responses"]["200"]["content"]) == kinds
     names = {parameter["name"] for parameter in operation["parameters"]}
-    assert {"format", "max_overlap"} <= names
+    assert {"format", "max_overlap", "pixels"} <= names

@@ -52,11 +52,12 @@ def test_without_a_key_the_answer_is_401(closed: ServiceProcess, authorization: 
     assert answer.json()["request_id"] == answer.headers["x-request-id"]
 
 
-def test_all_but_probes_and_metrics_is_closed(closed: ServiceProcess) -> None:
+def test_all_but_probes_metrics_and_pages_is_closed(closed: ServiceProcess) -> None:
     with httpx.Client(base_url=closed.url) as http:
-        for path in ("/healthz/live", "/healthz/ready", "/metrics"):
+        pages = ("/", "/docs", "/docs/files/swagger-ui.css", "/openapi.json")
+        for path in ("/healthz/live", "/healthz/ready", "/metrics", *pages):
             assert http.get(path).status_code == 200
-        for path in ("/model", "/docs", "/openapi.json", "/absent", "/metrics/", "//metrics"):
+        for path in ("/model", "/absent", "/page/absent.js", "/page/", "/docs/", "/metrics/"):
             assert http.get(path).status_code == 401
         headers = {"authorization": f"Bearer {KEY}"}
         assert http.get("/model", headers=headers).status_code == 200

@@ -216,7 +216,7 @@ def test_a_terminal_gets_plain_text(tiny_model: Path, tmp_path: Path) -> None:
         assert service.stop() == 0
         text = os.read(ours, 100_000).decode()
     assert "starting      version" in text
-    assert f"ready         url {service.url}, page /docs," in text
+    assert f"ready         url {service.url}, page /," in text
     assert "{" not in text
     assert "\x1b" not in text
     os.close(ours)
@@ -229,6 +229,6 @@ def test_the_log_says_what_is_ready(service: ServiceProcess) -> None:
     events = [entry["event"] for entry in entries if entry["event"] != "request"]
     assert events[:3] == ["starting", "warming up", "ready"]
     (ready,) = (entry for entry in entries if entry["event"] == "ready")
-    expected = {"page": "/docs", "precision": "float32", "access": "open", "url": service.url}
+    expected = {"page": "/", "precision": "float32", "access": "open", "url": service.url}
     assert expected.items() <= ready.items()
     assert ready["provider"] == "CPUExecutionProvider"

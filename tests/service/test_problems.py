@@ -20,6 +20,7 @@ from pydicom.uid import CTImageStorage
 from app.keys import new_key
 from app.main import create_app
 from app.settings import Settings
+from solo.decoding.stored_pixels import PixelsWanted
 from solo.errors import error_classes
 from solo.sandbox.decoder import DecodedRadiograph, RadiographDecoder
 from tests.support.decoders import DecoderHere, decoders, until_stopped, workers_of
@@ -157,7 +158,7 @@ class Started:
 
 class Never(DecoderHere):
     async def decode(
-        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: bool = False
+        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: PixelsWanted = "none"
     ) -> DecodedRadiograph:
         await asyncio.Event().wait()
         raise AssertionError
@@ -165,7 +166,7 @@ class Never(DecoderHere):
 
 class Broken(DecoderHere):
     async def decode(
-        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: bool = False
+        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: PixelsWanted = "none"
     ) -> DecodedRadiograph:
         raise RuntimeError("planted detail")
 

@@ -166,10 +166,22 @@ def test_the_host_of_a_target_counts(
     assert said(impatient, head).startswith(b"HTTP/1.1 %d " % status)
 
 
-def test_the_root_leads_to_the_page(http: httpx.Client) -> None:
-    for method in ("GET", "HEAD"):
-        answer = http.request(method, "/")
-        assert (answer.status_code, answer.headers["location"]) == (307, "/docs")
+def test_the_page_and_its_files_are_at_the_root(http: httpx.Client) -> None:
+    for file in sorted((Path(__file__).parents[2] / "app" / "page").iterdir()):
+        path = "/" if file.name == "index.html" else f"/page/{file.name}"
+        answer = http.get(path)
+        assert (answer.status_code, answer.content) == (200, file.read_bytes())
+        assert answer.headers["content-type"].startswith(PAGE_TYPES[file.suffix])
+        assert http.head(path).headers["content-length"] == str(file.stat().st_size)
+    for path in (
+        "/page",
+        "/page/",
+        "/page/index.html",
+        "/page/..%2fmain.py",
+        "/page/absent.js",
+    ):
+        assert http.get(path).status_code == 404
+    assert not re.search(r"""(src|href)=["']?(/|\w+:)""", http.get("/").text)  # all of it relative
 
 
 def sockets_of(service: ServiceProcess) -> int:
@@ -236,6 +248,13 @@ def test_a_key_has_a_rate(tiny_model: Path, tmp_path: Path) -> None:
         assert '"error": "key-rate", "key": "clinic-a"' in running.log()
 
 
+PAGE_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+}
 HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -244,7 +263,7 @@ HEADERS = {
 }
 
 
-@pytest.mark.parametrize("path", ["/segment", "/docs", "/metrics", "/model", "/absent"])
+@pytest.mark.parametrize("path", ["/", "/segment", "/docs", "/metrics", "/model", "/absent"])
 def test_every_answer_tells_a_browser_what_it_may_not_do(http: httpx.Client, path: str) -> None:
     answer = http.get(path)
     assert HEADERS.items() <= dict(answer.headers).items()
@@ -252,6 +271,11 @@ def test_every_answer_tells_a_browser_what_it_may_not_do(http: httpx.Client, pat
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
+    trusted = "require-trusted-types-for 'script'; trusted-types 'none'"
+    assert (trusted in policy) is (path != "/docs")  # whose library writes HTML
+    assert ("sha256" in policy) is (path == "/docs")
+    assert len(answer.headers.get_list("content-security-policy")) == 1
+    assert "date" in answer.headers
 
 
 def test_a_refusal_before_the_application_has_the_headers_too(impatient: ServiceProcess) -> None:

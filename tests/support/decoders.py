@@ -11,6 +11,7 @@ from pathlib import Path
 from solo.decoding.canvas import in_8_bits, on_canvas
 from solo.decoding.decode import decode
 from solo.decoding.radiograph import Limits
+from solo.decoding.stored_pixels import PixelsWanted
 from solo.sandbox.decoder import DecodedRadiograph
 from solo.sandbox.pool import DecoderPool
 from tests.support.engines import CANVAS
@@ -30,13 +31,14 @@ class DecoderHere:
         pass
 
     async def decode(
-        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: bool = False
+        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: PixelsWanted = "none"
     ) -> DecodedRadiograph:
         whole = data if isinstance(data, bytes) else b"".join(data)
         radiograph = decode(whole, Limits(MAX_PIXELS), frame)
         canvas = on_canvas(radiograph.pixels, CANVAS)
-        pixels = in_8_bits(radiograph.pixels) if wants_pixels else None
-        return DecodedRadiograph(radiograph.info, canvas, pixels, 0.0)
+        pixels = in_8_bits(radiograph.pixels) if wants_pixels == "grey" else None
+        stored = radiograph.stored() if wants_pixels == "cells" else None
+        return DecodedRadiograph(radiograph.info, canvas, pixels, 0.0, stored)
 
 
 @asynccontextmanager

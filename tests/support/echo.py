@@ -55,7 +55,7 @@ class Echo:
             self._answer, interface="asgi3", ws="none", log_config=None, access_log=False
         )
         metrics = Metrics(CollectorRegistry(), manifest(), (1,), (), 1)
-        self._protocol: Any = Connection.bounded(60, metrics)
+        self._protocol: Any = Connection.bounded(60, metrics, {})
         self._state = ServerState()
         self.seen: list[Seen] = []
         self.written = b""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from solo.decoding.dicom.elements import code, numbers
 from solo.decoding.dicom.file import parse_dicom
 from solo.decoding.dicom.frames import read_frame
@@ -11,6 +13,7 @@ from solo.decoding.dicom.voi import to_grey
 from solo.decoding.dicom.voi_attributes import GreyDescription
 from solo.decoding.pixel_spacing import choose_spacing
 from solo.decoding.radiograph import Limits, Radiograph, RadiographInfo
+from solo.decoding.stored_pixels import as_stored
 from solo.errors import NotSegmentableError
 
 
@@ -31,9 +34,9 @@ def decode_dicom(data: bytes | memoryview, limits: Limits, frame: int) -> Radiog
     description = GreyDescription.of(dataset, sop_class)
     cells = read_frame(file, layout, frame)
     if layout.samples == 1:
-        pixels, recipe = to_grey(cells, description)
+        pixels, recipe, stored = to_grey(cells, description)
     else:
-        pixels, recipe = cells, "as_stored"
+        pixels, recipe, stored = cells, "as_stored", partial(as_stored, cells)
     info = RadiographInfo(
         height=layout.rows,
         width=layout.columns,
@@ -48,4 +51,4 @@ def decode_dicom(data: bytes | memoryview, limits: Limits, frame: int) -> Radiog
         kind="dicom",
         encoding=str(file.transfer_syntax),
     )
-    return Radiograph(pixels, info)
+    return Radiograph(pixels, info, stored)

@@ -6,7 +6,9 @@ or 65536 entries, built once per image and applied in one pass before anything i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import cv2
@@ -15,15 +17,19 @@ import numpy.typing as npt
 
 from solo.contract.greyscale import Grey, as_grey, histogram, percentile_range
 from solo.decoding.dicom.pixel_layout import SampleBits
-from solo.decoding.dicom.voi_attributes import GreyDescription, LookupTable, Window
+from solo.decoding.dicom.voi_attributes import GreyDescription, LookupTable
 from solo.decoding.radiograph import GreyRecipe
+from solo.decoding.stored_pixels import StoredPixels, stretched
+from solo.decoding.window import Window
 
 Levels = npt.NDArray[np.float64]
 _LOOKED_AT: Final = 256  # rows or columns, about
 _FEW: Final = 0.005  # of the pixels
 
 
-def to_grey(cells: Grey, description: GreyDescription) -> tuple[Grey, GreyRecipe]:
+def to_grey(
+    cells: Grey, description: GreyDescription
+) -> tuple[Grey, GreyRecipe, Callable[[], StoredPixels]]:
     """Applies Modality LUT, VOI LUT or window, and polarity to the stored pixel cells.
 
     Args:
@@ -31,7 +37,7 @@ def to_grey(cells: Grey, description: GreyDescription) -> tuple[Grey, GreyRecipe
         description: what the file says about them.
 
     Returns:
-        uint8 [H, W] from 8 bits and uint16 [H, W] from 16, and how it was done.
+        uint8 [H, W] from 8 bits and uint16 [H, W] from 16, how it was done, and what of.
     """
     counts = _some_counts(cells)
     bits = _aligned(counts, description)
@@ -41,13 +47,14 @@ def to_grey(cells: Grey, description: GreyDescription) -> tuple[Grey, GreyRecipe
     if not counts[~padded].any():  # a range over all values would leave nothing
         padded[:] = False
     counts[padded] = 0
-    grey, recipe = _values_of_interest(cells, levels, padded, counts, description)
+    grey, recipe, window = _values_of_interest(cells, levels, padded, counts, description)
     if description.inverted:  # PS3.3 C.7.6.3.1.2, C.11.6.1.2: after the VOI LUT, and once
         grey = 1 - grey
     grey[padded] = 0  # no measurement is background
     white = np.iinfo(cells.dtype).max
     table = as_grey((grey * white).round().astype(cells.dtype))
-    return as_grey(cv2.LUT(cells, table)), recipe
+    steps = partial(StoredPixels.of, cells, table, levels, padded, window=window)
+    return as_grey(cv2.LUT(cells, table)), recipe, partial(steps, inverted=description.inverted)
 
 
 def stored_values(bits: SampleBits) -> npt.NDArray[np.int64]:
@@ -158,11 +165,12 @@ def _values_of_interest(
     padded: npt.NDArray[np.bool_],
     counts: npt.NDArray[np.int64],
     description: GreyDescription,
-) -> tuple[Levels, GreyRecipe]:
+) -> tuple[Levels, GreyRecipe, Window | None]:
     """Grey in [0, 1] for each cell, by the file's VOI LUT or window (PS3.3 C.11.2), or without.
 
     By the standard what is for processing has none, even if a window is left in the file. One that
-    leaves no contrast is not believed.
+    leaves no contrast is not believed. The window that it amounts to is told, too: a VOI LUT has
+    none.
     """
     for proposal in () if description.for_processing else description.voi:
         if isinstance(proposal, Window):
@@ -170,11 +178,14 @@ def _values_of_interest(
         else:
             grey = np.clip(look_up(levels, proposal) / proposal.full_scale, 0, 1)
         if _has_contrast(grey, counts):
-            return grey, "window" if isinstance(proposal, Window) else "voi_lut"
+            if isinstance(proposal, Window):
+                return grey, "window", proposal
+            return grey, "voi_lut", None
     if not description.for_processing and _is_display_ready(description):
-        return levels / 255, "as_stored"
+        return levels / 255, "as_stored", stretched(0, 255)
     low, high = percentile_range(levels, np.where(padded, 0, histogram(cells)))
-    return np.clip((levels - low) / (high - low if high > low else 1.0), 0, 1), "percentiles"
+    window = stretched(low, high)
+    return np.clip((levels - low) / window.width, 0, 1), "percentiles", window
 
 
 def _has_contrast(grey: Levels, counts: npt.NDArray[np.int64]) -> bool:

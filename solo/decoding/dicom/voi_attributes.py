@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from math import isfinite, isnan, nan
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +20,9 @@ from solo.decoding.dicom.element_walk import Elements
 from solo.decoding.dicom.elements import code, items, number, numbers, unconverted
 from solo.decoding.dicom.pixel_layout import SampleBits, photometric_interpretation
 from solo.decoding.dicom.sop_classes import is_for_processing
+from solo.decoding.window import Window, WindowFunction
 from solo.errors import MalformedError
 
-WindowFunction = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
 _FUNCTIONS: Final[dict[str, WindowFunction]] = {
     "": "LINEAR",
     "LINEAR": "LINEAR",
@@ -30,6 +30,7 @@ _FUNCTIONS: Final[dict[str, WindowFunction]] = {
     "SIGMOID": "SIGMOID",
 }
 _TABLE_BYTES: Final = 2 * 65536
+_LARGEST: Final = 1e30  # beyond it a rescale has no unit, and its output no float32
 _MOST_PROPOSALS: Final = 8  # of a kind; each that leaves no contrast costs a table of 65,536
 
 
@@ -47,15 +48,6 @@ class LookupTable:
     first: int
     values: npt.NDArray[np.uint16]
     full_scale: int
-
-
-@dataclass(frozen=True)
-class Window:
-    """VOI window (PS3.3 C.11.2.1.2), centre and width in output values of the Modality LUT."""
-
-    center: float
-    width: float
-    function: WindowFunction
 
 
 @dataclass(frozen=True)
@@ -97,6 +89,8 @@ class GreyDescription:
         intercept = number(dataset, "RescaleIntercept", default=0)
         if slope == 0:  # it would make the image one grey: some writers fill it in as "none"
             slope, intercept = (nan if tables else 1), 0
+        slope = slope if 1 / _LARGEST < abs(slope) < _LARGEST else nan
+        intercept = intercept if abs(intercept) < _LARGEST else nan
         lost = modality_lut is None and isnan(slope + intercept)
         tables = list(_tables(dataset, "VOILUTSequence"))
         windows = islice(_windows(dataset), _MOST_PROPOSALS)

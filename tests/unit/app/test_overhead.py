@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 from app.main import create_app
 from app.settings import Settings
 from solo.decoding.radiograph import RadiographInfo
+from solo.decoding.stored_pixels import PixelsWanted
 from solo.sandbox.decoder import DecodedRadiograph
 from tests.support.decoders import DecoderHere
 from tests.support.engines import CANVAS, FakeEngine
@@ -35,7 +36,7 @@ class Undecoded(DecoderHere):
     """Decoding is other processes' work, and is not counted."""
 
     async def decode(
-        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: bool = False
+        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: PixelsWanted = "none"
     ) -> DecodedRadiograph:
         assert data == (IMAGE,)
         facts = RadiographInfo(

@@ -13,6 +13,7 @@ import pytest
 from app.http.http1 import DISCONNECTED
 from app.main import create_app
 from app.settings import Settings
+from solo.decoding.stored_pixels import PixelsWanted
 from solo.sandbox.decoder import DecodedRadiograph
 from tests.support.batching import Gate, until
 from tests.support.decoders import DecoderHere
@@ -107,7 +108,7 @@ async def test_an_archive_leaves_a_decoder_to_a_person() -> None:
 
     class SlowForArchives(DecoderHere):
         async def decode(
-            self, data: bytes | Sequence[bytes], frame: int, wants_pixels: bool = False
+            self, data: bytes | Sequence[bytes], frame: int, wants_pixels: PixelsWanted = "none"
         ) -> DecodedRadiograph:
             nonlocal decoding
             if b"".join([data] if isinstance(data, bytes) else data) == ARCHIVED:

@@ -19,6 +19,7 @@ from app.rendering import Renderer, Rendering
 from app.schemas import SegmentAnswer
 from app.settings import Settings
 from solo.batching.priority_queue import Lane
+from solo.decoding.stored_pixels import PixelsWanted
 from solo.formats import pictures
 from solo.masks.polygons import polygons
 from solo.masks.rle import MaskRuns
@@ -138,9 +139,9 @@ async def test_few_films_are_in_memory_until_they_are_drawn(drawing: SlowDrawing
         films = 0
 
         async def decode(
-            self, data: bytes | Sequence[bytes], frame: int, wants_pixels: bool = False
+            self, data: bytes | Sequence[bytes], frame: int, wants_pixels: PixelsWanted = "none"
         ) -> DecodedRadiograph:
-            self.films += wants_pixels
+            self.films += wants_pixels != "none"
             return await super().decode(data, frame, wants_pixels)
 
     decoder = Counting()

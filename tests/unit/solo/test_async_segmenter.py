@@ -16,6 +16,7 @@ from solo import (
     Segmenter,
 )
 from solo.batching.priority_queue import Lane
+from solo.decoding.stored_pixels import PixelsWanted
 from solo.errors import (
     DeadlineError,
     DrainingError,
@@ -172,7 +173,7 @@ class Stubborn(DecoderHere):
         self.opened = asyncio.Event()
 
     async def decode(
-        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: bool = False
+        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: PixelsWanted = "none"
     ) -> DecodedRadiograph:
         whole = b"".join([data] if isinstance(data, bytes) else data)
         self.begun.append(whole)
