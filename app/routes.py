@@ -91,10 +91,8 @@ async def segment(request: Request) -> Response:
 
             async def segment_and_render(file: UploadedFile, *, frame: int) -> Result:
                 turn = (deadline, query.lane, client)
-                if cells:
-                    await kept.enter_async_context(service.renderer.film(*turn))
-                drawn = service.renderer.film(*turn) if form == "overlay" else nullcontext()
-                async with drawn:
+                large = cells or form == "overlay"
+                async with service.renderer.film(*turn) if large else nullcontext():
                     result = await segment_frame(file, frame=frame)
                     steps = render(result, form, state.request_id)
                     if is_brief(result, form):
@@ -115,11 +113,11 @@ async def segment(request: Request) -> Response:
             attempts = await cancel_on_disconnect(request, work)
             state.images.extend(attempt.facts for attempt in attempts)
             answer = respond(attempts, rendered, state, form, in_parts=upload.in_parts)
-            result = attempts[0].result
-            if isinstance(result, SoloError) or result.stored_pixels is None:
-                return answer
-            parts = film_parts(answer, result.stored_pixels, result.radiograph.frames)
-            return FormDataResponse(parts, service.body_limits, kept.pop_all())
+        result = attempts[0].result
+        if isinstance(result, SoloError) or result.stored_pixels is None:
+            return answer
+        parts = film_parts(answer, result.stored_pixels, result.radiograph.frames)
+        return FormDataResponse(parts, service.body_limits, client, kept)
 
 
 @router.get("/healthz/live", response_model=Health)

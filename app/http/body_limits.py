@@ -1,6 +1,7 @@
 """Body limits: bytes of one body and of all together, and a least rate (slow clients).
 
-The limits hold while reading, whatever Content-Length says.
+The limits hold while reading, whatever Content-Length says. Large answers count among the bodies
+until they are taken.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class BodyLimits:
 
     Attributes:
         least_bytes: what has to come within each `seconds`.
-        held_bytes: of bodies that are in memory now.
+        held_bytes: of bodies that are in memory now, and of answers on their way.
     """
 
     def __init__(self, max_body_bytes: int, max_bodies_bytes: int, seconds: float) -> None:
@@ -50,6 +51,21 @@ class BodyLimits:
             yield body
         finally:
             self.take(client, -body.received_bytes)
+
+    @contextmanager
+    def outgoing(self, client: str, length: int) -> Iterator[None]:
+        """Counts an answer until it is taken: slow clients fill their own share and no other's.
+
+        Raises:
+            BodiesFullError: as `check_room`, but where nothing is held one of any length is sent.
+        """
+        if self.held_bytes:
+            self.check_room(client, length)
+        self.take(client, length)
+        try:
+            yield
+        finally:
+            self.take(client, -length)
 
     def check_room(self, client: str, length: int) -> None:
         """Refuses what is more than there is room for.

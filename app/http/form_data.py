@@ -38,25 +38,34 @@ class Part:
 class FormDataResponse(Response):
     """An answer in parts; what it keeps is given back once it is sent, or cannot be sent.
 
-    The client has to take it at the least rate that a body has to come with: another
-    `BodyLimits.least_bytes` within each `BodyLimits.seconds`, or the connection is cut.
+    It counts as its client's until then, who has to take it at the least rate that a body has to
+    come with: another `BodyLimits.least_bytes` within each `BodyLimits.seconds`, or the connection
+    is cut.
 
     Args:
         parts: by name, in order.
-        limits: of the rate.
-        kept: closed at the end.
+        limits: of the bytes and the rate.
+        client: who asked.
+        kept: taken over, and closed at the end.
+
+    Raises:
+        BodiesFullError: if the client has not taken enough of earlier answers.
     """
 
-    def __init__(self, parts: Mapping[str, Part], limits: BodyLimits, kept: AsyncExitStack) -> None:
+    def __init__(
+        self, parts: Mapping[str, Part], limits: BodyLimits, client: str, kept: AsyncExitStack
+    ) -> None:
         boundary = secrets.token_hex(16)  # random: nobody can have written it into a film
         self._pieces: list[bytes | memoryview] = []
         for name, part in parts.items():
             head = f"--{boundary}\r\n".encode() + part.head(name)
             self._pieces += [head, part.content, b"\r\n"]
         self._pieces.append(f"--{boundary}--\r\n".encode())
-        self._limits, self._kept = limits, kept
-        length = {"content-length": str(sum(map(len, self._pieces)))}
-        super().__init__(headers=length, media_type=f"{MULTIPART}; boundary={boundary}")
+        length = sum(map(len, self._pieces))
+        kept.enter_context(limits.outgoing(client, length))
+        self._limits, self._kept = limits, kept.pop_all()
+        lengths = {"content-length": str(length)}
+        super().__init__(headers=lengths, media_type=f"{MULTIPART}; boundary={boundary}")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends it, no faster than it is taken."""

@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -144,12 +145,13 @@ def test_many_clients_at_once_get_their_own_films(
         assert all(clients.map(own, films))
 
 
-def ask(service: ServiceProcess, film: bytes) -> socket.socket:
+def ask(service: ServiceProcess, film: bytes, source: str = "127.0.0.1") -> socket.socket:
     """Asks on a connection that takes in little by itself."""
     address = httpx.URL(service.url)
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.settimeout(60)
+    connection.bind((source, 0))
     connection.connect((address.host, address.port or 80))
     head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(film)}\r\n\r\n"
     connection.sendall(head.encode() + film)
@@ -182,3 +184,25 @@ def test_who_takes_a_film_too_slowly_is_cut_off_and_its_place_is_free(
     until(lambda: one_place.log().count('"route": "/segment"') >= 10)
     assert '"exception"' not in one_place.log()
     assert "ASGI" not in one_place.log()
+
+
+def test_who_takes_films_slowly_keeps_nobody_waiting(tiny_model: Path, tmp_path: Path) -> None:
+    """More clients than there are places for films hold answers and take none of them."""
+    large = dicom_file(np.tile(chest(), (40, 40)), WindowCenter=1500, WindowWidth=2000)
+    settings: dict[str, Any] = {"client_seconds": 60, "cores": 1}
+    with serving(tmp_path / "output", model=tiny_model, **settings) as service, ExitStack() as slow:
+        for number in range(12):
+            connection = slow.enter_context(ask(service, large, f"127.0.0.{2 + number % 3}"))
+            assert connection.recv(12) == b"HTTP/1.1 200"
+        for query in ("pixels=cells", "format=overlay"):
+            answer = httpx.post(
+                f"{service.url}/segment?{query}",
+                content=FILM,
+                headers={"x-request-timeout-seconds": "10"},
+                timeout=60,
+            )
+            assert answer.status_code == 200
+        held = 12 * 2 * 2800 * 2400
+        text = httpx.get(f"{service.url}/metrics").text
+        (shown_bytes,) = re.findall(r"^solo_body_bytes (\S+)", text, re.MULTILINE)
+        assert held <= float(shown_bytes) < 1.1 * held

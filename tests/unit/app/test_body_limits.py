@@ -149,3 +149,18 @@ def test_an_announcement_takes_nobody_s_place() -> None:
             assert await taken(honest, sender([(0, 100)])) == 100
 
     run_virtually(main())
+
+
+def test_answers_on_their_way_count_as_their_client_s() -> None:
+    limits = BodyLimits(60, 200, SECONDS)
+    with limits.outgoing("slow", 70), limits.outgoing("other", 90):
+        with pytest.raises(BodiesFullError, match="70 bytes of this client's"):
+            limits.outgoing("slow", 31).__enter__()
+        with pytest.raises(BodiesFullError, match="160 bytes of requests"):
+            limits.check_room("third", 41)
+        with limits.outgoing("slow", 30):
+            assert limits.held_bytes == 190
+    assert limits.held_bytes == 0
+    with limits.outgoing("slow", 1000):  # one is sent whatever its length
+        assert limits.held_bytes == 1000
+    assert limits.held_bytes == 0
