@@ -15,7 +15,7 @@ from solo.decoding.window import Window
 PixelsWanted = Literal["none", "grey", "cells"]
 """What is wanted beside the model's canvas: nothing, the frame in 8 bits, or its stored pixels."""
 
-_FINEST = 2.0**14  # farther from 0 a float32 has less than 1000 steps in the window
+_FINEST = 2.0**-12  # of the window's width: a sixteenth of a grey in 8 bits
 _END = 0.01  # of what a VOI LUT spreads: its toe and shoulder are flat
 
 
@@ -74,7 +74,7 @@ class StoredPixels:
         """
         if window is None:
             window, inverted = _range_of(values[~padded], table[~padded])
-        if abs(window.center) > window.width * _FINEST:
+        if _is_coarse(values, window):
             values, window = values - window.center, replace(window, center=0.0)
         shown = np.where(padded, np.nan, values).astype(np.float32)
         bits: Literal[8, 16] = 8 if cells.dtype == np.uint8 else 16
@@ -109,16 +109,26 @@ def raw_pixels(cells: Grey, table: Grey, window: Window) -> StoredPixels:
 
 def stretched(low: float, high: float) -> Window:
     """The window of a stretch from `low`, black, to `high`, white; 1 wide where both are one."""
-    width = high - low if high > low else 1.0
+    width = high - low if high > low else max(1.0, 2 * float(np.spacing(abs(low))))
     return Window(low + width / 2, width, "LINEAR_EXACT")
 
 
+def _is_coarse(values: npt.NDArray[np.float64], window: Window) -> bool:
+    """Whether float32 is too coarse for what a window spreads, or float64 for its ends."""
+    near = values[abs(values - window.center) <= window.width]
+    error = abs(near.astype(np.float32) - near).max(initial=np.spacing(abs(window.center)))
+    return bool(error > window.width * _FINEST)
+
+
 def _range_of(values: npt.NDArray[np.float64], table: Grey) -> tuple[Window, bool]:
-    """The line through a curve where it is steep, and whether it falls.
+    """The line through a curve from where it leaves black to where it reaches white, or falls.
 
     Args:
         values: modality values, in any order.
         table: grey of each.
+
+    Returns:
+        A window, and whether the curve falls.
     """
     if table.min() == table.max():  # in 8 bits a slight curve is one grey
         return stretched(float(values.min()), float(values.max())), False
@@ -128,10 +138,10 @@ def _range_of(values: npt.NDArray[np.float64], table: Grey) -> tuple[Window, boo
     if inverted:
         grey = 1 - grey
     dark, span = grey.min(), np.ptp(grey)
-    steep = values[abs(grey - dark - span / 2) < span * (0.5 - _END)]
-    if not steep.size:  # a step
-        steep = values
-    line = stretched(float(steep.min()), float(steep.max()))
+    order = np.argsort(values, kind="stable")
+    rising = np.maximum.accumulate(grey[order])
+    ends = np.interp(dark + span * np.array([_END, 1 - _END]), rising, values[order])
+    line = stretched(*ends.tolist())
     width = line.width / (span * (1 - 2 * _END))
     # Where the line is half grey: its own middle is that only if it goes from black to white.
     center = line.center + (0.5 - dark - span / 2) * width

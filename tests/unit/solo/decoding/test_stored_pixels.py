@@ -115,6 +115,41 @@ def test_any_voi_lut_has_a_window(values: list[int], cells: Grey) -> None:
     assert 0 < window.width < np.inf
 
 
+@pytest.mark.parametrize("values", [[0, 255], [255, 0], [0, 128, 255], [9, 9, 200, 250]])
+def test_a_voi_lut_of_few_steps_has_its_window_at_them(values: list[int]) -> None:
+    """Each entry holds for one value: elsewhere the curve is flat, and so is the window."""
+    bits = SampleBits(allocated=16, stored=12, high=11, signed=False)
+    table = LookupTable(1000, np.array(values, np.uint16), 255)
+    cells = np.arange(4096, dtype=np.uint16)[None]
+    _, _, stored = to_grey(cells, GreyDescription(bits, voi=(table,)))
+    found = stored()
+    grey = shown(found.values, asdict(found.display))
+    beside = np.r_[:1000, 1000 + len(values) : 4096]
+    assert np.abs(grey - found.table)[beside].max() <= 10
+
+
+@pytest.mark.parametrize(("intercept", "center"), [(1e6, 1e6 + 0.03), (0.0, 0.035)])
+def test_a_window_of_few_float32_is_told_from_its_centre(intercept: float, center: float) -> None:
+    bits = SampleBits(allocated=16, stored=16, high=15, signed=False)
+    cells = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    for function in ("LINEAR_EXACT", "SIGMOID"):
+        for width in (0.001, 0.06, 60.0):
+            voi = (Window(center, width, function),)
+            description = GreyDescription(bits, slope=1e-6, intercept=intercept, voi=voi)
+            pixels, _, stored = to_grey(cells, description)
+            check(pixels, stored(), tolerance=1.05)
+
+
+def test_whole_values_keep_their_unit_in_a_narrow_window() -> None:
+    bits = SampleBits(allocated=16, stored=16, high=15, signed=False)
+    window = Window(40_000, 2, "LINEAR")
+    cells = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    description = GreyDescription(bits, intercept=10_000, voi=(window,))
+    pixels, _, stored = to_grey(cells, description)
+    assert stored().display.window == window
+    check(pixels, stored())
+
+
 def tiff(pixels: npt.NDArray[Any], photometric: str = "minisblack") -> bytes:
     output = io.BytesIO()
     tifffile.imwrite(output, pixels, photometric=photometric, metadata=None)
@@ -142,6 +177,7 @@ FILES = {
         8,
     ),
     "dicom without a scale": (dicom_file(DEEP, RescaleSlope="1e300", RescaleIntercept="-9e99"), 16),
+    "dicom of one value": (dicom_file(DEEP, RescaleSlope=1, RescaleIntercept="-1e29"), 16),
     "dicom of a tiny scale": (dicom_file(DEEP, RescaleSlope="1e-300", RescaleIntercept=5), 16),
 }  # fmt: skip
 
