@@ -27,12 +27,19 @@ _MEDIA_TYPES: Final = {
     ".svg": "image/svg+xml",
     ".png": "image/png",
 }
-_FILES: Final[dict[str, Path]] = {
-    **{
+
+
+def files_of(folder: Path) -> dict[str, Path]:
+    """What is served of a folder, by path; editors and archives leave hidden files beside."""
+    return {
         "/" if path.name == "index.html" else f"/page/{path.name}": path
-        for path in sorted(_OURS.iterdir())
-        if path.suffix in _MEDIA_TYPES
-    },
+        for path in sorted(folder.iterdir())
+        if path.suffix in _MEDIA_TYPES and not path.name.startswith(".")
+    }
+
+
+_FILES: Final[dict[str, Path]] = {
+    **files_of(_OURS),
     **{
         f"{INTERFACE}/files/{name}": _THEIRS / name
         for name in ("swagger-ui-bundle.js", "swagger-ui.css", "favicon.png")
