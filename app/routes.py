@@ -117,7 +117,7 @@ async def segment(request: Request) -> Response:
         if isinstance(result, SoloError) or result.stored_pixels is None:
             return answer
         parts = film_parts(answer, result.stored_pixels, result.radiograph.frames)
-        return FormDataResponse(parts, service.body_limits, client, kept)
+        return FormDataResponse(parts, service.answer_limits, client, kept)
 
 
 @router.get("/healthz/live", response_model=Health)

@@ -58,6 +58,7 @@ class Service:
     metrics: Metrics
     lifecycle: Lifecycle
     body_limits: BodyLimits
+    answer_limits: BodyLimits
     segmenter: AsyncSegmenter
     renderer: Renderer
     tracing: Tracing | None
@@ -100,6 +101,9 @@ class Service:
         body_limits = BodyLimits(
             settings.max_body_bytes, settings.max_bodies_bytes, settings.client_seconds
         )
+        answer_limits = BodyLimits(
+            0, settings.max_bodies_bytes // 2, settings.client_seconds, "answers"
+        )
         metrics.body_bytes.set_function(lambda: body_limits.held_bytes)
         segmenter = AsyncSegmenter(
             engine,
@@ -116,7 +120,8 @@ class Service:
         metrics.queue_depth.set_function(lambda: segmenter.admission.taken)
         renderer = Renderer(max(1, settings.cores // 2))  # the other half decodes and infers
         tracing = _tracing(settings.traces_endpoint, manifest.version)
-        return cls(settings, metrics, lifecycle, body_limits, segmenter, renderer, tracing)
+        limits = body_limits, answer_limits
+        return cls(settings, metrics, lifecycle, *limits, segmenter, renderer, tracing)
 
     @property
     def engine(self) -> Engine:

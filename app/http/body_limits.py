@@ -1,7 +1,7 @@
 """Body limits: bytes of one body and of all together, and a least rate (slow clients).
 
-The limits hold while reading, whatever Content-Length says. Large answers count among the bodies
-until they are taken.
+The limits hold while reading, whatever Content-Length says. Answers that are large count in limits
+of their own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LEAST_BYTES_PER_SECOND: Final = 64 * 1024
 
 
 class BodyLimits:
-    """The limits of all requests' bodies.
+    """The limits of all bodies, of requests or of answers.
 
     Args:
         max_body_bytes: of one body.
@@ -28,16 +28,20 @@ class BodyLimits:
             client may hold half of it, or one body, so that its slow uploads refuse nobody else's.
         seconds: within so long a body that is not complete has to bring another
             `LEAST_BYTES_PER_SECOND` times as many bytes. What came early buys no silence later.
+        of: what the bodies are, for sentences.
 
     Attributes:
         least_bytes: what has to come within each `seconds`.
-        held_bytes: of bodies that are in memory now, and of answers on their way.
+        held_bytes: of bodies that are in memory now.
     """
 
-    def __init__(self, max_body_bytes: int, max_bodies_bytes: int, seconds: float) -> None:
+    def __init__(
+        self, max_body_bytes: int, max_bodies_bytes: int, seconds: float, of: str = "requests"
+    ) -> None:
         self.max_body_bytes = max_body_bytes
         self.max_bodies_bytes = max_bodies_bytes
         self.seconds = seconds
+        self._of = of
         self.least_bytes = LEAST_BYTES_PER_SECOND * seconds
         self.held_bytes = 0
         self._share_bytes = max(max_body_bytes, max_bodies_bytes // 2)
@@ -76,12 +80,12 @@ class BodyLimits:
         held, limit = self.held_bytes, self.max_bodies_bytes
         if held + length > limit:
             raise BodiesFullError(
-                f"{held:,} bytes of requests are in memory, and at most {limit:,} may be"
+                f"{held:,} bytes of {self._of} are in memory, and at most {limit:,} may be"
             )
         held, limit = self._held_by.get(client, 0), self._share_bytes
         if held + length > limit:
             raise BodiesFullError(
-                f"{held:,} bytes of this client's requests are in memory, and at most {limit:,} "
+                f"{held:,} bytes of this client's {self._of} are in memory, and at most {limit:,} "
                 "may be"
             )
 

@@ -152,12 +152,12 @@ def test_an_announcement_takes_nobody_s_place() -> None:
 
 
 def test_answers_on_their_way_count_as_their_client_s() -> None:
-    limits = BodyLimits(60, 200, SECONDS)
+    limits = BodyLimits(0, 200, SECONDS, "answers")
     with limits.outgoing("slow", 70), limits.outgoing("other", 90):
-        with pytest.raises(BodiesFullError, match="70 bytes of this client's"):
+        with pytest.raises(BodiesFullError, match="70 bytes of this client's answers"):
             limits.outgoing("slow", 31).__enter__()
-        with pytest.raises(BodiesFullError, match="160 bytes of requests"):
-            limits.check_room("third", 41)
+        with pytest.raises(BodiesFullError, match="160 bytes of answers"):
+            limits.outgoing("third", 41).__enter__()
         with limits.outgoing("slow", 30):
             assert limits.held_bytes == 190
     assert limits.held_bytes == 0
