@@ -253,7 +253,10 @@ class AsyncSegmenter:
             SoloError: the error that the image deserves; see `solo.errors` for the kinds.
             OSError: if a path cannot be read.
             RuntimeError: before `start`, and in another event loop than that.
+            ValueError: for pixels that are none of these.
         """
+        if wants_pixels not in get_args(PixelsWanted):  # it was a bool once
+            raise ValueError(f"wants_pixels is none, grey or cells, not {wants_pixels!r}")
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             raise RuntimeError("the segmenter serves the event loop that started it, and no other")

@@ -217,3 +217,14 @@ async def _left_behind(lane: Lane) -> list[bytes]:
 @pytest.mark.parametrize("lane", ["interactive", "bulk"])
 def test_who_hangs_up_keeps_the_turn_of_the_decoder_that_goes_on(lane: Lane) -> None:
     assert asyncio.run(_left_behind(lane)) == [HEAVY, FILM, HEAVY]
+
+
+def test_pixels_that_are_none_of_those_are_refused() -> None:
+    """A bool, which it once was, would else be a result without any."""
+
+    async def main() -> None:
+        async with AsyncSegmenter(FakeEngine()) as segmenter:
+            with pytest.raises(ValueError, match="none, grey or cells, not True"):
+                await segmenter.segment(FILM, wants_pixels=True)  # type: ignore[arg-type]
+
+    asyncio.run(main())
