@@ -212,7 +212,10 @@ def test_roots_and_the_background_are_no_classes(modules: Any) -> None:
     ("names", "paths", "expected"),
     [
         (["images/a.png"], ["a.png", "images/a.png"], ["images/a.png"]),
-        (["images/a.png"], ["set/images/a.png", "set/masks/a.png"], ["set/images/a.png"]),
+        (["images/a.png"], ["s/images/a.png", "s/masks/a.png", "s/a.json"], ["s/images/a.png"]),
+        (["a.png"], ["s/images/a.png", "s/a.png", "s/a.json"], ["s/a.png"]),
+        (["a.png"], ["images/a.png", "a.png", "annotations/a.json"], ["a.png"]),
+        (["x.dcm", "x.dcm"], ["images/x.dcm"], ["images/x.dcm", "images/x.dcm"]),
         (["images\\a.png", "./b.png"], ["images/a.png", "b.png"], ["images/a.png", "b.png"]),
         (["/home/me/a.png"], ["images/a.png"], ["images/a.png"]),
         (["p1/1.png", "p2/1.png"], ["p2/1.png"], [None, "p2/1.png"]),
