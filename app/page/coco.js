@@ -64,6 +64,9 @@ export function writeCoco({ films, categories, model }) {
 
 /** @typedef {any} Json each value of it is checked */
 
+// What hides or turns text around; joiners shape letters of some scripts.
+const HIDDEN = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{DI}\u2800]|[\0-\u05ff][\u200c\u200d]/u;
+
 /** A class name without what training takes for a slip: case, and blanks. @param {string} name */
 export const fold = (name) => name.replace(/\s/g, "").toLowerCase();
 
@@ -87,7 +90,8 @@ export function readCoco(text) {
 	/** @type {Json} */
 	let data;
 	try {
-		data = JSON.parse(text);
+		// Python writes what JSON has not.
+		data = JSON.parse(/\b(NaN|Infinity)\b/.test(text) ? text.replace(/([:,[]\s*)-?(NaN|Infinity)\b/g, "$1null") : text);
 	} catch {
 		check(false, "The annotation file is not JSON.");
 	}
@@ -107,6 +111,7 @@ export function readCoco(text) {
 	const used = new Set(entries.map((entry) => whole(entry?.category_id)));
 	for (const [id, { name }] of classes) {
 		check(typeof name === "string" && name.trim(), `Category ${id} has no name.`);
+		check(!HIDDEN.test(name), `Category ${id}: its name has a character that is not shown.`);
 	}
 	// The background is no class, nor is the root that Roboflow writes.
 	const unused = [...classes].filter(([id, { name }]) => !used.has(id) &&
@@ -126,12 +131,14 @@ export function readCoco(text) {
 			`Image ${id} has no valid 'height' and 'width'.`);
 		const isSpacing = Array.isArray(mm) && mm.length === 2 &&
 			mm.every((side) => side > 0 && Number.isFinite(side));
-		const patient = String([entry.patientid, entry.patient_id].find((who) => (who ?? "") !== "") ?? "");
+		check(mm == null || isSpacing, `Image ${id}: 'pixel_spacing_mm' must be two lengths above 0.`);
+		const who = [entry.patientid, entry.patient_id].find((one) => (one ?? "") !== "") ?? "";
+		check(typeof who === "string" || Number.isSafeInteger(who), `Image ${id}: its patient must be a text.`);
 		// Other tools number a video's images, each a file of its own, by `frame` alone.
 		const isFrame = entry.frame > 0 && entry.frame < entry.frames && Number.isInteger(entry.frame);
 		/** @type {(Instance & {category: string})[]} */
 		const instances = [];
-		images.set(id, { name: String(entry.file_name), height, width, patient, instances,
+		images.set(id, { name: String(entry.file_name), height, width, patient: String(who), instances,
 			frame: isFrame ? Number(entry.frame) : 0, reviewed: entry.reviewed === true,
 			spacing: isSpacing ? mm : null });
 	}
@@ -144,7 +151,9 @@ export function readCoco(text) {
 		/** @type {Uint32Array} */
 		let runs = new Uint32Array();
 		try {
-			if (!Number(entry.iscrowd)) runs = readOutline(entry.segmentation, image);
+			const isCrowd = typeof entry.iscrowd === "boolean" ? Number(entry.iscrowd) : whole(entry.iscrowd ?? 0);
+			check(isCrowd === 0 || isCrowd === 1, "Its 'iscrowd' must be 0 or 1.");
+			if (!isCrowd) runs = readOutline(entry.segmentation, image);
 		} catch (error) {
 			throw new Error(`${name} cannot be read. ${/** @type {Error} */ (error).message}`);
 		}
