@@ -6,8 +6,8 @@ import { fromPolygons } from "./regions.js";
  * @typedef {{id: number, name: string}} Category
  * @typedef {{categoryId: number, runs: Uint32Array}} Instance
  * @typedef {{name: string, height: number, width: number, patient?: string,
- *   spacing?: number[] | null, instances: Instance[]}} Film the file's path; spacing: mm between
- *   rows, and between columns
+ *   spacing?: number[] | null, reviewed?: boolean, instances: Instance[]}} Film the file's path;
+ *   spacing: mm between rows, and between columns
  */
 
 /** COCO's compressed form, as pycocotools writes it. @param {Uint32Array} runs */
@@ -44,10 +44,11 @@ export function writeCoco({ films, categories, model }) {
 	if (new Set(films.map(({ name }) => name)).size < films.length) {
 		throw new Error("Two films have the same name: save one of them.");
 	}
-	const images = films.map(({ name, height, width, patient, spacing }, i) => ({
+	const images = films.map(({ name, height, width, patient, spacing, reviewed }, i) => ({
 		id: i + 1, file_name: name, height, width,
 		...(spacing && { pixel_spacing_mm: spacing }),
 		...(patient && { patient_id: patient }),
+		...(reviewed && { reviewed }),
 	}));
 	const annotations = films
 		.flatMap(({ height, width, instances }, i) => instances.map(({ categoryId, runs }) => ({
@@ -62,6 +63,12 @@ export function writeCoco({ films, categories, model }) {
 }
 
 /** @typedef {any} Json each value of it is checked */
+
+// What hides or turns text around; joiners shape letters of some scripts.
+const HIDDEN = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{DI}\u2800]|[\0-\u05ff][\u200c\u200d]/u;
+
+/** A class name without what training takes for a slip: case, and blanks. @param {string} name */
+export const fold = (name) => name.replace(/\s/g, "").toLowerCase();
 
 /** @param {unknown} fine @param {string} fault */
 function check(fine, fault) {
@@ -83,7 +90,8 @@ export function readCoco(text) {
 	/** @type {Json} */
 	let data;
 	try {
-		data = JSON.parse(text);
+		// Python writes what JSON has not.
+		data = JSON.parse(/\b(NaN|Infinity)\b/.test(text) ? text.replace(/([:,[]\s*)-?(NaN|Infinity)\b/g, "$1null") : text);
 	} catch {
 		check(false, "The annotation file is not JSON.");
 	}
@@ -103,12 +111,19 @@ export function readCoco(text) {
 	const used = new Set(entries.map((entry) => whole(entry?.category_id)));
 	for (const [id, { name }] of classes) {
 		check(typeof name === "string" && name.trim(), `Category ${id} has no name.`);
+		check(!HIDDEN.test(name), `Category ${id}: its name has a character that is not shown.`);
 	}
 	// The background is no class, nor is the root that Roboflow writes.
 	const unused = [...classes].filter(([id, { name }]) => !used.has(id) &&
 		(/^[_ ]*background[_ ]*$/i.test(name) ||
 			[...classes].some(([other, entry]) => other !== id && entry.supercategory === name)));
 	if (unused.length < classes.size) for (const [id] of unused) classes.delete(id);
+	const spellings = new Map();
+	for (const { name } of classes.values()) {
+		const other = spellings.get(fold(name));
+		check(other === undefined, `The classes '${other}' and '${name}' have the same letters: rename one.`);
+		spellings.set(fold(name), name);
+	}
 	for (const [id, entry] of byId("image", data.images)) {
 		const height = whole(entry.height), width = whole(entry.width), mm = entry.pixel_spacing_mm;
 		check(typeof entry.file_name === "string", `Image ${id} has no 'file_name'.`);
@@ -116,10 +131,15 @@ export function readCoco(text) {
 			`Image ${id} has no valid 'height' and 'width'.`);
 		const isSpacing = Array.isArray(mm) && mm.length === 2 &&
 			mm.every((side) => side > 0 && Number.isFinite(side));
-		const patient = String(entry.patientid || entry.patient_id || "");
+		check(mm == null || isSpacing, `Image ${id}: 'pixel_spacing_mm' must be two lengths above 0.`);
+		const who = [entry.patientid, entry.patient_id].find((one) => (one ?? "") !== "") ?? "";
+		check(typeof who === "string" || Number.isSafeInteger(who), `Image ${id}: its patient must be a text.`);
+		// Other tools number a video's images, each a file of its own, by `frame` alone.
+		const isFrame = entry.frame > 0 && entry.frame < entry.frames && Number.isInteger(entry.frame);
 		/** @type {(Instance & {category: string})[]} */
 		const instances = [];
-		images.set(id, { name: String(entry.file_name), height, width, patient, instances,
+		images.set(id, { name: String(entry.file_name), height, width, patient: String(who), instances,
+			frame: isFrame ? Number(entry.frame) : 0, reviewed: entry.reviewed === true,
 			spacing: isSpacing ? mm : null });
 	}
 	let crowds = 0, empty = 0, size = 0;
@@ -131,7 +151,9 @@ export function readCoco(text) {
 		/** @type {Uint32Array} */
 		let runs = new Uint32Array();
 		try {
-			if (!Number(entry.iscrowd)) runs = readOutline(entry.segmentation, image);
+			const isCrowd = typeof entry.iscrowd === "boolean" ? Number(entry.iscrowd) : whole(entry.iscrowd ?? 0);
+			check(isCrowd === 0 || isCrowd === 1, "Its 'iscrowd' must be 0 or 1.");
+			if (!isCrowd) runs = readOutline(entry.segmentation, image);
 		} catch (error) {
 			throw new Error(`${name} cannot be read. ${/** @type {Error} */ (error).message}`);
 		}
@@ -162,34 +184,65 @@ function readOutline(outline, { height, width }) {
 		: toRuns(Array.isArray(counts) ? counts.map(whole) : [], height * width);
 }
 
+// Folders that tell nothing of their films, as training's reader has them.
+const PLAIN = /^(images?|imgs?|films|data|default|jpegimages|imagestr)$/;
+
 /**
- * The file of each image: that of its path, perhaps below another folder, else the one with its
- * last part where no other image and no other file has that, so that no film stands for another's.
+ * Folders and name of a path of any system or a URL, as Label Studio's `/data/?d=a%2Fb`, and
+ * whether it begins at a root, which may be another machine's.
+ * @param {string} path
+ */
+function partsOf(path) {
+	let text = path.normalize();
+	try {
+		text = decodeURIComponent(text);
+	} catch {} // a plain % in it
+	const isRooted = /^([/\\]|[a-z]:|[a-z][a-z0-9+.-]*:\/\/|.*\?d=|\.\.)/i.test(text);
+	text = text.replace(/^.*\?d=/, "").replace(/^(.*:\/\/[^?]*)\?.*$/, "$1");
+	const parts = text.split(/[/\\]/).filter((part) => part && !/^\.\.?$/.test(part));
+	return { path, parts, isRooted, folded: parts.map((part) => part.toLowerCase()) };
+}
+
+/**
+ * The file of each image: that of its path; else the one whose path shares most of its end with it,
+ * where the rest are folders that tell nothing, the annotation file's, or another machine's. So no
+ * film stands for another patient's, nor a mask for its film.
  * @param {string[]} names of images @param {string[]} paths of files
  */
 export function matchFiles(names, paths) {
-	/** @param {string[]} all */
-	const byLastPart = (all) => {
-		/** @type {Map<string, {path: string, plain: string}[]>} */
-		const found = new Map();
-		for (const path of all) {
-			const plain = `/${path.normalize().replaceAll("\\", "/").replace(/^(\.?\/)+/, "")}`;
-			const last = plain.slice(plain.lastIndexOf("/"));
-			if (!found.get(last)?.push({ path, plain })) found.set(last, [{ path, plain }]);
-		}
-		return found;
-	};
-	const files = byLastPart(paths), matches = new Map();
-	for (const [last, images] of byLastPart(names)) {
-		const same = files.get(last) ?? [];
-		for (const { path, plain } of images) {
-			const exact = same.filter((file) => file.plain === plain);
-			// Not where the end of its path is that of another image's too.
-			const below = same.filter((file) => file.plain.endsWith(plain) &&
-				images.filter((image) => file.plain.endsWith(image.plain)).length === 1);
-			const choices = [exact, below, images.length > 1 ? [] : same];
-			matches.set(path, choices.find(({ length }) => length === 1)?.[0].path);
+	const all = paths.map(partsOf), found = new Map(), claims = new Map();
+	const json = all.find(({ path }) => /\.json$/i.test(path)), home = json?.folded.slice(0, -1) ?? [];
+	const above = home.slice(0, home.at(-1) === "annotations" ? -1 : undefined);
+	/** @type {Map<string | undefined, typeof all>} */
+	const byName = new Map();
+	for (const file of all) {
+		const last = file.folded.at(-1);
+		if (!byName.get(last)?.push(file)) byName.set(last, [file]);
+	}
+	/** @param {string[]} folders */
+	const isPlain = (folders) => folders.every((folder) => PLAIN.test(folder) || home.includes(folder));
+	for (const name of new Set(names)) {
+		const { folded, isRooted } = partsOf(name), size = folded.length;
+		const same = (byName.get(folded.at(-1)) ?? []).map((file) => {
+			let shared = 1;
+			while (shared < size && folded.at(-1 - shared) === file.folded.at(-1 - shared)) shared++;
+			const rest = file.folded.slice(0, -shared), mine = folded.slice(0, -shared);
+			// Files that are chosen one by one have no folders.
+			const fits = isPlain(rest) && (isRooted || file.parts.length === 1 || isPlain(mine));
+			const exact = rest.join() === (mine.length ? "" : above.join());
+			return { ...file, shared, fits, exact };
+		});
+		const most = Math.max(...same.map(({ shared }) => shared));
+		const near = same.filter(({ shared, fits }) => fits && shared === most);
+		const one = near.find(({ exact }) => exact) ?? (near.length === 1 ? near[0] : null);
+		if (one) {
+			found.set(name, one);
+			claims.set(one.path, (claims.get(one.path) ?? 0) + 1);
 		}
 	}
-	return names.map((name) => /** @type {string | undefined} */ (matches.get(name)));
+	return names.map((name) => {
+		const file = found.get(name);
+		const isHis = file?.exact || claims.get(file?.path) === 1;
+		return /** @type {string | undefined} */ (isHis ? file.path : undefined);
+	});
 }

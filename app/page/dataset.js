@@ -1,6 +1,7 @@
 // A COCO data set of what was corrected; and one that is gone on with.
 
-import { matchFiles, readCoco, writeCoco } from "./coco.js";
+import { fold, matchFiles, readCoco, writeCoco } from "./coco.js";
+import { savedAs } from "./accept.js";
 import { count, make, say, ui } from "./dom.js";
 import { Film, newInstance } from "./film.js";
 import { writePng } from "./png.js";
@@ -17,24 +18,37 @@ export async function openDataSet(files) {
 		if (!/\.zip$/i.test(file.name)) entries.set(file.webkitRelativePath || file.name, file);
 		else for (const [name, entry] of await readZip(file)) entries.set(name, entry);
 	}
-	const texts = [...entries].filter(([name]) => /(^|\/)(?!\.)[^/]+\.json$/i.test(name));
-	if (texts.length !== 1) throw new Error(`it has ${texts.length} JSON files, and should have one.`);
-	const { images, categories, crowds, empty } = readCoco(await texts[0][1].text());
-	const paths = matchFiles(images.map(({ name }) => name), [...entries.keys()]);
-	const films = images.flatMap(({ name, patient, spacing: mm, instances }, at) => {
+	const documents = [...entries].filter(([name]) => /(^|\/)(?!\.)[^/]+\.json$/i.test(name));
+	const texts = [];
+	for (const [name, entry] of documents) texts.push({ name, text: await entry.text() });
+	// Other JSON files are passed over, as training does.
+	const isCoco = (/** @type {string} */ text) => text.includes('"images"') && text.includes('"annotations"');
+	const found = texts.filter(({ text }) => texts.length === 1 || isCoco(text));
+	if (found.length !== 1) throw new Error(`it has ${found.length} annotation files (JSON), and should have one.`);
+	const [{ name: json, text }] = found;
+	const { images, categories, crowds, empty } = readCoco(text);
+	const paths = matchFiles(images.map(({ name }) => name), [json, ...[...entries.keys()].filter((name) => !/\.json$/i.test(name))]);
+	const missing = paths.filter((path) => !path).length;
+	const left = [crowds && count(crowds, "crowd region"), empty && count(empty, "empty mask"), missing && `${count(missing, "image")} without a file`];
+	const out = left.filter(Boolean).join(", "), note = out && `Left out of this data set: ${out}.`;
+	const films = images.flatMap(({ name, patient, spacing: mm, instances, frame, reviewed, height, width }, at) => {
 		const file = entries.get(paths[at] ?? "");
 		if (!file) return [];
 		const spacing = mm && { row_mm: mm[0], column_mm: mm[1], source: "data set" };
-		const film = Object.assign(new Film(file, name.split("/").at(-1) ?? ""), { patient, spacing });
-		const drawn = instances.map((/** @type {{category: string, runs: Runs}} */ { category: label, runs }) => newInstance({ label, runs, score: null, doubt: null, edited: true }));
+		const film = new Film(file, name.split(/[/\\]/).at(-1) ?? "", frame);
+		Object.assign(film, { patient, spacing, reviewed, note, size: { height, width } });
+		if (/^images\/[0-9a-f]{16}(-\d+)?\.png$/.test(name)) film.source = name;
+		const drawn = instances.map((/** @type {{category: string, runs: Runs}} */ { category, runs }) => newInstance({ label: known(category), runs, score: null, doubt: null, edited: true }));
 		film.begin({ instances: drawn, threshold: state.model?.score_threshold ?? 0 });
 		return [film];
 	});
 	if (!films.length) throw new Error("none of its images is there: open them together with the JSON file.");
-	for (const { name } of categories) if (!state.classes.includes(name)) state.classes.push(name);
-	if (crowds + empty) say(`Left out: ${count(crowds, "crowd region")}, ${count(empty, "empty mask")}.`);
+	for (const { name } of categories) if (!state.classes.includes(known(name))) state.classes.push(name);
 	return films;
 }
+
+/** A class as the page has it already: no name differs by case or blanks alone. @param {string} label */
+const known = (label) => state.classes.find((name) => fold(name) === fold(label)) ?? label;
 
 /** The model's own number of a class, or one behind them. @param {string} label */
 function idOf(label) {
@@ -49,28 +63,38 @@ export async function save() {
 	const films = reviewed.length || !(await isForAll()) ? reviewed : answered;
 	if (!films.length) return;
 	say("Saving …");
+	let zip;
+	try {
+		zip = await pack(films);
+	} catch (error) {
+		for (const film of films) film.unsaved = true;
+		throw error;
+	}
+	const href = URL.createObjectURL(zip);
+	make("a", { href, download: "corrected.zip" }).click();
+	setTimeout(() => URL.revokeObjectURL(href), 60_000);
+	const left = answered.length - films.length;
+	say(`${count(films.length, "film")} saved in corrected.zip${left ? `; ${left} not reviewed, and not in it` : ""}.`);
+}
+
+/** The zip file of a data set. @param {Film[]} films that are saved with it */
+async function pack(films) {
 	/** @type {[string, Blob][]} */
 	const entries = [];
 	const images = [];
 	for (const film of films) {
 		if (!film.pixels && state.model) await askForFilm(film, state.model, say); // it was forgotten
-		const { facts, pixels, patient, spacing, shown } = film;
-		if (!facts || !pixels) continue;
-		const name = `images/${facts.sha256.slice(0, 16)}${film.frame ? `-${film.frame}` : ""}.png`;
-		entries.push([name, await writePng(pixels.grey(), facts)]);
+		const { facts, pixels, patient, reviewed, spacing } = film, name = savedAs(film);
+		if (!facts || !pixels) throw new Error(`${film.name} has not been read again: choose it, then save.`);
+		const instances = film.shown.map(({ label, runs }) => ({ categoryId: idOf(label), runs }));
+		film.unsaved = false; // what is drawn from now on is not in the file
 		const mm = spacing && [spacing.row_mm, spacing.column_mm];
-		const instances = shown.map(({ label, runs }) => ({ categoryId: idOf(label), runs }));
-		images.push({ name, height: facts.height, width: facts.width, patient, spacing: mm, instances });
+		images.push({ name, height: facts.height, width: facts.width, patient, reviewed, spacing: mm, instances });
+		entries.push([name, await writePng(pixels.grey(), facts)]);
 	}
 	const categories = state.classes.map((name) => ({ id: idOf(name), name }));
 	const coco = JSON.stringify(writeCoco({ films: images, categories, model: { name: state.model?.name, version: state.model?.version } }));
-	entries.unshift(["annotations.json", new Blob([coco])]);
-	for (const film of films) film.unsaved = false;
-	const href = URL.createObjectURL(await writeZip(entries));
-	make("a", { href, download: "corrected.zip" }).click();
-	setTimeout(() => URL.revokeObjectURL(href), 60_000);
-	const left = answered.length - films.length;
-	say(`${count(films.length, "film")} saved in corrected.zip${left ? `; ${left} not reviewed, and not in it` : ""}.`);
+	return writeZip([["annotations.json", new Blob([coco])], ...entries]);
 }
 
 /** @returns {Promise<boolean>} */

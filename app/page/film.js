@@ -21,6 +21,10 @@ export class Film {
 	unsaved = false;
 	/** @type {Place | null} where it was looked at */ place = null;
 	/** @type {Spacing | null} */ spacing = null;
+	// Of a data set: its images' size, what it lacks, and the name that it was saved by.
+	/** @type {Size | null} */ size = null;
+	note = "";
+	source = "";
 	/** @type {Version | null} */ #now = null;
 	/** @type {Step[]} */ #past = [];
 	/** @type {Step[]} */ #future = [];

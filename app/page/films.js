@@ -3,7 +3,7 @@
 import { count, make, put, say, ui } from "./dom.js";
 import { Film } from "./film.js";
 import { loadPainting } from "./instances.js";
-import { askForFilm } from "./service.js";
+import { askForFilm, askForModel } from "./service.js";
 import { changed, state } from "./state.js";
 
 const AT_ONCE = 2; // requests
@@ -16,22 +16,14 @@ let recent = [];
 /** @param {File[]} files films; or a zip, or a JSON file with its images: a data set */
 export async function open(files) {
 	const isSet = files.some(({ name }) => /\.(zip|json)$/i.test(name));
-	const films = isSet ? await openSet(files) : files.map((file) => new Film(file, file.name));
+	const films = isSet
+		? await import("./dataset.js").then((it) => it.openDataSet(files)).catch(({ message }) => say(`This data set cannot be opened: ${message}`))
+		: files.map((file) => new Film(file, file.name));
 	if (!films?.length) return;
 	state.films.push(...films);
 	say(`${count(films.length, "film")} opened.`);
 	if (state.film) work();
 	else choose(films[0]);
-}
-
-/** @param {File[]} files */
-async function openSet(files) {
-	try {
-		return await (await import("./dataset.js")).openDataSet(files);
-	} catch (error) {
-		say(`This data set cannot be opened: ${/** @type {Error} */ (error).message}`);
-		return [];
-	}
 }
 
 /** @param {Film} film */
@@ -42,6 +34,13 @@ export function choose(film) {
 	if (film.facts) say(`${count(film.shown.length, "instance")}.`);
 	changed("film");
 	work();
+}
+
+/** The model that answers, with classes that are added to those known. */
+export async function meetModel() {
+	const model = state.model = await askForModel();
+	state.classes = [...new Set([...model.class_names, ...state.classes])];
+	ui.model.textContent = `${model.name} ${model.version}`;
 }
 
 /** @param {number} step */
@@ -68,13 +67,12 @@ async function ask(film, model) {
 	film.state = "asking";
 	film.problem = "asking the model";
 	try {
-		await askForFilm(film, model, (why) => { film.problem = why; tell(film); });
-		const same = state.films.find((one) => one !== film && one.facts?.sha256 === film.facts?.sha256 && one.frame === film.frame);
-		if (same) throw new Error(`The same film is open already: ${same.name}`);
+		const { sha256 } = await askForFilm(film, model, (why) => { film.problem = why; tell(film); });
+		if (sha256 !== state.model?.sha256) await meetModel(); // reloaded meanwhile
 		// What corrects and saves is here before the first stroke, and before the service may be gone.
-		await Promise.all([loadPainting(), import("./edits.js"), import("./dataset.js")]);
+		const [{ accept }] = await Promise.all([import("./accept.js"), loadPainting(), import("./edits.js"), import("./dataset.js")]);
+		accept(film);
 		film.state = "ready";
-		addFrames(film);
 	} catch (error) {
 		Object.assign(film, { state: "refused", facts: null, pixels: null, problem: /** @type {Error} */ (error).message });
 	}
@@ -86,13 +84,6 @@ async function ask(film, model) {
 
 /** @param {Film} film */
 const tell = (film) => changed(film === state.film ? "film" : "all");
-
-/** Further frames of a file are films of their own. @param {Film} film */
-function addFrames({ file, frames }) {
-	if (state.films.filter((one) => one.file === file).length > 1) return;
-	const more = Array.from({ length: frames - 1 }, (_, at) => new Film(file, `frame ${at + 2} of ${frames}`, at + 1));
-	state.films.splice(state.films.findIndex((one) => one.file === file) + 1, 0, ...more);
-}
 
 /** Pixels of films long not looked at are asked for again. */
 function forget() {

@@ -2,10 +2,9 @@
 
 import { listen } from "./commands.js";
 import { press, say, ui } from "./dom.js";
-import { choose, drawFilms, open } from "./films.js";
+import { choose, drawFilms, meetModel, open } from "./films.js";
 import { chooseInstance, colourOf, drawInstanceList, painting, under } from "./instances.js";
 import { drawInstances, FEW } from "./overlay.js";
-import { askForModel } from "./service.js";
 import { changed, drawn, shown, state } from "./state.js";
 import { View } from "./view.js";
 
@@ -84,9 +83,9 @@ function drawFilm() {
 	ui.empty.hidden = state.films.length > 0;
 	ui.refusal.hidden = !film || film.pixels !== null;
 	ui.refusal.textContent = film?.problem ?? "";
-	ui.warning.hidden = !strange?.flagged;
-	ui.warning.textContent = strange?.flagged
-		? `The model does not know films like this one (${strange.score.toFixed(2)} times its limit): do not rely on its instances.` : "";
+	const unknown = strange?.flagged && `The model does not know films like this one (${strange.score.toFixed(2)} times its limit): do not rely on its instances.`;
+	ui.warning.textContent = [film?.note, unknown].filter(Boolean).join(" ");
+	ui.warning.hidden = !ui.warning.textContent;
 	ui.film.ariaLabel = film ? `Film ${film.name}` : "No film";
 	tellFacts([-1, -1]);
 	drawAll();
@@ -174,9 +173,4 @@ new ResizeObserver(() => {
 	drawAll();
 }).observe(ui.stage);
 
-askForModel().then((model) => {
-	state.model = model;
-	state.classes = [...new Set([...model.class_names, ...state.classes])];
-	ui.model.textContent = `${model.name} ${model.version}`;
-	if (state.film) choose(state.film);
-}, (error) => say(`${error.message} Reload the page to try again.`));
+meetModel().then(() => state.film && choose(state.film), (error) => say(`${error.message} Reload the page to try again.`));

@@ -46,6 +46,7 @@ type Found = {
 type Model = {
 	name: string;
 	version: string;
+	sha256: string;
 	class_names: string[];
 	category_ids: number[];
 	score_threshold: number;
@@ -116,7 +117,8 @@ type Change = (what: string, one: Instance, change: Partial<Instance>) => void;
 type MoveStep = (from: Step[], to: Step[]) => string | undefined;
 type Waits = (why: string) => void;
 type Send = (path: string, request: RequestInit, waits: Waits) => Promise<Response>;
-type AskForFilm = (film: Film, model: Model, waits: Waits) => Promise<void>;
+/** Gives the model that answered. */
+type AskForFilm = (film: Film, model: Model, waits: Waits) => Promise<Model>;
 type Press = (button: Element, pressed: boolean) => void;
 type Count = (number: number, thing: string) => string;
 type Put = (list: Element, item: Element, at: number) => void;

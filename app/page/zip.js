@@ -95,7 +95,10 @@ export async function readZip(zip) {
 		at += 46 + named + directory.u16(at + 30) + directory.u16(at + 32);
 	}
 	check(entries.length === count);
-	check(entries.reduce((sum, { full }) => sum + full, 0) <= MOST, "holds more than 4 GiB");
+	const all = entries.reduce((sum, { full }) => sum + full, 0);
+	check(all <= MOST, "holds more than 4 GiB");
+	// As `python -m datasets.gather` has it; films and run lengths do not come near it.
+	check(all <= 100 * zip.size + 2 ** 26, "would grow more than a hundredfold, as no data set does");
 	const files = new Map();
 	let past = 0;
 	for (const { name, start, packed, ...entry } of entries.sort((a, b) => a.start - b.start)) {

@@ -11,6 +11,7 @@ import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
+from errno import EEXIST, EINVAL, EISDIR, ENAMETOOLONG, ENOTDIR
 from pathlib import Path, PurePosixPath
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
@@ -22,6 +23,8 @@ from model.data.coco import DatasetError
 _MOST_EXPANSION = 100  # times the archive; films and run lengths do not come near it
 _SMALL = 64 << 20  # bytes that may be unpacked at any rate
 _DEEPEST = 30  # folders within folders
+# What a place before the file's beginning, a name too long, or a file that is a folder too raises.
+_BY_THE_ARCHIVE = (EINVAL, ENAMETOOLONG, EEXIST, ENOTDIR, EISDIR)
 _IS_ENCRYPTED, _IS_UTF8 = 0x1, 0x800  # general purpose flags of APPNOTE.TXT, 4.4.4
 
 
@@ -34,7 +37,8 @@ def unpack(archive: Path, folder: Path) -> None:
 
     Raises:
         DatasetError: for a file that is no zip or is damaged, and for one with encrypted entries,
-            links, paths that lead out, two entries of one name, or more bytes than are plausible.
+            links, paths that lead out, two entries of one name,
+            names that no folder takes, or more bytes than are plausible.
     """
     try:
         with ZipFile(archive) as packed:
@@ -51,6 +55,14 @@ def unpack(archive: Path, folder: Path) -> None:
         raise DatasetError(f"{archive} is no zip file that can be read: {error}") from None
     except DatasetError as error:
         raise DatasetError(f"{archive} {error}") from None
+    except OSError as error:
+        if error.errno not in _BY_THE_ARCHIVE:
+            raise
+        where = f" at {Path(str(error.filename)).name[:60]!r}" if error.filename else ""
+        why = "it is cut off, or has names that no folder takes"
+        raise DatasetError(
+            f"{archive} cannot be unpacked{where}: {why} ({error.strerror})"
+        ) from None
 
 
 def _entries(packed: ZipFile) -> Iterator[tuple[PurePosixPath, ZipInfo]]:

@@ -182,6 +182,8 @@ NO_OUTLINES: list[Any] = [
     *({"counts": "0"}, {"size": [20, 31], "counts": [620]}, {"size": {"0": 20}, "counts": [600]}),
     *({"size": [20, 30], "counts": runs} for runs in COUNTS),
 ]
+NO_PATIENTS: list[Any] = [{}, [], 1.5, True]
+NO_FLAGS: list[Any] = ["true", 2, {}]
 NOT_COCO = [
     *("", "{", "[]", "null", "3", "{}"),
     *(_document(**{key: [None]}) for key in ("images", "categories", "annotations")),
@@ -189,6 +191,10 @@ NOT_COCO = [
     *(_with({"id": key}, "images") for key in (2, None)),
     *(_with({"height": height}, "images") for height in (0, 70000, "x", None)),
     *(_with({"file_name": None}, "images"), _with({"name": " "}, "categories")),
+    *(_with({"name": f"a{c}b"}, "categories") for c in ("\u202e", "\n", "\u2028", "\u200d")),
+    *(_with({"pixel_spacing_mm": mm}, "images") for mm in ([0, 1], [1, 0], "x")),
+    *(_with({"patient_id": who, "patientid": None}, "images") for who in NO_PATIENTS),
+    *(_with({"iscrowd": flag}) for flag in NO_FLAGS),
     *(_with({"id": 7}, "categories"), _with({"image_id": 9}), _with({"category_id": 9})),
     *(_with({"segmentation": outline}) for outline in NO_OUTLINES),
 ]
@@ -202,6 +208,20 @@ def test_what_is_not_coco_is_refused_with_a_sentence(modules: Any, document: Any
     assert not re.search("undefined|null|iterable", sentence)
 
 
+def test_numbers_that_python_writes_are_passed_over(modules: Any) -> None:
+    """As the reader of training, which keeps a text that has such a word."""
+    document = _document(RING)
+    document["annotations"][0] |= {"area": float("nan"), "score": float("-inf")}
+    document["images"][1]["file_name"] = "a NaN.png"
+    assert _read(modules, document)["images"][1]["name"] == "a NaN.png"
+
+
+def test_patients_are_those_of_training(modules: Any) -> None:
+    for value, expected in ((0, "0"), ("0", "0"), ("", "b"), (None, "b")):
+        document = _with({"patientid": value, "patient_id": "b"}, "images")
+        assert _read(modules, document)["images"][0]["patient"] == expected
+
+
 def test_roots_and_the_background_are_no_classes(modules: Any) -> None:
     others = [{"id": 1, "name": "_background_"}, {"id": 0, "name": "x", "supercategory": "x"}]
     categories = [*(entry | {"supercategory": "x"} for entry in CATEGORIES), *others]
@@ -212,7 +232,10 @@ def test_roots_and_the_background_are_no_classes(modules: Any) -> None:
     ("names", "paths", "expected"),
     [
         (["images/a.png"], ["a.png", "images/a.png"], ["images/a.png"]),
-        (["images/a.png"], ["set/images/a.png", "set/masks/a.png"], ["set/images/a.png"]),
+        (["images/a.png"], ["s/images/a.png", "s/masks/a.png", "s/a.json"], ["s/images/a.png"]),
+        (["a.png"], ["s/images/a.png", "s/a.png", "s/a.json"], ["s/a.png"]),
+        (["a.png"], ["images/a.png", "a.png", "annotations/a.json"], ["a.png"]),
+        (["x.dcm", "x.dcm"], ["images/x.dcm"], ["images/x.dcm", "images/x.dcm"]),
         (["images\\a.png", "./b.png"], ["images/a.png", "b.png"], ["images/a.png", "b.png"]),
         (["/home/me/a.png"], ["images/a.png"], ["images/a.png"]),
         (["p1/1.png", "p2/1.png"], ["p2/1.png"], [None, "p2/1.png"]),

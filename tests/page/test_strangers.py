@@ -23,7 +23,7 @@ from tests.support.processes import ServiceProcess, serving
 FILM = png(chest() * 16)
 KEY, LINE = new_key("clinic-a")
 HTML = "<img src=x onerror=alert(1)><b>lung</b>"
-TURNED = "heart\u202e 001 \u2066"
+TURNED = "\u05dc\u05d1 001 \u05d0"
 SENTENCE = re.compile(r"! .{10,}")
 
 

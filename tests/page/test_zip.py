@@ -176,3 +176,8 @@ def test_every_cut_and_every_changed_byte_is_survived(modules: Any) -> None:
         for broken in (data[:at], data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :]):
             answer = _read(modules, broken)
             assert isinstance(answer, dict) or answer.endswith(".")
+
+
+def test_a_bomb_is_refused_before_it_grows(modules: Any) -> None:
+    packed = _zipped(files={f"{at}.png": bytes(2**24) for at in range(6)})
+    assert "hundredfold" in _read(modules, bytes(packed))

@@ -63,9 +63,11 @@ def run_to_end(**settings: object) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def serving(output: Path, module: str = "app.main", **settings: object) -> Iterator[ServiceProcess]:
-    """Starts a service on a free port and waits until it is ready; kills it at the end."""
-    port = free_port()
+def serving(
+    output: Path, module: str = "app.main", *, port: object = None, **settings: object
+) -> Iterator[ServiceProcess]:
+    """Starts a service on a port, or a free one, waits until it is ready; kills it at the end."""
+    port = port or free_port()
     with output.open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", module],

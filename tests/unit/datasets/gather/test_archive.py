@@ -262,3 +262,21 @@ def test_a_disk_that_is_full_is_told_before(
         unpack(file, tmp_path / "new")
     assert list((tmp_path / "new").iterdir()) == []
     assert zipfile.is_zipfile(file)
+
+
+@pytest.mark.parametrize(
+    "more", [[entry("a" * 300)], [entry("a"), entry("a/b")], [entry("a/b"), entry("a")]]
+)
+def test_names_that_no_folder_takes_are_the_archives_fault(
+    more: list[Write], tmp_path: Path
+) -> None:
+    file = zipped(tmp_path / "odd.zip", disc_folder(tmp_path / "one"), *more)
+    with pytest.raises(DatasetError, match=r"odd\.zip cannot be unpacked at 'a+'"):
+        unpack(file, tmp_path / "out")
+
+
+def test_an_archive_without_its_beginning_is_refused(tmp_path: Path) -> None:
+    file = zipped(tmp_path / "cut.zip", disc_folder(tmp_path / "one"))
+    file.write_bytes(file.read_bytes()[50:])
+    with pytest.raises(DatasetError, match=r"cut\.zip "):
+        unpack(file, tmp_path / "out")
