@@ -14,10 +14,13 @@ export class Film {
 	/** @type {Facts | null} */ facts = null;
 	/** @type {Pixels | null} */ pixels = null;
 	/** @type {GreyWindow | null} null: as the model saw it */ window = null;
+	preset = "seen";
 	invert = false;
 	frames = 1;
 	reviewed = false;
 	patient = "";
+	size = ""; // that its data set says
+	note = ""; // shown above it
 	unsaved = false;
 	/** @type {Place | null} where it was looked at */ place = null;
 	/** @type {Spacing | null} */ spacing = null;
@@ -32,6 +35,7 @@ export class Film {
 		this.frame = frame;
 	}
 
+	get begun() { return this.#now !== null; }
 	get instances() { return this.#now?.instances ?? []; }
 	get threshold() { return this.#now?.threshold ?? 0; }
 	get undoable() { return this.#past.at(-1)?.what; }
