@@ -5,7 +5,7 @@ import { fromPolygons } from "./regions.js";
 /**
  * @typedef {{id: number, name: string}} Category
  * @typedef {{categoryId: number, runs: Uint32Array}} Instance
- * @typedef {{name: string, height: number, width: number, patient?: string,
+ * @typedef {{name: string, height: number, width: number, patient?: string, reviewed?: boolean,
  *   spacing?: number[] | null, instances: Instance[]}} Film the file's path; spacing: mm between
  *   rows, and between columns
  */
@@ -44,10 +44,11 @@ export function writeCoco({ films, categories, model }) {
 	if (new Set(films.map(({ name }) => name)).size < films.length) {
 		throw new Error("Two films have the same name: save one of them.");
 	}
-	const images = films.map(({ name, height, width, patient, spacing }, i) => ({
+	const images = films.map(({ name, height, width, patient, reviewed, spacing }, i) => ({
 		id: i + 1, file_name: name, height, width,
 		...(spacing && { pixel_spacing_mm: spacing }),
 		...(patient && { patient_id: patient }),
+		...(reviewed && { reviewed }),
 	}));
 	const annotations = films
 		.flatMap(({ height, width, instances }, i) => instances.map(({ categoryId, runs }) => ({
@@ -119,7 +120,8 @@ export function readCoco(text) {
 		const patient = String(entry.patientid || entry.patient_id || "");
 		/** @type {(Instance & {category: string})[]} */
 		const instances = [];
-		images.set(id, { name: String(entry.file_name), height, width, patient, instances,
+		const reviewed = entry.reviewed === true;
+		images.set(id, { name: String(entry.file_name), height, width, patient, reviewed, instances,
 			spacing: isSpacing ? mm : null });
 	}
 	let crowds = 0, empty = 0, size = 0;

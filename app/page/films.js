@@ -37,7 +37,7 @@ async function openSet(files) {
 /** @param {Film} film */
 export function choose(film) {
 	if (film.state === "refused") film.state = "waiting"; // perhaps now
-	Object.assign(state, { film, chosen: undefined, hovered: undefined });
+	Object.assign(state, { film, chosen: undefined, hovered: undefined, adding: false });
 	recent = [film, ...recent.filter((one) => one !== film)];
 	if (film.facts) say(`${count(film.shown.length, "instance")}.`);
 	changed("film");
@@ -65,6 +65,7 @@ function work() {
 
 /** @param {Film} film @param {Model} model */
 async function ask(film, model) {
+	const known = film.facts; // it is asked for its pixels alone
 	film.state = "asking";
 	film.problem = "asking the model";
 	try {
@@ -76,7 +77,7 @@ async function ask(film, model) {
 		film.state = "ready";
 		addFrames(film);
 	} catch (error) {
-		Object.assign(film, { state: "refused", facts: null, pixels: null, problem: /** @type {Error} */ (error).message });
+		Object.assign(film, { state: "refused", facts: known, pixels: null, problem: /** @type {Error} */ (error).message });
 	}
 	forget();
 	tell(film);

@@ -1,7 +1,6 @@
 // The service: what it says of its model, and of a film.
 
 import { newInstance } from "./film.js";
-import { Pixels } from "./greys.js";
 import { decodeCounts } from "./runs.js";
 
 const ATTEMPTS = 5; // where the service is busy
@@ -19,7 +18,7 @@ async function send(path, request, waits) {
 		const { detail = `The service answered ${response.status}.` } = await response.json().catch(() => ({}));
 		if (response.status === 401) {
 			waits(detail);
-			if (key === used) key = await (await import("./key.js")).askForKey();
+			if (key === used) key = await (await import("./key.js")).askForKey(used !== "");
 			if (key) continue;
 		}
 		const seconds = Number(response.headers.get("retry-after"));
@@ -32,18 +31,29 @@ async function send(path, request, waits) {
 /** @returns {Promise<Model>} */
 export const askForModel = async () => (await send("model", {}, () => {})).json();
 
+/** Another version of a model is gone on with, and another model is not. @type {Follow} */
+async function follow(model) {
+	const now = await askForModel(), numbers = (/** @type {Model} */ { class_names: names, category_ids: ids }) => JSON.stringify([names, ids]);
+	if (numbers(now) !== numbers(model)) throw new Error("The service has another model now, with other classes: save, and reload the page.");
+	Object.assign(model, now);
+}
+
 /** Asks for a film's pixels and its instances, by one upload. @type {AskForFilm} */
 export async function askForFilm(film, model, waits) {
 	// Weaker instances come too, for who lowers the threshold.
 	const path = `segment?pixels=cells&frame=${film.frame}&score_threshold=${model.score_threshold / 2}`;
 	const body = film.file.slice(0, film.file.size, "application/octet-stream");
-	const form = await (await send(path, { method: "POST", body }, waits)).formData();
+	const response = await send(path, { method: "POST", body }, waits);
+	const [form, { Pixels }] = await Promise.all([response.formData(), import("./greys.js")]);
 	const part = (/** @type {string} */ name) => new Response(form.get(name));
 	const bytes = (/** @type {string} */ name) => part(name).arrayBuffer();
 	const { images: [{ instances, ...facts }], model: answered } = await part("answer").json();
 	const { bits, frames, window, inverted } = await part("display").json();
 	const cells = bits === 8 ? new Uint8Array(await bytes("cells")) : new Uint16Array(await bytes("cells"));
 	const table = new Uint8Array(await bytes("table")), values = new Float32Array(await bytes("values"));
+	const { height, width } = facts;
+	if (film.size && film.size !== `${height},${width}`) throw new Error("Its data set says another size.");
+	if (!film.begun && answered.sha256 !== model.sha256) await follow(model);
 	film.pixels = new Pixels({ cells, ...facts, table, values, window, inverted });
 	film.spacing ??= facts.pixel_spacing;
 	Object.assign(film, { facts, frames });
@@ -55,5 +65,4 @@ export async function askForFilm(film, model, waits) {
 		edited: false,
 	}));
 	film.begin({ instances: found, threshold: model.score_threshold });
-	return answered;
 }

@@ -49,6 +49,7 @@ type Model = {
 	class_names: string[];
 	category_ids: number[];
 	score_threshold: number;
+	sha256: string;
 };
 
 /** What the page does with pointers on the film; points in film pixels. */
@@ -72,7 +73,7 @@ type InstanceRow = Row & { box: HTMLInputElement; number: HTMLElement };
 type Elements = Record<
 	| "about" | "areas" | "bright" | "empty" | "facts" | "groups" | "instances" | "instanceList"
 	| "instanceTitle" | "filmList" | "filmTitle" | "keys" | "model" | "refusal" | "scoreValue"
-	| "edits" | "stage" | "status" | "tools" | "warning",
+	| "edits" | "stage" | "status" | "tools" | "warning" | "wrongKey",
 	HTMLElement
 > &
 	Record<
@@ -116,6 +117,7 @@ type Change = (what: string, one: Instance, change: Partial<Instance>) => void;
 type MoveStep = (from: Step[], to: Step[]) => string | undefined;
 type Waits = (why: string) => void;
 type Send = (path: string, request: RequestInit, waits: Waits) => Promise<Response>;
+type Follow = (model: Model) => Promise<void>;
 type AskForFilm = (film: Film, model: Model, waits: Waits) => Promise<void>;
 type Press = (button: Element, pressed: boolean) => void;
 type Count = (number: number, thing: string) => string;
