@@ -60,6 +60,7 @@ export function listen(view, preset) {
 		const key = nameOf(event), arrow = event.target === ui.film && arrows.get(key), act = byKey.get(key);
 		if (document.querySelector("dialog[open]") || !(arrow || act) || isOthers(event, key)) return;
 		event.preventDefault();
+		if (event.repeat && /Enter|S$/.test(key)) return; // a key held down reviews one film
 		if (arrow) view.pan(...arrow);
 		else if (act) run(act);
 	});
@@ -84,9 +85,9 @@ function nameOf({ key, ctrlKey, metaKey, shiftKey }) {
 /** Whether a key belongs to the element that has the focus. @type {IsOthers} */
 function isOthers({ target, altKey }, key) {
 	if (altKey) return true;
-	if (key.startsWith("Ctrl+")) return target === ui.patient && key !== "Ctrl+S";
+	if (key.startsWith("Ctrl+")) return key !== "Ctrl+S" && target instanceof HTMLInputElement && /text|number/.test(target.type);
 	if (key.length === 1 && !ui.letters.checked) return true;
 	if (target instanceof HTMLSelectElement) return true;
-	if (target instanceof HTMLInputElement) return !/checkbox|range/.test(target.type) || /Arrow|Page|Space|Enter/.test(key);
+	if (target instanceof HTMLInputElement) return !/checkbox|range/.test(target.type) || /Arrow|Page|Space/.test(key);
 	return /Space|Enter/.test(key) && /** @type {Element} */ (target).matches("button, a");
 }

@@ -73,8 +73,8 @@ export async function save() {
 	const href = URL.createObjectURL(zip);
 	make("a", { href, download: "corrected.zip" }).click();
 	setTimeout(() => URL.revokeObjectURL(href), 60_000);
-	const left = answered.length - films.length;
-	say(`${count(films.length, "film")} saved in corrected.zip${left ? `; ${left} not reviewed, and not in it` : ""}.`);
+	const left = state.films.length - films.length; // not reviewed, refused, or not asked for yet
+	say(`${count(films.length, "film")} saved in corrected.zip${left ? `; ${count(left, "other film")} of the list not in it` : ""}.`);
 }
 
 /** The zip file of a data set. @param {Film[]} films that are saved with it */
@@ -83,8 +83,10 @@ async function pack(films) {
 	const entries = [];
 	const images = [];
 	for (const film of films) {
-		if (!film.pixels && state.model) await askForFilm(film, state.model, say); // it was forgotten
+		const wasForgotten = !film.pixels;
+		if (wasForgotten && state.model) await askForFilm(film, state.model, say);
 		const { facts, pixels, patient, reviewed, spacing } = film, name = savedAs(film);
+		if (wasForgotten && film !== state.film) film.pixels = null; // or all films would be held at once
 		if (!facts || !pixels) throw new Error(`${film.name} has not been read again: choose it, then save.`);
 		const instances = film.shown.map(({ label, runs }) => ({ categoryId: idOf(label), runs }));
 		film.unsaved = false; // what is drawn from now on is not in the file

@@ -14,6 +14,7 @@ export class Film {
 	/** @type {Facts | null} */ facts = null;
 	/** @type {Pixels | null} */ pixels = null;
 	/** @type {GreyWindow | null} null: as the model saw it */ window = null;
+	preset = "seen";
 	invert = false;
 	frames = 1;
 	reviewed = false;

@@ -29,7 +29,7 @@ export async function open(files) {
 /** @param {Film} film */
 export function choose(film) {
 	if (film.state === "refused") film.state = "waiting"; // perhaps now
-	Object.assign(state, { film, chosen: undefined, hovered: undefined });
+	Object.assign(state, { film, chosen: undefined, hovered: undefined, adding: false });
 	recent = [film, ...recent.filter((one) => one !== film)];
 	if (film.facts) say(`${count(film.shown.length, "instance")}.`);
 	changed("film");
@@ -40,7 +40,6 @@ export function choose(film) {
 export async function meetModel() {
 	const model = state.model = await askForModel();
 	state.classes = [...new Set([...model.class_names, ...state.classes])];
-	ui.model.textContent = `${model.name} ${model.version}`;
 }
 
 /** @param {number} step */
@@ -64,6 +63,7 @@ function work() {
 
 /** @param {Film} film @param {Model} model */
 async function ask(film, model) {
+	const known = film.facts; // it is asked for its pixels alone
 	film.state = "asking";
 	film.problem = "asking the model";
 	try {
@@ -74,7 +74,7 @@ async function ask(film, model) {
 		accept(film);
 		film.state = "ready";
 	} catch (error) {
-		Object.assign(film, { state: "refused", facts: null, pixels: null, problem: /** @type {Error} */ (error).message });
+		Object.assign(film, { state: "refused", facts: known, pixels: null, problem: /** @type {Error} */ (error).message });
 	}
 	forget();
 	tell(film);

@@ -21,7 +21,7 @@ export function chooseInstance(id) {
 	Object.assign(state, { chosen: id, adding: false });
 	changed();
 	// In one column the film would be scrolled away from under the finger.
-	if (id && innerWidth > 800) rows.get(id)?.item.scrollIntoView({ block: "nearest" });
+	if (id && document.documentElement.scrollHeight <= innerHeight) rows.get(id)?.item.scrollIntoView({ block: "nearest" });
 }
 
 export const loadPainting = async () => { painting ??= await import("./painting.js"); };
@@ -60,7 +60,7 @@ export function drawInstanceList() {
 	}
 	if (one) ui.class.value = one.label;
 	for (const button of [ui.holes, ui.largest, ui.delete]) button.disabled = !one;
-	ui.areas.textContent = film?.spacing ? `Areas by pixel spacing (${film.spacing.source}).` : "No pixel spacing: areas in pixels.";
+	ui.areas.textContent = `Score · area${film?.spacing ? `, by pixel spacing (${film.spacing.source})` : ""} · doubt of the outline: look at the largest first`;
 }
 
 /** @type {DrawRow} */
@@ -82,7 +82,6 @@ function drawRow(one, at) {
 	row.number.style.background = colourOf(one);
 	row.name.textContent = label;
 	row.note.textContent = notes(one);
-	row.note.title = "Score; area; pixels of doubt for each pixel of the mask: look at the largest first";
 	row.item.className = id === state.hovered ? "hovered" : "";
 	press(row.choose, id === state.chosen);
 	put(ui.instanceList, row.item, at);

@@ -5,10 +5,11 @@ import { ui } from "./dom.js";
 /** @type {Promise<string> | null} */
 let asking = null;
 
-/** Asks once for all who wait for it; empty where nobody gives it. */
-export const askForKey = () => (asking ??= new Promise((resolve) => {
+/** Asks once for all who wait for it; empty where nobody gives it. @param {boolean} again */
+export const askForKey = (again) => (asking ??= new Promise((resolve) => {
+	ui.wrongKey.hidden = !again;
 	ui.askKey.addEventListener("close", () => {
-		resolve(ui.key.value.trim());
+		resolve(ui.key.value.trim().replace(/[^!-~]/g, "?")); // as a header can hold it
 		ui.key.value = "";
 		asking = null;
 	}, { once: true });

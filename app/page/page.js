@@ -24,6 +24,7 @@ const view = new View({
 	pick: (point) => chooseInstance(under(point)?.id),
 }, schedule);
 
+const numbers = /** @type {const} */ ([[ui.center, "center"], [ui.spread, "width"]]);
 let frame = 0, settling = 0, drawnAt = "";
 /** @type {[Uint32Array, string] | null} */
 let colours = null;
@@ -57,7 +58,7 @@ function draw() {
 	const at = JSON.stringify([place, ui.film.width, ui.film.height]);
 	if (at !== drawnAt) drawMasks(film.pixels);
 	drawnAt = at;
-	film.place = { ...place };
+	film.place = view.fitted ? null : { ...place };
 	const paints = state.tool === "brush" || state.tool === "eraser";
 	painting?.drawBrush(brush, place, { at: paints ? view.at : null, radius: state.radius, stroke: view.stroke });
 	clearTimeout(settling);
@@ -78,13 +79,13 @@ function drawFilm() {
 	const { film } = state, strange = film?.facts?.out_of_distribution;
 	view.giveUp();
 	view.film = film?.pixels ?? null;
-	if (film?.pixels && film.place) view.place = { ...film.place };
+	if (film?.pixels && film.place) Object.assign(view, { place: { ...film.place }, fitted: false });
 	else view.fit();
 	ui.empty.hidden = state.films.length > 0;
 	ui.refusal.hidden = !film || film.pixels !== null;
 	ui.refusal.textContent = film?.problem ?? "";
-	const unknown = strange?.flagged && `The model does not know films like this one (${strange.score.toFixed(2)} times its limit): do not rely on its instances.`;
-	ui.warning.textContent = [film?.note, unknown].filter(Boolean).join(" ");
+	ui.warning.textContent = [film?.note, strange?.flagged &&
+		`The model does not know films like this one (${strange.score.toFixed(2)} times its limit): do not rely on its instances.`].filter(Boolean).join(" ");
 	ui.warning.hidden = !ui.warning.textContent;
 	ui.film.ariaLabel = film ? `Film ${film.name}` : "No film";
 	tellFacts([-1, -1]);
@@ -104,14 +105,15 @@ function tellFacts(point) {
 
 function drawTools() {
 	const { film, tool, radius, outlines } = state, now = windowNow();
+	ui.model.textContent = state.model && `${state.model.name} ${state.model.version}`;
 	ui.tools.hidden = !film?.pixels;
 	for (const button of [ui.window, ui.pan, ui.brush, ui.eraser]) press(button, button.id === tool);
 	Object.assign(ui.undo, { disabled: !film?.undoable, title: film?.undoable ?? "" });
 	Object.assign(ui.redo, { disabled: !film?.redoable, title: film?.redoable ?? "" });
-	for (const [field, value] of /** @type {const} */ ([[ui.center, now?.center], [ui.spread, now?.width]])) {
-		if (document.activeElement !== field) field.value = String(+(value ?? 0).toPrecision(5));
+	for (const [field, key] of numbers) {
+		if (document.activeElement !== field) field.value = String(+(now?.[key] ?? 0).toPrecision(5));
 	}
-	if (!film?.window) ui.preset.value = "seen";
+	ui.preset.value = film?.preset ?? "seen";
 	press(ui.invert, film?.invert ?? false);
 	press(ui.outlines, outlines);
 	ui.size.value = String(radius);
@@ -125,7 +127,7 @@ function setWindow(change, name = "own") {
 	const { film } = state, now = windowNow(), next = change && now && { ...now, ...change };
 	if (!film?.pixels || (next && !(next.width > 0 && Number.isFinite(next.center)))) return;
 	film.window = next ?? null;
-	ui.preset.value = name;
+	film.preset = name;
 	drawTools();
 	schedule();
 }
@@ -145,8 +147,9 @@ function preset(name) {
 
 listen(view, preset);
 ui.preset.onchange = () => preset(ui.preset.value);
-ui.center.onchange = () => setWindow({ center: ui.center.valueAsNumber });
-ui.spread.onchange = () => setWindow({ width: ui.spread.valueAsNumber });
+for (const [field, key] of numbers) {
+	field.onchange = () => { setWindow({ [key]: field.valueAsNumber }); field.value = String(windowNow()?.[key]); };
+}
 ui.size.oninput = () => { state.radius = ui.size.valueAsNumber; schedule(); };
 ui.fill.oninput = () => { state.fill = ui.fill.valueAsNumber / 100; changed(); };
 ui.files.onchange = () => {
@@ -167,10 +170,11 @@ addEventListener("beforeunload", (event) => {
 });
 
 new ResizeObserver(() => {
-	const { width, height } = ui.stage.getBoundingClientRect();
+	const { width, height } = ui.stage.getBoundingClientRect(), [across, down] = [ui.film.width, ui.film.height];
 	for (const one of canvases) Object.assign(one, { width: width * devicePixelRatio, height: height * devicePixelRatio });
-	if (!state.film?.place) view.fit();
+	if (state.film?.place) view.pan((ui.film.width - across) / 2, (ui.film.height - down) / 2);
+	else view.fit();
 	drawAll();
 }).observe(ui.stage);
 
-meetModel().then(() => state.film && choose(state.film), (error) => say(`${error.message} Reload the page to try again.`));
+meetModel().then(() => (state.film ? choose(state.film) : drawTools()), (error) => say(`${error.message} Reload the page to try again.`));

@@ -10,7 +10,7 @@ import { paint } from "./strokes.js";
 
 /** @type {Instance | null} */
 let painted = null;
-let erases = false;
+let erases = false, adds = false;
 
 /** The instance that a stroke is for: the chosen one, that under the pointer, or a new one. @type {Target} */
 function target(under, keeps) {
@@ -25,7 +25,10 @@ export function begin(point, keep, flip) {
 	if (!state.film?.pixels) return false;
 	erases = (state.tool === "eraser") !== flip;
 	painted = target(under(point), keep);
-	if (state.film.instances.includes(painted)) chooseInstance(painted.id);
+	adds = !state.film.instances.includes(painted);
+	state.hidden.delete(painted.id);
+	state.outlines = true;
+	if (!adds) chooseInstance(painted.id);
 	else if (erases) {
 		painted = null;
 		say("There is no instance here to erase from.");
@@ -35,13 +38,15 @@ export function begin(point, keep, flip) {
 
 /** @type {Hand["end"]} */
 export function end(stroke) {
-	const { film } = state, one = painted;
+	const { film } = state, id = painted?.id;
+	// It may have been undone, or deleted, since the stroke began.
+	const one = adds ? painted : film?.instances.find((it) => it.id === id);
 	painted = null;
 	if (!stroke || !film?.facts || !one) return;
 	const runs = paint(one.runs, film.facts.height, film.facts.width, stroke, erases);
 	if (runs === one.runs) return; // nothing has changed: no step
 	const what = `${erases ? "erased from" : "painted"} ${one.label}`;
-	if (film.instances.includes(one)) film.change(what, one, { runs });
+	if (!adds) film.change(what, one, { runs });
 	else film.edit(`added ${one.label}`, { instances: [...film.instances, { ...one, runs }] });
 	chooseInstance(areaOf(runs) ? one.id : undefined);
 	say(`${what}: ${film.area({ ...one, runs })}.`);

@@ -1,7 +1,6 @@
 // The service: what it says of its model, and of a film.
 
 import { newInstance } from "./film.js";
-import { Pixels } from "./greys.js";
 import { decodeCounts } from "./runs.js";
 
 const ATTEMPTS = 5; // where the service is busy
@@ -19,7 +18,7 @@ async function send(path, request, waits) {
 		const { detail = `The service answered ${response.status}.` } = await response.json().catch(() => ({}));
 		if (response.status === 401) {
 			waits(detail);
-			if (key === used) key = await (await import("./key.js")).askForKey();
+			if (key === used) key = await (await import("./key.js")).askForKey(used !== "");
 			if (key) continue;
 		}
 		const seconds = Number(response.headers.get("retry-after"));
@@ -37,7 +36,8 @@ export async function askForFilm(film, model, waits) {
 	// Weaker instances come too, for who lowers the threshold.
 	const path = `segment?pixels=cells&frame=${film.frame}&score_threshold=${model.score_threshold / 2}`;
 	const body = film.file.slice(0, film.file.size, "application/octet-stream");
-	const form = await (await send(path, { method: "POST", body }, waits)).formData();
+	const response = await send(path, { method: "POST", body }, waits);
+	const [form, { Pixels }] = await Promise.all([response.formData(), import("./greys.js")]);
 	const part = (/** @type {string} */ name) => new Response(form.get(name));
 	const bytes = (/** @type {string} */ name) => part(name).arrayBuffer();
 	const { images: [{ instances, ...facts }], model: answered } = await part("answer").json();

@@ -73,7 +73,7 @@ type InstanceRow = Row & { box: HTMLInputElement; number: HTMLElement };
 type Elements = Record<
 	| "about" | "areas" | "bright" | "empty" | "facts" | "groups" | "instances" | "instanceList"
 	| "instanceTitle" | "filmList" | "filmTitle" | "keys" | "model" | "refusal" | "scoreValue"
-	| "edits" | "stage" | "status" | "tools" | "warning",
+	| "edits" | "stage" | "status" | "tools" | "warning" | "wrongKey",
 	HTMLElement
 > &
 	Record<

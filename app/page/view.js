@@ -2,13 +2,14 @@
 
 import { ui } from "./dom.js";
 
-const STILL = 4; // device pixels, for a click
+const STILL = 4; // CSS pixels, for a click
 const surface = ui.film; // the uppermost
 
 export class View {
 	/** @type {Place} */ place = { scale: 1, x: 0, y: 0 };
 	/** @type {Size | null} */ film = null;
 	dragging = false;
+	fitted = false;
 	/** @type {Stroke | null} */ stroke = null;
 	/** @type {Point | null} of the film, under the pointer */ at = null;
 	/** @type {Map<number, PointerEvent>} */ #pointers = new Map();
@@ -32,6 +33,7 @@ export class View {
 		const { width, height } = this.film;
 		this.place.scale = Math.min(surface.width / width, surface.height / height);
 		this.#put([width / 2, height / 2], this.#middle);
+		this.fitted = true;
 	}
 
 	/** @type {Zoom} */
@@ -66,6 +68,7 @@ export class View {
 			const inside = Math.max(-margin, Math.min(size - seen / place.scale + margin, corner));
 			return place.scale === 1 ? Math.round(inside) : inside; // at 1:1 pixels lie on pixels
 		});
+		this.fitted = false;
 		this.draw();
 	}
 
@@ -114,7 +117,7 @@ export class View {
 			for (const one of [...between, event]) this.stroke.points.push(this.#onFilm(this.#of(one)));
 		} else if (drag) {
 			const across = at[0] - drag.at[0], down = at[1] - drag.at[1];
-			if (!drag.moved && Math.hypot(across, down) < STILL) return;
+			if (!drag.moved && Math.hypot(across, down) < STILL * devicePixelRatio) return;
 			Object.assign(drag, { at, moved: true });
 			if (drag.tool === "pan") this.pan(across, down);
 			if (drag.tool === "window") this.hand.window(across / surface.width, down / surface.height);

@@ -61,6 +61,9 @@ def test_a_key_is_asked_for_and_kept_nowhere(
     assert httpx.post(f"{closed.url}/segment", content=FILM).status_code == 401
     reader = visit(closed.url)
     _give(reader, "wrong")
+    for wrong in ("\u043a\u043b\u044e\u0447 \U0001f600", "smart\u201cquotes\u201d"):
+        reader.page.get_by_role("alert").filter(has_text="does not know that key").wait_for()
+        _give(reader, wrong)  # what no header can hold
     _give(reader, KEY)  # asked for again
     reader.page.get_by_text("tiny 1").wait_for()
     reader.open(film)
