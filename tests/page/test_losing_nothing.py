@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-import cv2
 import httpx
 import numpy as np
 import pytest
@@ -18,7 +15,7 @@ from tests.page.reader import Reader, counts_of, read_zip
 from tests.support.coco_folder import annotation, document, image, write
 from tests.support.engines import manifest, write_tiny_model
 from tests.support.films import chest, png
-from tests.support.processes import ServiceProcess, environment, serving, wait_until_ready
+from tests.support.processes import ServiceProcess, serving
 
 SIZE = (70, 60)
 CHEST, ASIDE = (30.0, 35.0), (55.0, 60.0)
@@ -84,42 +81,6 @@ def test_another_version_of_the_model_is_named(visit: Any, film: Path, tmp_path:
             reader.page.wait_for_timeout(50)
         reader.open(film)
         reader.page.get_by_text("tiny 2").wait_for()
-
-
-def test_another_models_classes_are_not_taken_for_this_ones(
-    tiny_model: Path, visit: Any, film: Path, tmp_path: Path
-) -> None:
-    with serving(tmp_path / "output", model=tiny_model, provider="cpu") as running:
-        reader = visit(running.url)
-        reader.open(film)
-        running.stop()
-    names = manifest(class_names=("left", "right"))
-    other = write_tiny_model(tmp_path / "m.onnx", names)
-    settings = environment(port=running.url.rsplit(":", 1)[1], model=other, provider="cpu")
-    with subprocess.Popen([sys.executable, "-m", "app.main"], env=settings) as process:
-        try:
-            wait_until_ready(ServiceProcess(process, running.url, running.output))
-            reader.choose_files(*_others(tmp_path, 1))
-            reader.films().last.filter(has_text="another model").wait_for()
-            document_, _ = read_zip(reader.save(tmp_path / "saved.zip", everything=True))
-        finally:
-            process.kill()
-    assert [one["name"] for one in document_["categories"]] == ["bright", "dark"]
-    assert len(document_["images"]) == 1
-
-
-def test_a_data_set_of_other_sizes_is_refused(
-    tiny: ServiceProcess, visit: Any, tmp_path: Path
-) -> None:
-    """Its film was turned since: as many pixels, and none where the outlines have them."""
-    content = document(
-        images=[image(file_name="film.png", height=80, width=100)], annotations=[annotation()]
-    )
-    folder = write(tmp_path / "set", content, {})
-    cv2.imwrite(str(folder / "film.png"), chest(100, 80).astype(np.uint8))
-    reader = visit(tiny.url)
-    reader.choose_files(folder / "annotations.json", folder / "film.png")
-    reader.films().filter(has_text="another size").wait_for()
 
 
 def test_what_a_data_set_lacks_is_told(tiny: ServiceProcess, visit: Any, tmp_path: Path) -> None:
