@@ -3,7 +3,7 @@
 import { newInstance } from "./film.js";
 import { decodeCounts } from "./runs.js";
 
-const ATTEMPTS = 5; // where the service is busy
+const ATTEMPTS = 9; // where the service is busy
 let key = ""; // here alone: neither stored nor shown
 
 /** @type {Send} */
