@@ -82,7 +82,7 @@ def pack_header(header: SourceHeader) -> tuple[PackedHeader, list[Table]]:
 
 
 def _facts(lut: LookupTable | None) -> TableFacts | None:
-    return lut and TableFacts(lut.first, len(lut.values), lut.full_scale)
+    return None if lut is None else TableFacts(lut.first, len(lut.values), lut.full_scale)
 
 
 def unpack_header(packed: PackedHeader, tables: list[Table]) -> SourceHeader:

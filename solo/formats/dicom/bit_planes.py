@@ -27,7 +27,7 @@ def packed_frames(masks: Sequence[MaskRuns]) -> Iterator[bytes]:
     Args:
         masks: of one size; none is made whole but in bits.
     """
-    height, width = masks[0].size
+    width = masks[0].size[1]
     left = np.zeros(0, np.uint8)  # bits that do not fill a byte yet
     for runs in masks:
         rows = _packed_rows(runs)

@@ -1,4 +1,4 @@
-"""Modules that all our objects have: patient, study, series, equipment, SOP common (PS3.3 C.7, C.12).
+"""Modules that all our objects share: patient, study, series, equipment, SOP common (PS3.3).
 
 Texts of ours are ASCII, which every character set begins with: the film's own may be any.
 """
@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code as PydicomCode
 from pydicom.uid import UID
 
-from solo import __version__
+from solo import __version__ as VERSION
 from solo.contract.manifest import RESEARCH_USE_ONLY, Code
 from solo.decoding.dicom.source_header import IDENTITY, TAGS
 from solo.formats.dicom.source import Source
@@ -54,7 +54,7 @@ def common_modules(
     dataset.Manufacturer = MANUFACTURER
     dataset.ManufacturerModelName = ascii_text(model.name)
     dataset.DeviceSerialNumber = model.sha256[:_LO]
-    dataset.SoftwareVersions = [__version__, ascii_text(model.version)]
+    dataset.SoftwareVersions = [VERSION, ascii_text(model.version)]
     dataset.ContentDate = now.strftime("%Y%m%d")
     dataset.ContentTime = now.strftime("%H%M%S.%f")
     return dataset

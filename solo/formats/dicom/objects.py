@@ -58,7 +58,7 @@ def encode_dicom(
     result: Result,
     kind: DicomKind,
     manifest: Manifest,
-    options: DicomOptions = DicomOptions(),  # noqa: B008 (frozen)
+    options: DicomOptions = DicomOptions(),
 ) -> bytes:
     """A DICOM file (PS3.10) of one kind.
 

@@ -18,7 +18,7 @@ from pydicom.filewriter import write_data_element, write_file_meta_info
 from pydicom.tag import Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
-from solo import __version__
+from solo.formats.dicom.modules import VERSION
 from solo.formats.dicom.uids import IMPLEMENTATION_CLASS_UID
 
 _PREAMBLE: Final = bytes(128) + b"DICM"
@@ -75,7 +75,7 @@ def _meta(dataset: Dataset, syntax: UID) -> bytes:
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     meta.TransferSyntaxUID = syntax
     meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
-    meta.ImplementationVersionName = f"SOLO_{__version__}"[:16]
+    meta.ImplementationVersionName = f"SOLO_{VERSION}"[:16]
     file = _file()
     write_file_meta_info(file, meta)
     return file.getvalue()

@@ -9,6 +9,7 @@ from typing import Final
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from pydicom.dataset import Dataset
 from pydicom.valuerep import format_number_as_ds
 
@@ -22,6 +23,7 @@ from solo.formats.dicom.source import Source
 from solo.formats.pictures import COLOURS
 from solo.result import Result
 
+Points = npt.NDArray[np.float32]
 MOST_POINTS: Final = 8191
 """Of a polyline: two floats each in a value of less than 64 KiB (PS3.5 7.1.2)."""
 _LAYER: Final = "SEGMENTATION"
@@ -75,7 +77,7 @@ def _outlines(result: Result) -> list[Dataset]:
     for instance in result.instances:
         for polygon in instance.polygons():
             graphic = Dataset()
-            points = closed_polyline(np.reshape(np.float32(polygon), (-1, 2)))
+            points = closed_polyline(np.reshape(polygon, (-1, 2)).astype(np.float32))
             # PIXEL counts from the corner of the first pixel, as polygons do (C.10.5.1.2).
             graphic.GraphicAnnotationUnits, graphic.GraphicDimensions = "PIXEL", 2
             graphic.NumberOfGraphicPoints = len(points)
@@ -85,7 +87,7 @@ def _outlines(result: Result) -> list[Dataset]:
     return outlines
 
 
-def closed_polyline(points: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -> np.ndarray:
+def closed_polyline(points: Points) -> Points:
     """A polygon with its first point again at its end, in at most `MOST_POINTS` points.
 
     Args:
@@ -94,7 +96,7 @@ def closed_polyline(points: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -
     tolerance, simple = 0.5, points
     while len(simple) >= MOST_POINTS:
         tolerance *= 2
-        simple = cv2.approxPolyDP(points, tolerance, closed=True)[:, 0]
+        simple = cv2.approxPolyDP(points, tolerance, closed=True)[:, 0].astype(np.float32)
     return np.concatenate([simple, simple[:1]])
 
 
@@ -118,9 +120,7 @@ def _labels(result: Result) -> list[Dataset]:
 def _fill_display(dataset: Dataset, shown: Presentation) -> None:
     """Modality LUT, VOI LUT and presentation LUT; what is absent is of no effect (PS3.4 N.2)."""
     if shown.modality_lut is not None:
-        table = _table(shown.modality_lut)
-        table.ModalityLUTType = "US"  # unspecified
-        dataset.ModalityLUTSequence = [table]
+        dataset.ModalityLUTSequence = [_modality_table(shown.modality_lut)]
     elif (shown.slope, shown.intercept) != (1, 0):
         dataset.RescaleIntercept = _decimal(shown.intercept)
         dataset.RescaleSlope, dataset.RescaleType = _decimal(shown.slope), "US"
@@ -129,21 +129,29 @@ def _fill_display(dataset: Dataset, shown: Presentation) -> None:
         voi.WindowCenter, voi.WindowWidth = _decimal(shown.voi.center), _decimal(shown.voi.width)
         voi.VOILUTFunction = shown.voi.function
     else:
-        voi.VOILUTSequence = [_table(shown.voi)]
+        voi.VOILUTSequence = [_voi_table(shown.voi)]
     dataset.SoftcopyVOILUTSequence = [voi]
     dataset.PresentationLUTShape = "INVERSE" if shown.inverted else "IDENTITY"
 
 
-def _table(table: LookupTable) -> Dataset:
-    item, bits, values = Dataset(), table.full_scale.bit_length(), table.values
-    if table.full_scale != (1 << bits) - 1:  # white is the most that the bits can hold
-        bits = 16
-        values = (values * (65535 / table.full_scale)).round().clip(0, 65535).astype(np.uint16)
-    representation = "SS" if table.first < 0 else "US"
-    entries = len(values) & 0xFFFF
-    if representation == "SS" and entries > 0x7FFF:
+def _modality_table(table: LookupTable) -> Dataset:
+    item = _table(table.first, table.values)
+    item.ModalityLUTType = "US"  # unspecified
+    return item
+
+
+def _voi_table(table: LookupTable) -> Dataset:
+    """A VOI LUT whose white is the most that 16 bits can hold, whatever it was."""
+    scaled = (table.values * (0xFFFF / table.full_scale)).round().clip(0, 0xFFFF)
+    return _table(table.first, scaled.astype(np.uint16))
+
+
+def _table(first: int, values: npt.NDArray[np.uint16]) -> Dataset:
+    item, entries = Dataset(), len(values) & 0xFFFF  # 65536 is written as 0 (C.11.1.1.1)
+    representation = "SS" if first < 0 else "US"
+    if first < 0 and entries > 0x7FFF:
         entries -= 0x10000
-    item.add_new("LUTDescriptor", representation, [entries, table.first, bits])
+    item.add_new("LUTDescriptor", representation, [entries, first, 16])
     item.add_new("LUTData", "OW", values.astype("<u2").tobytes())
     return item
 

@@ -78,7 +78,7 @@ def fill_segmentation(
     numbers = range(1, len(runs) + 1)
     dataset.PerFrameFunctionalGroupsSequence = [_frame(number, derivation) for number in numbers]
     series = series_reference(source)
-    series.ReferencedInstanceSequence = [source.reference()]
+    series.ReferencedInstanceSequence = [source.reference(whole=True)]
     dataset.ReferencedSeriesSequence = [series]
 
 
@@ -139,7 +139,7 @@ def _segment(number: int, name: str, found: ClassCodes, model: ModelIdentity) ->
 
 def cielab(colour: tuple[int, int, int]) -> list[int]:
     """A colour of the overlays, BGR in 8 bits, as PS3.3 C.10.7.1.1 scales CIELab: uint16 each."""
-    pixel = np.float32(colour).reshape(1, 1, 3) / 255
+    pixel = np.array([[colour]], np.float32) / 255
     lightness, a, b = cv2.cvtColor(pixel, cv2.COLOR_BGR2Lab)[0, 0].tolist()
     scaled = (lightness / 100, (a + 128) / 255, (b + 128) / 255)
     return [round(min(max(one, 0), 1) * 65535) for one in scaled]

@@ -75,12 +75,12 @@ class Source:
             presentation=header.presentation,
         )
 
-    def reference(self) -> Dataset:
-        """An item that refers to the film (PS3.3 Table 10-3)."""
+    def reference(self, *, whole: bool = False) -> Dataset:
+        """An item that refers to the frame (PS3.3 Table 10-3), or to the film (Table 10-11)."""
         item = Dataset()
         item.ReferencedSOPClassUID = self.sop_class
         item.ReferencedSOPInstanceUID = self.sop_instance
-        if self.frame is not None:
+        if self.frame is not None and not whole:
             item.ReferencedFrameNumber = self.frame
         return item
 
