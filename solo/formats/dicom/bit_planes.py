@@ -27,35 +27,52 @@ def packed_frames(masks: Sequence[MaskRuns]) -> Iterator[bytes]:
     Args:
         masks: of one size; none is made whole but in bits.
     """
-    width = masks[0].size[1]
-    left = np.zeros(0, np.uint8)  # bits that do not fill a byte yet
+    height, width = masks[0].size
+    pending, begun = 0, 0  # bits that do not fill a byte yet, and that byte
     for runs in masks:
-        rows = _packed_rows(runs)
-        if width % 8 == 0:  # all frames begin with a byte
-            yield rows.tobytes()
-            continue
-        bits = np.unpackbits(rows, axis=1, count=width, bitorder="little").ravel()
-        bits = np.concatenate([left, bits])
-        whole = len(bits) // 8 * 8
-        left = bits[whole:]
-        yield np.packbits(bits[:whole], bitorder="little").tobytes()
-    yield np.packbits(left, bitorder="little").tobytes()
+        top, rows = _packed_rows(runs)
+        first = pending + top * width
+        pending += height * width
+        frame = np.zeros(-(-pending // 8), np.uint8)
+        if len(rows):
+            packed = _without_gaps(rows, width, first % 8)
+            frame[first // 8 : first // 8 + len(packed)] = packed
+        frame[0] |= begun
+        pending %= 8
+        begun = int(frame[-1]) if pending else 0
+        yield frame[: len(frame) - bool(pending)].tobytes()
+    yield bytes([begun] if pending else [])
 
 
-def _packed_rows(runs: MaskRuns) -> Bytes:
-    """A mask with each row in bytes of its own: uint8 [height, ceil(width / 8)].
+def _without_gaps(rows: Bytes, width: int, before: int) -> Bytes:
+    """Rows in one stretch of bits.
+
+    Args:
+        rows: uint8 [n, ceil(width / 8)].
+        width: bits of a row that count.
+        before: how many bits come before them in their first byte, which are left 0.
+    """
+    if width % 8 == 0 and not before:
+        return rows.ravel()
+    bits = np.zeros(before + len(rows) * width, np.uint8)
+    unpacked = np.unpackbits(rows, axis=1, count=width, bitorder="little")
+    bits[before:] = unpacked.ravel()
+    return np.packbits(bits, bitorder="little")
+
+
+def _packed_rows(runs: MaskRuns) -> tuple[int, Bytes]:
+    """The rows of a mask that are not empty: the first one's number, uint8 [n, ceil(width / 8)].
 
     Each run of a column turns its bit on in its first row and off in the one after its last, and
     all rows follow from those above them.
     """
-    height, width = runs.size
+    width = runs.size[1]
     column, start, end = runs.column_runs()
-    turns = np.zeros((height + 1, -(-width // 8)), np.uint8)
+    if not len(column):
+        return 0, np.zeros((0, 0), np.uint8)
+    top, bottom = int(start.min()), int(end.max())
+    turns = np.zeros((bottom - top + 1, -(-width // 8)), np.uint8)
     bit = np.left_shift(1, column % 8).astype(np.uint8)
     for row in (start, end):
-        np.bitwise_xor.at(turns, (row, column // 8), bit)
-    if not len(column):
-        return turns[:height]
-    top, bottom = int(start.min()), int(end.max())
-    np.bitwise_xor.accumulate(turns[top : bottom + 1], axis=0, out=turns[top : bottom + 1])
-    return turns[:height]
+        np.bitwise_xor.at(turns, (row - top, column // 8), bit)
+    return top, np.bitwise_xor.accumulate(turns, axis=0)[:-1]

@@ -13,12 +13,13 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code as PydicomCode
 from pydicom.uid import UID
 
-from solo import __version__ as VERSION
+from solo import __version__
 from solo.contract.manifest import RESEARCH_USE_ONLY, Code
 from solo.decoding.dicom.source_header import IDENTITY, TAGS
 from solo.formats.dicom.source import Source
 from solo.result import ModelIdentity
 
+VERSION: Final = __version__
 MANUFACTURER: Final = "SOLO X-ray"
 NOTICE: Final = f"{RESEARCH_USE_ONLY.partition(':')[0]}."
 """Research use only. Not a medical device."""

@@ -23,7 +23,8 @@ from solo.formats.dicom.uids import IMPLEMENTATION_CLASS_UID
 
 _PREAMBLE: Final = bytes(128) + b"DICM"
 _PIXEL_DATA: Final = b"\xe0\x7f\x10\x00"
-_LEVEL: Final = 1  # masks are mostly runs of one byte: a higher one takes 3 times as long
+# Masks are mostly runs of one byte: what looks for these alone is faster, and no larger.
+_DEFLATE: Final = (1, zlib.DEFLATED, -zlib.MAX_WBITS, 8, zlib.Z_RLE)
 _UNDEFINED: Final = 0xFFFFFFFF
 
 
@@ -60,7 +61,7 @@ def _in_order(body: bytes, pixels: Iterable[bytes], padding: int) -> Iterator[by
 
 def _deflated(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Deflates a data set (PS3.5 A.5), with a zero behind it where its length would be odd."""
-    deflater, length = zlib.compressobj(_LEVEL, wbits=-zlib.MAX_WBITS), 0
+    deflater, length = zlib.compressobj(*_DEFLATE), 0
     for piece in pieces:
         yield (some := deflater.compress(piece))
         length += len(some)
