@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -187,7 +188,7 @@ def test_masks_of_many_megabytes_are_only_deflated() -> None:
 
 
 def test_loss_in_the_film_is_told() -> None:
-    lossy = {"LossyImageCompression": "01", "LossyImageCompressionRatio": "12.5"}
+    lossy: dict[str, Any] = {"LossyImageCompression": "01", "LossyImageCompressionRatio": "12.5"}
     found = written(result_of(hospital_film(**lossy), [half()]))
     assert (found.LossyImageCompression, found.LossyImageCompressionRatio) == ("01", 12.5)
     plain = written(result_of(hospital_film(), [half()]))
