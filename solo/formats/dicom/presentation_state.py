@@ -11,14 +11,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
-from pydicom.valuerep import format_number_as_ds
 
-from solo.decoding.dicom.source_header import Presentation
-from solo.decoding.dicom.voi_attributes import LookupTable
-from solo.decoding.window import Window
 from solo.errors import NoDicomResultError
+from solo.formats.dicom.display import decimal, fill_display
 from solo.formats.dicom.modules import NOTICE, ascii_text
-from solo.formats.dicom.segmentation import cielab, segment_names
+from solo.formats.dicom.segments import cielab, segment_names
 from solo.formats.dicom.source import Source
 from solo.formats.pictures import COLOURS
 from solo.result import Result
@@ -56,7 +53,7 @@ def fill_presentation_state(dataset: Dataset, result: Result, source: Source) ->
     area.PresentationSizeMode = "SCALE TO FIT"
     spacing = info.pixel_spacing
     if spacing is not None and spacing.row_mm != spacing.column_mm:
-        area.PresentationPixelSpacing = [_decimal(spacing.row_mm), _decimal(spacing.column_mm)]
+        area.PresentationPixelSpacing = [decimal(spacing.row_mm), decimal(spacing.column_mm)]
     else:
         area.PresentationPixelAspectRatio = [1, 1]
     dataset.DisplayedAreaSelectionSequence = [area]
@@ -69,7 +66,7 @@ def fill_presentation_state(dataset: Dataset, result: Result, source: Source) ->
     layer.GraphicLayer, layer.GraphicLayerOrder = _LAYER, 1
     layer.GraphicLayerRecommendedDisplayCIELabValue = cielab(COLOURS[0])
     dataset.GraphicLayerSequence = [layer]
-    _fill_display(dataset, shown)
+    fill_display(dataset, shown)
 
 
 def _outlines(result: Result) -> list[Dataset]:
@@ -115,46 +112,3 @@ def _labels(result: Result) -> list[Dataset]:
         label.AnchorPointVisibility = "N"
         labels.append(label)
     return labels
-
-
-def _fill_display(dataset: Dataset, shown: Presentation) -> None:
-    """Modality LUT, VOI LUT and presentation LUT; what is absent is of no effect (PS3.4 N.2)."""
-    if shown.modality_lut is not None:
-        dataset.ModalityLUTSequence = [_modality_table(shown.modality_lut)]
-    elif (shown.slope, shown.intercept) != (1, 0):
-        dataset.RescaleIntercept = _decimal(shown.intercept)
-        dataset.RescaleSlope, dataset.RescaleType = _decimal(shown.slope), "US"
-    voi = Dataset()
-    if isinstance(shown.voi, Window):
-        voi.WindowCenter, voi.WindowWidth = _decimal(shown.voi.center), _decimal(shown.voi.width)
-        voi.VOILUTFunction = shown.voi.function
-    else:
-        voi.VOILUTSequence = [_voi_table(shown.voi)]
-    dataset.SoftcopyVOILUTSequence = [voi]
-    dataset.PresentationLUTShape = "INVERSE" if shown.inverted else "IDENTITY"
-
-
-def _modality_table(table: LookupTable) -> Dataset:
-    item = _table(table.first, table.values)
-    item.ModalityLUTType = "US"  # unspecified
-    return item
-
-
-def _voi_table(table: LookupTable) -> Dataset:
-    """A VOI LUT whose white is the most that 16 bits can hold, whatever it was."""
-    scaled = (table.values * (0xFFFF / table.full_scale)).round().clip(0, 0xFFFF)
-    return _table(table.first, scaled.astype(np.uint16))
-
-
-def _table(first: int, values: npt.NDArray[np.uint16]) -> Dataset:
-    item, entries = Dataset(), len(values) & 0xFFFF  # 65536 is written as 0 (C.11.1.1.1)
-    representation = "SS" if first < 0 else "US"
-    if first < 0 and entries > 0x7FFF:
-        entries -= 0x10000
-    item.add_new("LUTDescriptor", representation, [entries, first, 16])
-    item.add_new("LUTData", "OW", values.astype("<u2").tobytes())
-    return item
-
-
-def _decimal(value: float) -> str:
-    return format_number_as_ds(float(value))
