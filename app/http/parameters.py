@@ -147,11 +147,13 @@ def check_one_picture(
     Raises:
         InvalidParameterError: if there are several, or if both are asked for.
     """
-    what = "a DICOM object" if form == "dicom" else f"format {form}"
+    what, is_what = f"format {form}", "is a picture"
+    if form == "dicom":
+        what, is_what = "a DICOM object", "has none"
     of_one = form == "dicom" or form in PICTURES
     if cells and of_one:
         raise InvalidParameterError(
-            f"pixels=cells comes with JSON, and {what} comes without: ask for one of them"
+            f"pixels=cells comes with JSON, and {what} {is_what}: ask for one of them"
         )
     if not cells and not of_one:
         return

@@ -126,7 +126,7 @@ async def test_an_orientation_is_an_option() -> None:
         ({"kinds": "nifti"}, "kinds: String should match"),
         ({"kinds": ""}, "kinds: String should match"),
         ({"kinds": "seg", "format": "rle"}, "two forms of the answer"),
-        ({"kinds": "seg", "pixels": "cells"}, "a DICOM object comes without"),
+        ({"kinds": "seg", "pixels": "cells"}, "a DICOM object has none"),
         ({"kinds": "seg", "frame": "all"}, "a DICOM object is of one frame"),
         ({"beyond_standard": "everything"}, "beyond_standard: Input should be 'orientation'"),
     ],
