@@ -167,7 +167,10 @@ def test_parameters_are_documented(service: ServiceProcess) -> None:
         "max_instances": "query",
         "max_overlap": "query",
         "format": "query",
+        "kinds": "query",
+        "beyond_standard": "query",
         "frame": "query",
+        "pixels": "query",
         "lane": "query",
         "x-request-timeout-seconds": "header",
     }

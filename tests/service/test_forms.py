@@ -121,7 +121,9 @@ def test_a_bad_parameter_is_named(http: httpx.Client, query: str, text: str) -> 
 
 def test_forms_and_their_parameters_are_documented(http: httpx.Client) -> None:
     operation = http.get("/openapi.json").json()["paths"]["/segment"]["post"]
-    kinds = {"application/json", "image/png", "multipart/form-data"}
-    assert set(operation["responses"]["200"]["content"]) == kinds
+    assert set(operation["responses"]["200"]["content"]) == {
+        *("application/json", "image/png", "application/dicom"),
+        *("multipart/form-data", "multipart/related"),
+    }
     names = {parameter["name"] for parameter in operation["parameters"]}
-    assert {"format", "max_overlap", "pixels"} <= names
+    assert {"format", "max_overlap", "pixels", "kinds", "beyond_standard"} <= names
