@@ -121,7 +121,7 @@ def test_a_voi_lut_of_few_steps_has_its_window_at_them(values: list[int]) -> Non
     bits = SampleBits(allocated=16, stored=12, high=11, signed=False)
     table = LookupTable(1000, np.array(values, np.uint16), 255)
     cells = np.arange(4096, dtype=np.uint16)[None]
-    _, _, stored = to_grey(cells, GreyDescription(bits, voi=(table,)))
+    _, _, stored, _ = to_grey(cells, GreyDescription(bits, voi=(table,)))
     found = stored()
     grey = shown(found.values, asdict(found.display))
     beside = np.r_[:1000, 1000 + len(values) : 4096]
@@ -136,7 +136,7 @@ def test_a_window_of_few_float32_is_told_from_its_centre(intercept: float, cente
         for width in (0.001, 0.06, 60.0):
             voi = (Window(center, width, function),)
             description = GreyDescription(bits, slope=1e-6, intercept=intercept, voi=voi)
-            pixels, _, stored = to_grey(cells, description)
+            pixels, _, stored, _ = to_grey(cells, description)
             check(pixels, stored(), tolerance=1.05)
 
 
@@ -145,7 +145,7 @@ def test_whole_values_keep_their_unit_in_a_narrow_window() -> None:
     window = Window(40_000, 2, "LINEAR")
     cells = np.arange(65536, dtype=np.uint16).reshape(256, 256)
     description = GreyDescription(bits, intercept=10_000, voi=(window,))
-    pixels, _, stored = to_grey(cells, description)
+    pixels, _, stored, _ = to_grey(cells, description)
     assert stored().display.window == window
     check(pixels, stored())
 
