@@ -168,6 +168,7 @@ def test_parameters_are_documented(service: ServiceProcess) -> None:
         "max_overlap": "query",
         "format": "query",
         "frame": "query",
+        "pixels": "query",
         "lane": "query",
         "x-request-timeout-seconds": "header",
     }
