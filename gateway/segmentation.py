@@ -1,0 +1,87 @@
+"""Client of `POST /segment`: a film to its result objects."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Final
+
+from gateway.dicom_objects import ResultObject
+from gateway.http import Answer, Peer
+from gateway.multipart import DICOM, parts
+from gateway.outcomes import (
+    EmptyFilmError,
+    FaultyFilmError,
+    RefusedFilmError,
+    TryLaterError,
+)
+
+NOTHING_FOUND: Final = "nothing-found"
+_REFUSED: Final = frozenset({400, 413, 415, 422})
+_FAULTY: Final = frozenset({500, 504})  # what the film may have done
+
+
+class Segmentation:
+    """Asks the service for result objects.
+
+    Args:
+        service: where it is.
+        kinds: of results, in the order of the service's answer.
+    """
+
+    def __init__(self, service: Peer, kinds: tuple[str, ...]) -> None:
+        self._service, self._kinds = service, kinds
+
+    def results(self, film: bytes, deadline: float) -> list[ResultObject]:
+        """Segments a film.
+
+        Args:
+            film: a file (PS3.10).
+            deadline: on the clock of `time.monotonic`.
+
+        Raises:
+            EmptyFilmError: if nothing was found.
+            RefusedFilmError: if it is no film that can be segmented.
+            FaultyFilmError: if the service fails at it.
+            TryLaterError: if the service is busy or away.
+        """
+        left = max(deadline - time.monotonic(), 0.001)
+        answer = self._service.ask(
+            "POST",
+            f"/segment?kinds={','.join(self._kinds)}",
+            deadline,
+            {
+                "Accept": f'{DICOM}, multipart/related; type="{DICOM}"',
+                "Content-Type": DICOM,
+                "X-Request-Timeout-Seconds": f"{left:.3f}",
+            },
+            film,
+        )
+        if answer.status != 200:
+            raise _error(answer)
+        try:
+            objects = [ResultObject.read(part) for part in parts(answer.media_type, answer.body)]
+        except ValueError as error:
+            raise FaultyFilmError("service-result") from error
+        if len(objects) != len(self._kinds):
+            raise FaultyFilmError("service-result")
+        return objects
+
+
+def problem_kind(body: bytes) -> str:
+    """The kind of a problem (RFC 9457): what follows the last colon of its type."""
+    try:
+        return str(json.loads(body)["type"]).rpartition(":")[2]
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def _error(answer: Answer) -> Exception:
+    if answer.status == 422 and problem_kind(answer.body) == NOTHING_FOUND:
+        return EmptyFilmError(NOTHING_FOUND)
+    if answer.status in _REFUSED:
+        return RefusedFilmError(str(answer.status))
+    if answer.status in _FAULTY:
+        return FaultyFilmError("service-error")
+    busy = answer.status in (429, 503)
+    return TryLaterError("service-busy" if busy else "service-status", answer.retry_after_seconds)
