@@ -90,12 +90,18 @@ class Gateway:
 
 
 def run_hold(gateway: Gateway) -> None:
-    """Receives until the gateway stops, and answers what is in work."""
+    """Receives until the gateway stops, and answers what is in work.
+
+    Raises:
+        StartError: if it is deaf; what is in work is sent again.
+    """
     receiver = Receiver(gateway.settings, gateway.work(), gateway.metrics)
     Thread(target=receiver.serve, name="receiver", daemon=True).start()
     gateway.started.set()
     write("listening", mode="hold", port=gateway.settings.port)
-    gateway.stopping.wait()
+    while not gateway.stopping.wait(1):
+        if not receiver.alive():
+            raise StartError("no connection is accepted any more: start the gateway again")
     receiver.drain()
 
 

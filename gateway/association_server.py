@@ -10,6 +10,7 @@ import socket
 import ssl
 import time
 from ipaddress import ip_address, ip_network
+from threading import Lock, active_count
 from typing import Any, Final, cast
 
 from pynetdicom import AE, evt
@@ -22,7 +23,25 @@ from gateway.settings import Settings
 # An A-ASSOCIATE-RQ with 128 contexts of all syntaxes has a third of it; a P-DATA-TF is shorter than
 # what we announce.
 _MOST_PDU_BYTES: Final = 2**20
-_CONNECTIONS_AN_ASSOCIATION: Final = 4
+_OTHER_THREADS: Final = 300  # films, health
+
+
+class ReceivedBytes:
+    """Bytes of messages that have not come whole, of all associations together.
+
+    Args:
+        most: how many there may be.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most, self._taken, self._lock = most, 0, Lock()
+
+    def take(self, size: int) -> bool:
+        """Takes as many bytes, if there is room; gives them back where it is less than none."""
+        with self._lock:
+            fits = size <= 0 or self._taken + size <= self._most
+            self._taken += size * fits
+        return fits
 
 
 class PduReader:
@@ -31,19 +50,26 @@ class PduReader:
     Args:
         connection: a socket with a time-out.
         most_bytes: of a film; `begin_message` starts to count anew.
+        received: of all connections.
         seconds: for each PDU.
         metrics: counts who is cut off.
     """
 
     def __init__(
-        self, connection: socket.socket, most_bytes: int, seconds: float, metrics: Metrics
+        self,
+        connection: socket.socket,
+        most_bytes: int,
+        received: ReceivedBytes,
+        seconds: float,
+        metrics: Metrics,
     ) -> None:
-        self._connection, self._most_bytes = connection, most_bytes
+        self._connection, self._most_bytes, self._received = connection, most_bytes, received
         self._seconds, self._metrics = seconds, metrics
         self._taken = 0
 
     def begin_message(self) -> None:
-        """A message has come whole."""
+        """A message has come whole, or the connection is at its end."""
+        self._received.take(-self._taken)
         self._taken = 0
 
     def read(self, size: int) -> bytearray:
@@ -55,11 +81,11 @@ class PduReader:
         Raises:
             OSError: if it promises too much, or does not keep it in time.
         """
+        reason = self._refusal(size)
+        if reason is not None:
+            self._metrics.rejected.labels(reason).inc()
+            raise OSError(reason)
         self._taken += size
-        over = "pdu-size" if size > _MOST_PDU_BYTES else "film-size"
-        if over == "pdu-size" or self._taken > self._most_bytes:
-            self._metrics.rejected.labels(over).inc()
-            raise OSError(over)
         content = bytearray(size)
         view, read = memoryview(content), 0
         deadline = time.monotonic() + self._seconds
@@ -74,6 +100,13 @@ class PduReader:
         del content[read:]
         return content
 
+    def _refusal(self, size: int) -> str | None:
+        if size > _MOST_PDU_BYTES:
+            return "pdu-size"
+        if self._taken + size > self._most_bytes:
+            return "film-size"
+        return None if self._received.take(size) else "memory"
+
 
 class _Handler(RequestHandler):
     """Gives each association its reader."""
@@ -83,7 +116,8 @@ class _Handler(RequestHandler):
         reader = cast(AssociationServer, self.server).reader(self.request)
         # The method through which all bytes of the peer come.
         setattr(association.dul.socket, "recv", reader.read)  # noqa: B010 - it has a type
-        association.bind(evt.EVT_DIMSE_RECV, lambda _: reader.begin_message())
+        for event in (evt.EVT_DIMSE_RECV, evt.EVT_CONN_CLOSE):
+            association.bind(event, lambda _: reader.begin_message())
         return association
 
 
@@ -95,6 +129,9 @@ class AssociationServer(ThreadedAssociationServer):
         settings: limits, addresses and certificates.
         metrics: counts who is cut off.
         handlers: of pynetdicom's events.
+
+    Attributes:
+        alive_at: when it last was ready to accept a connection, on the clock of `time.monotonic`.
 
     Raises:
         OSError: if the address or a certificate cannot be used.
@@ -112,6 +149,11 @@ class AssociationServer(ThreadedAssociationServer):
     ) -> None:
         self._settings, self._metrics = settings, metrics
         self._tls = _tls(settings)
+        # An association has two; those that have not asked for one yet are bounded as well.
+        self._most_threads = _OTHER_THREADS + 6 * settings.max_associations
+        # Half of the memory is for the films in work, with what is made of them.
+        self._received = ReceivedBytes(settings.memory_bytes // 4)
+        self.alive_at = time.monotonic()
         self._networks = [ip_network(one) for one in settings.networks]
         super().__init__(
             entity,
@@ -126,7 +168,13 @@ class AssociationServer(ThreadedAssociationServer):
     def reader(self, connection: socket.socket) -> PduReader:
         """The reader of a connection."""
         most = self._settings.max_film_bytes
-        return PduReader(connection, most, self._settings.idle_seconds, self._metrics)
+        seconds = self._settings.idle_seconds
+        return PduReader(connection, most, self._received, seconds, self._metrics)
+
+    def service_actions(self) -> None:
+        """Called several times a second, by the loop that accepts connections."""
+        super().service_actions()
+        self.alive_at = time.monotonic()
 
     def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ANN401
         """Whether a connection may go on, before anything of it is read."""
@@ -134,8 +182,7 @@ class AssociationServer(ThreadedAssociationServer):
         mapped = getattr(address, "ipv4_mapped", None) or address
         if self._networks and not any(mapped in network for network in self._networks):
             return self._reject("source")
-        most = self._settings.max_associations * _CONNECTIONS_AN_ASSOCIATION
-        if len(self.active_associations) >= most:
+        if active_count() >= self._most_threads:
             return self._reject("connections")
         request.settimeout(self._settings.associate_seconds)
         return True

@@ -26,6 +26,7 @@ DONE: Final = 0x0000
 OUT_OF_RESOURCES: Final = 0xA700
 CANNOT_UNDERSTAND: Final = 0xC000
 _LAST_ANSWER_SECONDS: Final = 2.0
+_DEAF_SECONDS: Final = 10.0
 
 
 class Receiver:
@@ -71,6 +72,10 @@ class Receiver:
     def serve(self) -> None:
         """Serves until `drain`."""
         self._server.serve_forever(poll_interval=0.1)
+
+    def alive(self) -> bool:
+        """Whether connections are accepted."""
+        return time.monotonic() - self._server.alive_at < _DEAF_SECONDS
 
     def drain(self) -> None:
         """Refuses what is new, and lets what is in work be answered."""

@@ -27,7 +27,10 @@ def missing() -> str:
 
 
 def _is_up(name: str) -> bool:
-    return Path(f"/sys/class/net/{name}/operstate").read_text().strip() not in ("down", "notpresent")
+    return Path(f"/sys/class/net/{name}/operstate").read_text().strip() not in (
+        "down",
+        "notpresent",
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from threading import Event
+from uuid import uuid4
 
 import pytest
 from pydicom import dcmread
@@ -33,6 +34,7 @@ ACKNOWLEDGED = 0
 REFUSED = 0xC0  # storescu exits with the upper byte of the status
 SENDERS = 3
 long = pytest.mark.long
+pytestmark = pytest.mark.pacs
 
 
 def answer(data: bytes) -> Reply:
@@ -61,7 +63,7 @@ def storescu(port: int, path: Path) -> int:
 def send_until(stop: Event, port: int, folder: Path) -> list[tuple[str, int]]:
     """Sends films until told to stop, the last one to its end; UIDs with what came of them."""
     ended: list[tuple[str, int]] = []
-    path = folder / f"{random.random()}.dcm"
+    path = folder / f"{uuid4().hex}.dcm"
     while not stop.is_set():
         data = film()
         path.write_bytes(data)
@@ -72,9 +74,7 @@ def send_until(stop: Event, port: int, folder: Path) -> list[tuple[str, int]]:
     return ended
 
 
-@pytest.mark.parametrize(
-    ("kills", "archive_kills"), [(6, 2), pytest.param(40, 10, marks=long)]
-)
+@pytest.mark.parametrize(("kills", "archive_kills"), [(6, 2), pytest.param(40, 10, marks=long)])
 def test_hold(
     archive: Orthanc, service: StubService, tmp_path: Path, kills: int, archive_kills: int
 ) -> None:

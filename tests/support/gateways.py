@@ -143,6 +143,6 @@ def echo(port: int, called: str = "SOLO", calling: str = "TEST") -> bool:
     association = entity.associate("127.0.0.1", port, [build_context("1.2.840.10008.1.1")], called)
     if not association.is_established:
         return False
-    answered = association.send_c_echo().get("Status") == 0
+    answered = bool(association.send_c_echo().get("Status") == 0)
     association.release()
     return answered

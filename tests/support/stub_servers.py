@@ -1,4 +1,4 @@
-"""HTTP servers in threads of a test: a service that makes results, and an archive that takes them."""
+"""HTTP servers in threads of a test: a service that makes results, an archive that takes them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,11 @@ def minimal_seg(film: bytes) -> bytes:
     seg.SOPClassUID = SegmentationStorage
     seg.Modality, seg.Manufacturer, seg.SeriesNumber = "SEG", "SOLO X-ray", 1
     seg.Rows, seg.Columns, seg.NumberOfFrames = 8, 8, 1
-    seg.SamplesPerPixel, seg.PhotometricInterpretation, seg.PixelRepresentation = 1, "MONOCHROME2", 0
+    seg.SamplesPerPixel, seg.PhotometricInterpretation, seg.PixelRepresentation = (
+        1,
+        "MONOCHROME2",
+        0,
+    )
     seg.BitsAllocated, seg.BitsStored, seg.HighBit = 1, 1, 0
     seg.PixelData = bytes(8)
     seg.file_meta = FileMetaDataset()
