@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from starlette.routing import BaseRoute
 
 from app.errors import TITLES, KeyRateError, MisdirectedError, UnauthorizedError, status_of
+from app.http.dicom_request import DICOM, RELATED
 from app.http.media_types import FILE_TYPES, SNIFFED
 from app.http.parameters import PNG
 from app.http.problems import PROBLEM_TYPE
@@ -50,6 +51,10 @@ _FILM: Final = {
         | {"description": "uint8 or uint16 [height, width], little-endian, row by row."},
     },
 }
+_OBJECTS: Final = {
+    "type": "object",
+    "description": "DICOM objects, a part each, in the order of `kinds`.",
+}
 _ENCODING: Final = {
     **{name: {"contentType": "application/json"} for name in ("answer", "display")},
     **{name: {"contentType": SNIFFED} for name in ("table", "values", "cells")},
@@ -74,7 +79,14 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 SEGMENT_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"content": {PNG: _BINARY, MULTIPART: {"schema": _FILM, "encoding": _ENCODING}}},
+    200: {
+        "content": {
+            PNG: _BINARY,
+            DICOM: _BINARY,
+            RELATED: {"schema": _OBJECTS},
+            MULTIPART: {"schema": _FILM, "encoding": _ENCODING},
+        }
+    },
     **{status: {"description": title, "content": _PROBLEM} for status, title in TITLES.items()},
 }
 SEGMENT_OPERATION: Final[dict[str, Any]] = {

@@ -14,6 +14,7 @@ import numpy as np
 from starlette.responses import Response
 
 from app.attempts import Attempt
+from app.http.dicom_request import DICOM, DicomRequest
 from app.http.form_data import Part
 from app.http.media_types import SNIFFED
 from app.http.parameters import PICTURES, PNG
@@ -21,20 +22,22 @@ from app.http.problems import problem_details, problem_response
 from app.http.request_state import RequestState
 from app.rendering import Rendering
 from app.schemas import (
+    AnswerFormat,
     FailedRequest,
     FilmDisplay,
     ImageAnswer,
     ImageFailure,
     Instance,
     Polygons,
-    ResponseFormat,
     SegmentAnswer,
     Segmentation,
     UncompressedSegmentation,
 )
 from solo import result as library
+from solo.contract.manifest import Manifest
 from solo.decoding.stored_pixels import StoredPixels
 from solo.errors import SoloError
+from solo.formats.dicom.objects import dicom_pieces
 from solo.formats.pictures import describe, encode_png, label_map, overlay
 from solo.result import Result
 
@@ -42,13 +45,13 @@ _JSON: Final = "application/json"
 _RUNS_WRITTEN_AT_ONCE: Final = 2**16
 
 
-def is_brief(result: Result, form: ResponseFormat) -> bool:
+def is_brief(result: Result, form: AnswerFormat) -> bool:
     """Whether the event loop renders it in little more time than a turn in a thread takes."""
     lengths = sum(len(instance.runs.counts) for instance in result.instances)
     return form == "rle" and lengths < _RUNS_WRITTEN_AT_ONCE
 
 
-def render(result: Result, form: ResponseFormat, request_id: str) -> Rendering:
+def render(result: Result, form: AnswerFormat, request_id: str) -> Rendering:
     """Renders one image.
 
     Args:
@@ -93,13 +96,45 @@ def render(result: Result, form: ResponseFormat, request_id: str) -> Rendering:
     return answer.model_dump_json(exclude={"index"}).encode()
 
 
+def render_dicom(result: Result, manifest: Manifest, asked: DicomRequest) -> Rendering:
+    """Renders the DICOM objects of one image.
+
+    Args:
+        result: of the segmenter, with its source header, and with pixels for a secondary capture.
+        manifest: of the model.
+        asked: which objects.
+
+    Yields:
+        After each step.
+
+    Returns:
+        The file of one object, or the body of a multipart answer with several (PS3.18 8.6.1).
+
+    Raises:
+        NoDicomResultError: where there can be none.
+    """
+    body = b""
+    for kind in asked.kinds:
+        pieces = []
+        for piece in dicom_pieces(result, kind, manifest, asked.options):
+            pieces.append(piece)
+            yield
+        whole = b"".join(pieces)
+        if len(asked.kinds) == 1:
+            return whole
+        head = f"--{asked.boundary}\r\nContent-Type: {DICOM}\r\n\r\n"
+        body += head.encode() + whole + b"\r\n"
+    return body + f"--{asked.boundary}--\r\n".encode()
+
+
 def respond(
     attempts: list[Attempt],
     rendered: Mapping[Result, bytes],
     state: RequestState,
-    form: ResponseFormat,
+    form: AnswerFormat,
     *,
     in_parts: bool,
+    media_type: str = PNG,
 ) -> Response:
     """The response to a request whose images have all been tried.
 
@@ -109,17 +144,19 @@ def respond(
         state: of the request; learns of an error.
         form: the format to answer in.
         in_parts: whether the files came in a form.
+        media_type: of a picture or of DICOM objects.
 
     Raises:
-        SoloError: that of a file that was sent alone, or of a picture.
+        SoloError: that of a file that was sent alone, or of a picture or DICOM object.
     """
     results = [attempt.result for attempt in attempts if isinstance(attempt.result, Result)]
     errors = [attempt.result for attempt in attempts if isinstance(attempt.result, SoloError)]
     alone = len(attempts) == 1 and not in_parts
-    if errors and (alone or form in PICTURES):
+    whole = form == "dicom" or form in PICTURES
+    if errors and (alone or whole):
         raise errors[0]
-    if form in PICTURES:
-        return Response(rendered[results[0]], media_type=PNG)
+    if whole:
+        return Response(rendered[results[0]], media_type=media_type)
     if not results:
         details = problem_details(errors[0], state.request_id).model_dump()
         failures = [
@@ -169,7 +206,7 @@ def _failure(attempt: Attempt, error: SoloError, request_id: str) -> ImageFailur
 
 
 def _segmentation(
-    instance: library.Instance, form: ResponseFormat
+    instance: library.Instance, form: AnswerFormat
 ) -> Segmentation | UncompressedSegmentation | Polygons:
     runs = instance.runs
     match form:

@@ -14,11 +14,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.attempts import attempt_all
+from app.http.dicom_request import dicom_request
 from app.http.disconnect import cancel_on_disconnect
 from app.http.form_data import FormDataResponse
 from app.http.media_types import UploadedFile
 from app.http.pages import DESCRIPTION, INTERFACE
 from app.http.parameters import (
+    PNG,
     FrameRange,
     check_one_picture,
     negotiate_format,
@@ -30,7 +32,7 @@ from app.http.request_state import client_of, state_of
 from app.http.upload import read_upload
 from app.openapi import SEGMENT_ANSWERS, SEGMENT_OPERATION
 from app.rendering import complete
-from app.responses import film_parts, is_brief, render, respond
+from app.responses import film_parts, is_brief, render, render_dicom, respond
 from app.schemas import Health, ModelDescription, SegmentAnswer
 from app.service import service_of
 from solo.errors import EmptyError, SoloError
@@ -55,12 +57,16 @@ async def segment(request: Request) -> Response:
     fields that are not files are passed over, whatever their media type. What a file is, its bytes
     decide, under any media type and any name. Where there are several images, in a form or by
     `frame`, a bad one gets an `error` in its place and the others are answered; if none can be, the
-    status is that of the first error. `format` has other forms of the answer, pictures among them;
-    a picture of the film shows whatever is burned into it, and so do its `pixels`.
+    status is that of the first error. `format` has other forms of the answer, pictures among them.
+    `Accept: application/dicom` has DICOM objects, which repeat the patient and the study of their
+    film, as DICOM demands; where there can be none, a problem says why. A picture of the film shows
+    whatever is burned into it, and so do its `pixels`.
     """
     service, state, client = service_of(request), state_of(request), client_of(request)
     query, headers = read_query(request), read_headers(request)
-    form = negotiate_format(query.format, ",".join(request.headers.getlist("accept")))
+    accept = ",".join(request.headers.getlist("accept"))
+    form = negotiate_format(query.format, accept, query.kinds)
+    dicom = dicom_request(query, accept) if form == "dicom" else None
     seconds = read_deadline_seconds(headers, service.settings.deadline_seconds)
     cells = query.pixels == "cells"
     async with AsyncExitStack() as kept:  # with cells, until the answer is sent
@@ -78,14 +84,17 @@ async def segment(request: Request) -> Response:
             frames = FrameRange.parse(query.frame)
             check_one_picture(form, len(upload.files), one_frame=frames.is_one, cells=cells)
             deadline = asyncio.get_running_loop().time() + seconds
+            model = service.segmenter.model  # the one of now, for all images
+            drawn = form == "overlay" or (dicom is not None and "sc" in dicom.kinds)
             segment_frame = partial(
                 service.segmenter.segment,
                 options=Options(query.score_threshold, query.max_instances, query.max_overlap),
                 deadline=deadline,
                 lane=query.lane,
                 client=client,
-                model=service.segmenter.model,  # the one of now, for all images
-                wants_pixels="cells" if cells else "grey" if form == "overlay" else "none",
+                model=model,
+                wants_pixels="cells" if cells else "grey" if drawn else "none",
+                wants_header=dicom is not None,
             )
             rendered: dict[Result, bytes] = {}
 
@@ -93,10 +102,13 @@ async def segment(request: Request) -> Response:
                 turn = (deadline, query.lane, client)
                 if cells:
                     await kept.enter_async_context(service.renderer.film(*turn))
-                drawn = service.renderer.film(*turn) if form == "overlay" else nullcontext()
-                async with drawn:
+                place = service.renderer.film(*turn) if drawn else nullcontext()
+                async with place:
                     result = await segment_frame(file, frame=frame)
-                    steps = render(result, form, state.request_id)
+                    if dicom is None:
+                        steps = render(result, form, state.request_id)
+                    else:
+                        steps = render_dicom(result, model.engine.manifest, dicom)
                     if is_brief(result, form):
                         rendered[result] = complete(steps)
                     else:
@@ -114,7 +126,14 @@ async def segment(request: Request) -> Response:
             )
             attempts = await cancel_on_disconnect(request, work)
             state.images.extend(attempt.facts for attempt in attempts)
-            answer = respond(attempts, rendered, state, form, in_parts=upload.in_parts)
+            answer = respond(
+                attempts,
+                rendered,
+                state,
+                form,
+                in_parts=upload.in_parts,
+                media_type=PNG if dicom is None else dicom.media_type,
+            )
             result = attempts[0].result
             if isinstance(result, SoloError) or result.stored_pixels is None:
                 return answer

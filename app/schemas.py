@@ -13,6 +13,7 @@ from solo.decoding.window import WindowFunction
 from solo.result import ModelIdentity, OutOfDistribution, PixelSpacing, Timings
 
 ResponseFormat = Literal["rle", "uncompressed-rle", "polygons", "overlay", "label-map"]
+AnswerFormat = ResponseFormat | Literal["dicom"]
 
 
 class Schema(BaseModel):
@@ -50,6 +51,23 @@ class SegmentQuery(Schema):
             "polygons without holes; or a PNG of a single file: `overlay`, the film with outlines "
             "and labels, or `label-map`, n where the n-th instance is. If absent, `Accept: "
             "image/png` is the overlay and everything else `rle`."
+        ),
+    ] = None
+    kinds: Annotated[
+        str | None,
+        Field(
+            pattern=r"^(seg|gsps|sc)(,(seg|gsps|sc)){0,2}$",
+            description="DICOM objects in place of JSON, as `Accept: application/dicom` asks for: "
+            "`seg` (segmentation; the default), `gsps` (outlines as a presentation state), `sc` "
+            "(an image with outlines as a secondary capture), or several with commas between. Of a "
+            "single DICOM file and frame.",
+        ),
+    ] = None
+    beyond_standard: Annotated[
+        Literal["orientation"] | None,
+        Field(
+            description="`orientation` gives a SEG the plane orientation that viewers such as OHIF "
+            "do not open it without, and that the standard has no place for in a radiograph's."
         ),
     ] = None
     frame: Annotated[

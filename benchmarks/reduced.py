@@ -151,7 +151,7 @@ def compare(film: bytes, coding: Coding, session: ort.InferenceSession) -> dict[
         started = process_time()
         decoded = coding.decode(data, bits, level)
         seconds[level] = process_time() - started
-        grey, _, _ = to_grey(as_grey(decoded.astype(cells.dtype)), description)
+        grey, *_ = to_grey(as_grey(decoded.astype(cells.dtype)), description)
         canvas = _on_canvas(grey, letterbox, level if coding.wavelet else 0)
         found[level] = _masks(canvas, letterbox, session, manifest)
     if not found[0]:

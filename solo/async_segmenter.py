@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from operator import index
 from pathlib import Path
 from time import perf_counter
-from typing import Final, Self, TypeVar, get_args
+from typing import Final, NamedTuple, Self, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +54,14 @@ Source = Path | str | bytes | RadiographFile | npt.NDArray[np.uint8] | npt.NDArr
 MAX_PIXELS: Final = 50_000_000
 # A smaller file is hashed in the 0.1 ms that a turn in the pool takes.
 _HASHED_ASIDE_BYTES: Final = 2**18
+
+
+class _Wanted(NamedTuple):
+    """What is wanted of a file: which frame, and what beside the canvas."""
+
+    frame: int
+    pixels: PixelsWanted
+    header: bool
 
 
 class StartError(Exception):
@@ -236,6 +244,7 @@ class AsyncSegmenter:
         client: str = "",
         model: ModelRunner | None = None,
         wants_pixels: PixelsWanted = "none",
+        wants_header: bool = False,
     ) -> Result:
         """Segments one frame.
 
@@ -248,6 +257,7 @@ class AsyncSegmenter:
             client: whose image it is: clients have decoders and batches in turn.
             model: the one that answers, from `self.model`; None for the current one.
             wants_pixels: whether the result has the radiograph's pixels, and which.
+            wants_header: whether the result has what `solo.formats.dicom` copies from the film.
 
         Raises:
             SoloError: the error that the image deserves; see `solo.errors` for the kinds.
@@ -262,7 +272,8 @@ class AsyncSegmenter:
             async with asyncio.timeout_at(deadline):
                 with self.admission.place(lane, seconds_left, client) as place:
                     file = await self._file_of(source)
-                    decoded = await self._decode(source, file, index(frame), place, wants_pixels)
+                    wanted = _Wanted(index(frame), wants_pixels, wants_header)
+                    decoded = await self._decode(source, file, wanted, place)
                     queued = self._batcher.submit(decoded.canvas, place, model or self.model)
                     self._unhashed.add(file)
                     try:
@@ -291,6 +302,7 @@ class AsyncSegmenter:
             pixels=decoded.pixels,
             out_of_distribution=OutOfDistribution.of(outcome.out_of_distribution),
             stored_pixels=decoded.stored,
+            source_header=decoded.header,
         )
         self._events.on_result(result)
         return result
@@ -308,18 +320,19 @@ class AsyncSegmenter:
         self,
         source: Source,
         file: RadiographFile,
-        frame: int,
+        wanted: _Wanted,
         place: Place,
-        wants_pixels: PixelsWanted,
     ) -> DecodedRadiograph:
         if self._stopped:
             raise self._draining()
         if isinstance(source, np.ndarray):
             canvas_size = self.manifest.canvas_size
             return await self._in_thread(
-                lambda: decode_pixels(source, frame, canvas_size, self._limits, wants_pixels)
+                lambda: decode_pixels(
+                    source, wanted.frame, canvas_size, self._limits, wanted.pixels
+                )
             )
-        decoding = self._decode_in_turn(file, frame, place, wants_pixels)
+        decoding = self._decode_in_turn(file, wanted, place)
         if file.length < _HASHED_ASIDE_BYTES:
             return await decoding
         hashing = self._in_thread(file.hash)  # beside the process that decodes
@@ -327,7 +340,7 @@ class AsyncSegmenter:
         return decoded
 
     async def _decode_in_turn(
-        self, file: RadiographFile, frame: int, place: Place, wants_pixels: PixelsWanted
+        self, file: RadiographFile, wanted: _Wanted, place: Place
     ) -> DecodedRadiograph:
         turns = [self._bulk_turns, self._turns] if place.lane == "bulk" else [self._turns]
         taken: list[Turns] = []
@@ -340,7 +353,9 @@ class AsyncSegmenter:
             for turn in turns:
                 await turn.take(place.lane, place.client)
                 taken.append(turn)
-            decoded = await self._decoder.decode(file.pieces, frame, wants_pixels)
+            decoded = await self._decoder.decode(
+                file.pieces, wanted.frame, wanted.pixels, wants_header=wanted.header
+            )
         except StillDecodingError as cancelled:  # the turn lasts as long as the decoder is at it
             cancelled.work.add_done_callback(give)
             raise asyncio.CancelledError from None

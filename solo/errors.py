@@ -77,6 +77,24 @@ class NotSegmentableError(
     """A well-formed file that is no radiograph that can be segmented."""
 
 
+class NoDicomResultError(
+    SoloError, kind="no-dicom-result", title="There can be no DICOM object of this result"
+):
+    """A film or a result that a DICOM object cannot be made of."""
+
+
+class NothingFoundError(
+    NoDicomResultError,
+    kind="nothing-found",
+    title="Nothing was found, and there is no object of it",
+):
+    """A film without instances: it was segmented, and DICOM has no object of that."""
+
+
+class NoCodesError(NoDicomResultError, kind="no-codes", title="A class of the model has no codes"):
+    """A class whose codes the model's manifest does not have."""
+
+
 class InvalidParameterError(
     SoloError, kind="invalid-parameter", title="A parameter is out of range"
 ):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from solo.decoding.dicom.source_header import SourceHeader
 from solo.decoding.pixel_spacing import PixelSpacing
 from solo.decoding.radiograph import RadiographInfo
 from solo.decoding.stored_pixels import StoredPixels
@@ -110,6 +111,8 @@ class Result:
         pixels: of the frame, uint8 [height, width], if they were asked for.
         out_of_distribution: whether the model knows such films; None where it cannot tell.
         stored_pixels: what its grey was made of, if that was asked for.
+        source_header: what DICOM results copy from the film, patient and study among it, if it was
+            asked for; None for a film that is no DICOM.
     """
 
     model: ModelIdentity
@@ -120,3 +123,4 @@ class Result:
     pixels: npt.NDArray[np.uint8] | None = None
     out_of_distribution: OutOfDistribution | None = None
     stored_pixels: StoredPixels | None = None
+    source_header: SourceHeader | None = None

@@ -10,7 +10,7 @@ from collections.abc import Coroutine, Generator, Iterable
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 from solo.async_segmenter import AsyncSegmenter, Source
 from solo.contract.manifest import Manifest
@@ -21,6 +21,13 @@ from solo.result import Result
 from solo.sandbox.pool import Sandbox
 
 T = TypeVar("T")
+
+
+class _Wanted(NamedTuple):
+    """What a result has beside the instances."""
+
+    pixels: bool
+    header: bool
 
 
 class Segmenter:
@@ -102,6 +109,7 @@ class Segmenter:
         options: Options = Options(),  # noqa: B008 (frozen)
         *,
         wants_pixels: bool = False,
+        wants_header: bool = False,
     ) -> Result:
         """Segments one frame.
 
@@ -111,12 +119,14 @@ class Segmenter:
             frame: which frame of a multi-frame file, from 0.
             options: which instances are wanted.
             wants_pixels: whether the result has the radiograph's pixels.
+            wants_header: whether the result has what `solo.formats.dicom` copies from the film.
 
         Raises:
             SoloError: the error that the image deserves; see `solo.errors` for the kinds.
             OSError: if a path cannot be read.
         """
-        return _result(self._submit(self._segment(source, frame, options, wants_pixels)))
+        wanted = _Wanted(wants_pixels, wants_header)
+        return _result(self._submit(self._segment(source, frame, options, wanted)))
 
     def map(
         self,
@@ -124,6 +134,7 @@ class Segmenter:
         options: Options = Options(),  # noqa: B008 (frozen)
         *,
         wants_pixels: bool = False,
+        wants_header: bool = False,
     ) -> Generator[Result | SoloError | OSError, None, None]:
         """Segments many; decodes ahead, and batches where that pays.
 
@@ -132,6 +143,7 @@ class Segmenter:
                 needed, so that memory is bounded.
             options: which instances are wanted.
             wants_pixels: whether results have the radiographs' pixels.
+            wants_header: whether results have what `solo.formats.dicom` copies from the film.
 
         Yields:
             In order, the result of each source, or the error that it deserves. Closing it cancels
@@ -143,10 +155,11 @@ class Segmenter:
         if isinstance(sources, str | bytes):  # whose letters are no sources
             raise TypeError("map takes many sources: segment takes one")
         ahead: deque[Future[Result]] = deque()
+        wanted = _Wanted(wants_pixels, wants_header)
         try:
             for each in sources:
                 source, frame = each if isinstance(each, tuple) else (each, 0)
-                work = self._segment(source, frame, options, wants_pixels)
+                work = self._segment(source, frame, options, wanted)
                 ahead.append(self._submit(work))
                 if len(ahead) >= self._inner.ahead:
                     yield _outcome(ahead.popleft())
@@ -157,14 +170,15 @@ class Segmenter:
                 future.cancel()
 
     async def _segment(
-        self, source: Source, frame: int, options: Options, wants_pixels: bool
+        self, source: Source, frame: int, options: Options, wanted: _Wanted
     ) -> Result:
         async with self._places:
             return await self._inner.segment(
                 source,
                 frame=frame,
                 options=options,
-                wants_pixels="grey" if wants_pixels else "none",
+                wants_pixels="grey" if wanted.pixels else "none",
+                wants_header=wanted.header,
             )
 
     def _submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:

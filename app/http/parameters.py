@@ -12,10 +12,11 @@ from pydantic import ValidationError
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
-from app.schemas import ResponseFormat, SegmentHeaders, SegmentQuery
+from app.http.dicom_request import is_dicom
+from app.schemas import AnswerFormat, ResponseFormat, SegmentHeaders, SegmentQuery
 from solo.errors import InvalidParameterError
 
-PICTURES: Final[frozenset[ResponseFormat]] = frozenset({"overlay", "label-map"})
+PICTURES: Final[frozenset[AnswerFormat]] = frozenset({"overlay", "label-map"})
 PNG: Final = "image/png"
 MAX_FRAMES: Final = 128
 
@@ -107,43 +108,58 @@ def read_deadline_seconds(headers: Mapping[str, str], longest: float) -> float:
     return min(longest, seconds or longest)
 
 
-def negotiate_format(wanted: ResponseFormat | None, accept: str) -> ResponseFormat:
+def negotiate_format(
+    wanted: ResponseFormat | None, accept: str, kinds: str | None = None
+) -> AnswerFormat:
     """The format to answer in.
 
     Args:
-        wanted: the `format` parameter, which comes first.
-        accept: the Accept header. One that takes PNG and no JSON asks for the overlay; whatever
-            else it says, the answer is JSON (RFC 9110, 12.5.1 leaves that to the server).
+        wanted: the `format` parameter, which comes before the header.
+        accept: the Accept header. One that takes DICOM and no JSON asks for an object, one that
+            takes PNG and no JSON for the overlay; whatever else it says, the answer is JSON
+            (RFC 9110, 12.5.1 leaves that to the server).
+        kinds: the `kinds` parameter, which comes before the header too.
+
+    Raises:
+        InvalidParameterError: for both a format and kinds of DICOM objects.
     """
+    if wanted is not None and kinds is not None:
+        raise InvalidParameterError(
+            f"format={wanted} and kinds={kinds} are two forms of the answer: ask for one of them"
+        )
+    if kinds is not None:
+        return "dicom"
     if wanted is not None:
         return wanted
     parts = [part for part in accept.lower().split(",") if not _REFUSED.search(part)]
     types = {part.partition(";")[0].strip() for part in parts}
+    if any(map(is_dicom, parts)) and not types.intersection(_JSON):
+        return "dicom"
     takes_picture = PNG in types or "image/*" in types
     return "overlay" if takes_picture and not types.intersection(_JSON) else "rle"
 
 
 def check_one_picture(
-    form: ResponseFormat, files: int, *, one_frame: bool, cells: bool = False
+    form: AnswerFormat, files: int, *, one_frame: bool, cells: bool = False
 ) -> None:
-    """Refuses a picture, or cells, of several files or frames, before any is decoded.
+    """Refuses a picture, DICOM or cells of several files or frames, before any is decoded.
 
     Raises:
         InvalidParameterError: if there are several, or if both are asked for.
     """
-    if cells and form in PICTURES:
+    what = "a DICOM object" if form == "dicom" else f"format {form}"
+    of_one = form == "dicom" or form in PICTURES
+    if cells and of_one:
         raise InvalidParameterError(
-            f"pixels=cells comes with JSON, and format {form} is a picture: ask for one of them"
+            f"pixels=cells comes with JSON, and {what} comes without: ask for one of them"
         )
-    if not cells and form not in PICTURES:
+    if not cells and not of_one:
         return
-    asked = "pixels=cells" if cells else f"format {form}"
+    asked = "pixels=cells" if cells else what
     if files != 1:
-        raise InvalidParameterError(
-            f"{asked} is one picture of one file, but the request has {files} files"
-        )
+        raise InvalidParameterError(f"{asked} is of one file, but the request has {files} files")
     if not one_frame:
-        raise InvalidParameterError(f"{asked} is one picture, but frame may be several: name one")
+        raise InvalidParameterError(f"{asked} is of one frame, but frame may be several: name one")
 
 
 def _describe_faults(faults: Sequence[Mapping[str, Any]]) -> str:

@@ -84,10 +84,15 @@ class BytesOnly:
         """See `RadiographDecoder`."""
 
     async def decode(
-        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: PixelsWanted = "none"
+        self,
+        data: bytes | Sequence[bytes],
+        frame: int,
+        wants_pixels: PixelsWanted = "none",
+        *,
+        wants_header: bool = False,
     ) -> DecodedRadiograph:
         """See `RadiographDecoder`."""
-        del data, frame, wants_pixels
+        del data, frame, wants_pixels, wants_header
         return DecodedRadiograph(self._FACTS, self._EMPTY, None, 0.0)
 
 

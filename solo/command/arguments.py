@@ -18,7 +18,7 @@ from solo.zoo import DEFAULT
 
 PROGRAM: Final = "python -m solo"
 
-Format = Literal["coco", "overlay", "label-map"]
+Format = Literal["coco", "overlay", "label-map", "seg", "gsps", "sc"]
 
 
 class UsageError(Exception):
@@ -62,8 +62,8 @@ def parse(words: Sequence[str] | None) -> Arguments:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description="Segments radiographs (DICOM, PNG, JPEG, TIFF), folders of them with all that "
-        "is below, into DIR/annotations.json and pictures. The same command again goes on where "
-        f"the last run stopped. {RESEARCH_USE_ONLY}",
+        "is below, into DIR/annotations.json, pictures and DICOM objects. The same command again "
+        f"goes on where the last run stopped. {RESEARCH_USE_ONLY}",
     )
     parser.add_argument(
         "sources", nargs="+", type=Path, metavar="FILE-OR-FOLDER", help="films, or folders of them"

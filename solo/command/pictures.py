@@ -50,7 +50,7 @@ def write_pictures(arguments: Arguments, name: str, result: Result) -> CocoEntry
     return {what: place for what, (place, _) in pictures.items()}
 
 
-def picture_name(name: str, frame: int | None) -> str:
+def picture_name(name: str, frame: int | None, ending: str = ".png") -> str:
     """The path of a film's picture, made of the film's name and of nothing else.
 
     Its folder is called like the film's, with a digest of the whole path to that; the file like the
@@ -59,6 +59,7 @@ def picture_name(name: str, frame: int | None) -> str:
     Args:
         name: the film's, as a path with slashes.
         frame: which one, from 0; None where no two frames of a film get pictures.
+        ending: of the file.
     """
     path = PurePosixPath(name)
     above = "films" if path.parent.name in ("", "..") else _tame(path.parent.name)
@@ -66,7 +67,7 @@ def picture_name(name: str, frame: int | None) -> str:
     tame = _tame(path.name)
     if tame != path.name or _DIGEST.search(tame):
         tame = f"{tame}-{_digest(path.name)}"
-    return f"{folder}/{tame}{'' if frame is None else f'.frame-{frame}'}.png"
+    return f"{folder}/{tame}{'' if frame is None else f'.frame-{frame}'}{ending}"
 
 
 def _tame(text: str) -> str:

@@ -15,6 +15,7 @@ from typing import Final, NoReturn
 from tqdm import tqdm
 
 from solo.command.arguments import Arguments
+from solo.command.dicom import dicom_kinds, write_objects
 from solo.command.films import Film, Found, shown
 from solo.command.journal import Journal, Stamp, stamp_of
 from solo.command.pictures import write_pictures
@@ -25,6 +26,9 @@ from solo.segmenter import Segmenter
 
 _MOST_BYTES: Final = 512 * 2**20  # of a file: those that are decoded ahead are in memory together
 _DRAWN_TOGETHER: Final = 2  # pictures are most of the work, and the model wants cores too
+
+
+_Files = tuple[CocoEntry, SoloError | None]  # by what they are, and why one is missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +49,14 @@ class Run:
 
     Attributes:
         counts: of images by what came of them: `segmented`, `done before`, `refused`; and how many
-            of the first two are `out of distribution`.
+            of the first two are `out of distribution`; those of which there can be no DICOM object.
     """
 
     def __init__(
         self, arguments: Arguments, segmenter: Segmenter, journal: Journal, bar: tqdm[NoReturn]
     ) -> None:
         outcomes = ("segmented", "done before", "refused", "out of distribution")
-        self.counts = dict.fromkeys(outcomes, 0)
+        self.counts = dict.fromkeys((*outcomes, "without a DICOM object"), 0)
         self._arguments, self._segmenter = arguments, segmenter
         self._journal, self._bar = journal, bar
         self._refused: set[str] = set()
@@ -78,15 +82,15 @@ class Run:
         outcomes = self._segmenter.map(
             ((str(task.film.path), task.frame) for task in ahead),
             self._arguments.options,
-            wants_pixels="overlay" in self._arguments.formats,
+            wants_pixels=not {"overlay", "sc"}.isdisjoint(self._arguments.formats),
+            wants_header=bool(dicom_kinds(self._arguments)),
         )
-        drawing: deque[tuple[_Task, Result, Future[CocoEntry]]] = deque()
+        drawing: deque[tuple[_Task, Result, Future[_Files]]] = deque()
         with closing(outcomes), ThreadPoolExecutor(_DRAWN_TOGETHER) as threads:
             for outcome, task in zip(outcomes, tasks, strict=False):
                 if isinstance(outcome, Result):
-                    name = task.film.name
-                    pictures = threads.submit(write_pictures, self._arguments, name, outcome)
-                    drawing.append((task, outcome, pictures))
+                    files = threads.submit(self._write, task.film.name, outcome)
+                    drawing.append((task, outcome, files))
                 else:
                     self._refuse(task.film, task.frame, _reason(outcome))
                 if len(drawing) > _DRAWN_TOGETHER:
@@ -113,8 +117,17 @@ class Run:
             else:
                 yield task
 
-    def _keep(self, task: _Task, result: Result, pictures: Future[CocoEntry]) -> None:
-        image = coco_image(result, 0, task.film.name) | pictures.result()
+    def _write(self, name: str, result: Result) -> _Files:
+        pictures = write_pictures(self._arguments, name, result)
+        objects, missing = write_objects(self._arguments, name, result, self._segmenter.manifest)
+        return pictures | objects, missing
+
+    def _keep(self, task: _Task, result: Result, files: Future[_Files]) -> None:
+        entries, missing = files.result()
+        if missing is not None:
+            self.counts["without a DICOM object"] += 1
+            self._bar.write(f"{shown(task.film.path)}: {missing.detail}", file=sys.stderr)
+        image = coco_image(result, 0, task.film.name) | entries
         self._journal.add(task.stamp, image, coco_annotations(result, 0, 0))
         self._count("segmented", image)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from solo.contract.greyscale import Grey
 from solo.decoding.pixel_spacing import PixelSpacing
 from solo.decoding.stored_pixels import StoredPixels
 from solo.errors import ImageTooLargeError, InvalidParameterError, MalformedError
+
+if TYPE_CHECKING:
+    from solo.decoding.dicom.source_header import SourceHeader
 
 GreyRecipe = Literal["window", "voi_lut", "percentiles", "as_stored"]
 """How stored values became grey: by the file's window, by its VOI LUT, by stretching the 0.5 to
@@ -89,8 +92,10 @@ class Radiograph:
             MONOCHROME2 polarity (bone is bright).
         info: the facts of it.
         stored: what the pixels were made of: kept by reference, and gathered for who asks.
+        source_header: what DICOM results copy, read for who asks; None where the file is no DICOM.
     """
 
     pixels: Grey
     info: RadiographInfo
     stored: Callable[[], StoredPixels]
+    source_header: Callable[[], SourceHeader] | None = None

@@ -18,7 +18,7 @@ from solo.result import Result
 Picture = npt.NDArray[np.uint8]
 
 _LONGEST_SIDE: Final = 1600
-_COLOURS: Final = ((255, 176, 64), (96, 208, 80), (64, 160, 255), (224, 96, 224), (64, 224, 240))
+COLOURS: Final = ((255, 176, 64), (96, 208, 80), (64, 160, 255), (224, 96, 224), (64, 224, 240))
 _WHITE: Final = (255, 255, 255)
 _FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
 _FRACTION_BITS: Final = 4
@@ -50,7 +50,7 @@ def overlay(pixels: Picture, result: Result) -> Picture:
     thickness = max(1, round(min(picture.shape[:2]) / 400))
     text_scale = max(0.3, min(picture.shape[:2]) / 1200)
     for index, instance in enumerate(result.instances):
-        colour = _COLOURS[index % len(_COLOURS)]
+        colour = COLOURS[index % len(COLOURS)]
         for outline in instance.polygons():
             _draw_outline(picture, np.reshape(outline, (-1, 2)) * scale, colour, thickness)
         place = (round(instance.bbox[0] * scale), round(instance.bbox[1] * scale))

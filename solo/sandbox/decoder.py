@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
 from typing import Protocol
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from solo.decoding.canvas import in_8_bits, on_canvas
 from solo.decoding.codecs.memory import shortage_of_memory
 from solo.decoding.decode import decode
+from solo.decoding.dicom.source_header import SourceHeader
 from solo.decoding.quiet import quieten_decoders
 from solo.decoding.radiograph import Limits, Radiograph, RadiographInfo
 from solo.decoding.raster import radiograph_of
@@ -33,6 +34,7 @@ class DecodedRadiograph:
         pixels: uint8 [height, width], if they were asked for.
         seconds: that it took, waiting for a free decoder not counted.
         stored: the stored pixels, if they were asked for.
+        header: what DICOM results copy, if it was asked for and the file is DICOM.
     """
 
     info: RadiographInfo
@@ -40,6 +42,7 @@ class DecodedRadiograph:
     pixels: npt.NDArray[np.uint8] | None
     seconds: float
     stored: StoredPixels | None = None
+    header: SourceHeader | None = None
 
 
 class StillDecodingError(asyncio.CancelledError):
@@ -70,7 +73,12 @@ class RadiographDecoder(Protocol):
         """Leaves nothing running."""
 
     async def decode(
-        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: PixelsWanted = "none"
+        self,
+        data: bytes | Sequence[bytes],
+        frame: int,
+        wants_pixels: PixelsWanted = "none",
+        *,
+        wants_header: bool = False,
     ) -> DecodedRadiograph:
         """Decodes a file.
 
@@ -78,6 +86,7 @@ class RadiographDecoder(Protocol):
             data: its bytes, in one piece or in many.
             frame: which frame, from 0.
             wants_pixels: what is wanted beside the canvas.
+            wants_header: whether the source header of a DICOM file is wanted.
 
         Raises:
             SoloError: the error that the file deserves.
@@ -110,20 +119,32 @@ class InProcessDecoder:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def decode(
-        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: PixelsWanted = "none"
+        self,
+        data: bytes | Sequence[bytes],
+        frame: int,
+        wants_pixels: PixelsWanted = "none",
+        *,
+        wants_header: bool = False,
     ) -> DecodedRadiograph:
         """See `RadiographDecoder`."""
-        work = partial(self._decode, data, frame, wants_pixels)
+        work = partial(self._decode, data, frame, wants_pixels, wants_header)
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def _decode(
-        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: PixelsWanted
+        self,
+        data: bytes | Sequence[bytes],
+        frame: int,
+        wants_pixels: PixelsWanted,
+        wants_header: bool,
     ) -> DecodedRadiograph:
         started = perf_counter()
         whole = data if isinstance(data, bytes) else b"".join(data)
         try:
             radiograph = decode(whole, self._limits, frame)
-            return _on_canvas(radiograph, self._canvas_size, wants_pixels, started)
+            decoded = _on_canvas(radiograph, self._canvas_size, wants_pixels, started)
+            if wants_header and radiograph.source_header is not None:
+                return replace(decoded, header=radiograph.source_header())
+            return decoded
         except MemoryError:
             raise DecoderMemoryError("decoding the file takes more memory than there is") from None
 

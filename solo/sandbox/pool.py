@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from solo.decoding.radiograph import Limits
@@ -149,7 +150,12 @@ class DecoderPool:
         await asyncio.gather(*map(self._close, list(self._processes)))
 
     async def decode(
-        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: PixelsWanted = "none"
+        self,
+        data: bytes | Sequence[bytes],
+        frame: int,
+        wants_pixels: PixelsWanted = "none",
+        *,
+        wants_header: bool = False,
     ) -> DecodedRadiograph:
         """See `RadiographDecoder`.
 
@@ -173,9 +179,8 @@ class DecoderPool:
                 raise DrainingError("the decoders have stopped")
             if not process.usable:  # it died here, and its place has another by now
                 continue
-            work = asyncio.create_task(
-                self._decode(process, pieces, frame, wants_pixels), name="decode"
-            )
+            job = partial(process.decode, pieces, frame, wants_pixels, wants_header=wants_header)
+            work = asyncio.create_task(self._decode(process, job), name="decode")
             self._work.add(work)
             work.add_done_callback(self._done)
             try:
@@ -197,13 +202,11 @@ class DecoderPool:
     async def _decode(
         self,
         process: DecoderProcess,
-        pieces: Sequence[bytes],
-        frame: int,
-        wants_pixels: PixelsWanted,
+        job: Callable[[], Awaitable[DecodedRadiograph | Report]],
     ) -> DecodedRadiograph:
         try:
             async with asyncio.timeout(self._decode_seconds):
-                answer = await process.decode(pieces, frame, wants_pixels)
+                answer = await job()
             if isinstance(answer, Report):
                 raise _error_in(answer)
             return answer

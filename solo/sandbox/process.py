@@ -21,9 +21,11 @@ from typing import Any, Final, ParamSpec, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from solo.decoding.dicom.source_header import SourceHeader
 from solo.decoding.radiograph import RadiographInfo
 from solo.decoding.stored_pixels import PixelsWanted, StoredPixels
 from solo.sandbox.decoder import DecodedRadiograph
+from solo.sandbox.header_transfer import unpack_header
 from solo.sandbox.protocol import (
     KEPT_BYTES,
     MAX_MESSAGE_BYTES,
@@ -125,7 +127,12 @@ class DecoderProcess:
         self.is_ready = True
 
     async def decode(
-        self, pieces: Sequence[bytes], frame: int, wants_pixels: PixelsWanted
+        self,
+        pieces: Sequence[bytes],
+        frame: int,
+        wants_pixels: PixelsWanted,
+        *,
+        wants_header: bool = False,
     ) -> DecodedRadiograph | Report:
         """Has a file decoded; one at a time.
 
@@ -133,6 +140,7 @@ class DecoderProcess:
             pieces: of the file, in order.
             frame: which frame, from 0.
             wants_pixels: what is wanted beside the canvas.
+            wants_header: whether the source header of a DICOM file is wanted.
 
         Returns:
             The frame, or the report that says why there is none.
@@ -151,7 +159,7 @@ class DecoderProcess:
             else:
                 await self._in_thread(self._write, pieces)
             try:
-                self._control.send(pack(Job(length, frame, wants_pixels)))
+                self._control.send(pack(Job(length, frame, wants_pixels, wants_header)))
                 taken = await self._next()
             except (OSError, ProcessEndedError):
                 self.kill()
@@ -169,13 +177,15 @@ class DecoderProcess:
             self._read(0, canvas)
             if report.info.frame != frame or not is_canvas(canvas):
                 raise self._nonsense()
-            pixels = stored = None
-            if wants_pixels == "grey":
-                pixels = await self._in_thread(self._read_grey, report.info)
-            elif wants_pixels == "cells":
-                stored = await self._in_thread(self._read_stored, report)
+            header = pixels = stored = None
+            if wants_header or wants_pixels != "none":
+                header, pixels, stored = await self._in_thread(
+                    self._read_beside, report, report.info, wants_pixels
+                )
             seconds = perf_counter() - started
-            return DecodedRadiograph(report.info, canvas, pixels, seconds, stored)
+            return DecodedRadiograph(
+                report.info, canvas, pixels, seconds, stored, header if wants_header else None
+            )
 
     def kill(self) -> None:
         """Ends the process; `ended` follows."""
@@ -241,20 +251,27 @@ class DecoderProcess:
                 written = os.pwrite(self._config.upload, rest, offset)
                 rest, offset = rest[written:], offset + written
 
-    def _read_grey(self, info: RadiographInfo) -> npt.NDArray[np.uint8]:
-        pixels = np.empty((info.height, info.width), np.uint8)
-        self._read_rest(pixels)
-        return pixels
-
-    def _read_stored(self, report: Report) -> StoredPixels:
-        info, display = report.info, report.display
-        if info is None or display is None:
-            raise self._nonsense()
-        stored = StoredPixels.room(display, info.height, info.width)
-        self._read_rest(*stored.arrays)
-        if not are_values(stored.values):
-            raise self._nonsense()
-        return stored
+    def _read_beside(
+        self, report: Report, info: RadiographInfo, wants_pixels: PixelsWanted
+    ) -> tuple[SourceHeader | None, npt.NDArray[np.uint8] | None, StoredPixels | None]:
+        """What follows the canvas: a header's tables, then pixels."""
+        facts = report.header.tables if report.header else []
+        tables = [np.empty(table.entries, np.uint16) for table in facts]
+        pixels = stored = None
+        if wants_pixels == "grey":
+            pixels = np.empty((info.height, info.width), np.uint8)
+            self._read_rest(*tables, pixels)
+        elif wants_pixels == "cells":
+            if report.display is None:
+                raise self._nonsense()
+            stored = StoredPixels.room(report.display, info.height, info.width)
+            self._read_rest(*tables, *stored.arrays)
+            if not are_values(stored.values):
+                raise self._nonsense()
+        elif tables:
+            self._read_rest(*tables)
+        header = None if report.header is None else unpack_header(report.header, tables)
+        return header, pixels, stored
 
     def _read_rest(self, *arrays: npt.NDArray[Any]) -> None:
         """Fills arrays with what follows the canvas, and frees its pages."""

@@ -12,9 +12,10 @@ from typing import Any
 
 from solo.decoding.radiograph import RadiographInfo
 from solo.decoding.stored_pixels import Display, PixelsWanted
+from solo.sandbox.header_transfer import PackedHeader
 
 MAX_MESSAGE_BYTES = 2**16
-TABLES_BYTES = (1 + 4) * 65536
+TABLES_BYTES = (1 + 4 + 2 * 2) * 65536  # of stored pixels, and a header's two LUTs
 KEPT_BYTES = 32 * 2**20
 """Memory that the upload always has: a smaller file is put where others were, since new pages
 cost three times what used ones do, and a mapping that stays costs nothing."""
@@ -49,7 +50,7 @@ class WorkerConfig:
 
     @property
     def output_bytes(self) -> int:
-        """Bytes of a canvas, two tables and the largest image, uint16; untouched ones cost none."""
+        """Bytes of a canvas, tables and the largest image, uint16; untouched ones cost none."""
         return self.canvas_bytes + TABLES_BYTES + 2 * self.max_pixels
 
 
@@ -61,11 +62,13 @@ class Job:
         length: its bytes, from the start of the upload's memory.
         frame: which frame, from 0.
         pixels: what is wanted beside the canvas, and follows it in the output's memory.
+        header: whether the source header is wanted; its tables come before the pixels.
     """
 
     length: int
     frame: int
     pixels: PixelsWanted
+    header: bool
 
 
 @dataclass(frozen=True)
@@ -77,12 +80,14 @@ class Report:
         refusal: kind and sentence of the error that the file deserves.
         fault: an exception that no file should cause: its name and where it was raised.
         display: of the stored pixels, where they were asked for.
+        header: where it was asked for and the file is DICOM.
     """
 
     info: RadiographInfo | None = None
     refusal: tuple[str, str] | None = None
     fault: tuple[str, str] | None = None
     display: Display | None = None
+    header: PackedHeader | None = None
 
 
 SIGN_OF_LIFE = Report()

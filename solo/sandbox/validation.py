@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from solo.decoding.radiograph import RadiographInfo
 from solo.decoding.stored_pixels import Display
+from solo.sandbox.header_transfer import check_header
 from solo.sandbox.protocol import Report
 
 _REPORTS: Final = TypeAdapter(Report)
@@ -34,6 +35,8 @@ def read_report(message: bytes, max_pixels: int) -> Report:
         _check(report.info, max_pixels)
     if report.display is not None:
         _check_display(report.display)
+    if report.header is not None:
+        check_header(report.header)
     return report
 
 

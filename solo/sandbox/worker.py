@@ -22,10 +22,10 @@ from solo.decoding.codecs.memory import shortage_of_memory
 from solo.decoding.decode import decode
 from solo.decoding.dicom.codestreams import load_decoders
 from solo.decoding.quiet import quieten_decoders
-from solo.decoding.radiograph import Limits, RadiographInfo
-from solo.decoding.stored_pixels import Display
+from solo.decoding.radiograph import Limits
 from solo.errors import DecoderMemoryError, SoloError
 from solo.sandbox.footprint import Footprint
+from solo.sandbox.header_transfer import PackedHeader, Table, pack_header
 from solo.sandbox.limits import confine, end_with, silence
 from solo.sandbox.protocol import (
     KEPT_BYTES,
@@ -61,8 +61,7 @@ class Decoder:
     def answer(self, job: Job) -> Report:
         """Does one job; every exception becomes a report."""
         try:
-            info, display = self._decode(job)
-            return Report(info=info, display=display)
+            return self._decode(job)
         except SoloError as error:
             return Report(refusal=(error.kind, error.detail))
         except MemoryError:
@@ -72,16 +71,20 @@ class Decoder:
             return Report(fault=(type(error).__name__, _place(error)))
 
     @shortage_of_memory()
-    def _decode(self, job: Job) -> tuple[RadiographInfo, Display | None]:
+    def _decode(self, job: Job) -> Report:
         radiograph = decode(self._file(job.length), self._limits, job.frame)
         self._canvas[:] = on_canvas(radiograph.pixels, self._canvas_size)
-        if job.pixels == "grey":
-            self._put(in_8_bits(radiograph.pixels))
-        if job.pixels != "cells":
-            return radiograph.info, None
-        stored = radiograph.stored()
-        self._put(*stored.arrays)
-        return radiograph.info, stored.display
+        header: PackedHeader | None = None
+        tables: list[Table] = []
+        if job.header and radiograph.source_header is not None:
+            header, tables = pack_header(radiograph.source_header())
+        if job.pixels == "cells":
+            stored = radiograph.stored()
+            self._put(*tables, *stored.arrays)
+            return Report(info=radiograph.info, display=stored.display, header=header)
+        grey = [in_8_bits(radiograph.pixels)] if job.pixels == "grey" else []
+        self._put(*tables, *grey)
+        return Report(info=radiograph.info, header=header)
 
     def _put(self, *arrays: npt.NDArray[Any]) -> None:
         """Writes arrays behind the canvas, one after the other."""

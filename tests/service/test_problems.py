@@ -158,7 +158,12 @@ class Started:
 
 class Never(DecoderHere):
     async def decode(
-        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: PixelsWanted = "none"
+        self,
+        data: bytes | Sequence[bytes],
+        frame: int,
+        wants_pixels: PixelsWanted = "none",
+        *,
+        wants_header: bool = False,
     ) -> DecodedRadiograph:
         await asyncio.Event().wait()
         raise AssertionError
@@ -166,7 +171,12 @@ class Never(DecoderHere):
 
 class Broken(DecoderHere):
     async def decode(
-        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: PixelsWanted = "none"
+        self,
+        data: bytes | Sequence[bytes],
+        frame: int,
+        wants_pixels: PixelsWanted = "none",
+        *,
+        wants_header: bool = False,
     ) -> DecodedRadiograph:
         raise RuntimeError("planted detail")
 

@@ -31,14 +31,20 @@ class DecoderHere:
         pass
 
     async def decode(
-        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: PixelsWanted = "none"
+        self,
+        data: bytes | Sequence[bytes],
+        frame: int,
+        wants_pixels: PixelsWanted = "none",
+        *,
+        wants_header: bool = False,
     ) -> DecodedRadiograph:
         whole = data if isinstance(data, bytes) else b"".join(data)
         radiograph = decode(whole, Limits(MAX_PIXELS), frame)
         canvas = on_canvas(radiograph.pixels, CANVAS)
         pixels = in_8_bits(radiograph.pixels) if wants_pixels == "grey" else None
         stored = radiograph.stored() if wants_pixels == "cells" else None
-        return DecodedRadiograph(radiograph.info, canvas, pixels, 0.0, stored)
+        read = radiograph.source_header if wants_header else None
+        return DecodedRadiograph(radiograph.info, canvas, pixels, 0.0, stored, read and read())
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from solo.decoding.dicom.file import parse_dicom
 from solo.decoding.dicom.frames import read_frame
 from solo.decoding.dicom.pixel_layout import PixelLayout
 from solo.decoding.dicom.sop_classes import projection_class
+from solo.decoding.dicom.source_header import Presentation, read_source_header
 from solo.decoding.dicom.voi import to_grey
 from solo.decoding.dicom.voi_attributes import GreyDescription
 from solo.decoding.pixel_spacing import choose_spacing
@@ -33,8 +34,10 @@ def decode_dicom(data: bytes | memoryview, limits: Limits, frame: int) -> Radiog
     layout = PixelLayout.of(dataset, limits)
     description = GreyDescription.of(dataset, sop_class)
     cells = read_frame(file, layout, frame)
+    presentation: Presentation | None = None
     if layout.samples == 1:
-        pixels, recipe, stored = to_grey(cells, description)
+        pixels, recipe, stored, voi = to_grey(cells, description)
+        presentation = Presentation.of(description, voi)
     else:
         pixels, recipe, stored = cells, "as_stored", partial(as_stored, cells)
     info = RadiographInfo(
@@ -51,4 +54,5 @@ def decode_dicom(data: bytes | memoryview, limits: Limits, frame: int) -> Radiog
         kind="dicom",
         encoding=str(file.transfer_syntax),
     )
-    return Radiograph(pixels, info, stored)
+    header = partial(read_source_header, dataset, file.media_class, presentation)
+    return Radiograph(pixels, info, stored, header)

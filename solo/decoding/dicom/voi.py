@@ -29,7 +29,7 @@ _FEW: Final = 0.005  # of the pixels
 
 def to_grey(
     cells: Grey, description: GreyDescription
-) -> tuple[Grey, GreyRecipe, Callable[[], StoredPixels]]:
+) -> tuple[Grey, GreyRecipe, Callable[[], StoredPixels], Window | LookupTable]:
     """Applies Modality LUT, VOI LUT or window, and polarity to the stored pixel cells.
 
     Args:
@@ -37,7 +37,8 @@ def to_grey(
         description: what the file says about them.
 
     Returns:
-        uint8 [H, W] from 8 bits and uint16 [H, W] from 16, how it was done, and what of.
+        uint8 [H, W] from 8 bits and uint16 [H, W] from 16, how it was done, what of, and by which
+        window or VOI LUT of the modality values.
     """
     counts = _some_counts(cells)
     bits = _aligned(counts, description)
@@ -47,14 +48,16 @@ def to_grey(
     if not counts[~padded].any():  # a range over all values would leave nothing
         padded[:] = False
     counts[padded] = 0
-    grey, recipe, window = _values_of_interest(cells, levels, padded, counts, description)
+    grey, recipe, voi = _values_of_interest(cells, levels, padded, counts, description)
     if description.inverted:  # PS3.3 C.7.6.3.1.2, C.11.6.1.2: after the VOI LUT, and once
         grey = 1 - grey
     grey[padded] = 0  # no measurement is background
     white = np.iinfo(cells.dtype).max
     table = as_grey((grey * white).round().astype(cells.dtype))
+    window = voi if isinstance(voi, Window) else None
     steps = partial(StoredPixels.of, cells, table, levels, padded, window=window)
-    return as_grey(cv2.LUT(cells, table)), recipe, partial(steps, inverted=description.inverted)
+    stored_pixels = partial(steps, inverted=description.inverted)
+    return as_grey(cv2.LUT(cells, table)), recipe, stored_pixels, voi
 
 
 def stored_values(bits: SampleBits) -> npt.NDArray[np.int64]:
@@ -165,12 +168,11 @@ def _values_of_interest(
     padded: npt.NDArray[np.bool_],
     counts: npt.NDArray[np.int64],
     description: GreyDescription,
-) -> tuple[Levels, GreyRecipe, Window | None]:
+) -> tuple[Levels, GreyRecipe, Window | LookupTable]:
     """Grey in [0, 1] for each cell, by the file's VOI LUT or window (PS3.3 C.11.2), or without.
 
     By the standard what is for processing has none, even if a window is left in the file. One that
-    leaves no contrast is not believed. The window that it amounts to is told, too: a VOI LUT has
-    none.
+    leaves no contrast is not believed. The one that was taken is told, too.
     """
     for proposal in () if description.for_processing else description.voi:
         if isinstance(proposal, Window):
@@ -178,9 +180,7 @@ def _values_of_interest(
         else:
             grey = np.clip(look_up(levels, proposal) / proposal.full_scale, 0, 1)
         if _has_contrast(grey, counts):
-            if isinstance(proposal, Window):
-                return grey, "window", proposal
-            return grey, "voi_lut", None
+            return grey, "window" if isinstance(proposal, Window) else "voi_lut", proposal
     if not description.for_processing and _is_display_ready(description):
         return levels / 255, "as_stored", stretched(0, 255)
     low, high = percentile_range(levels, np.where(padded, 0, histogram(cells)))

@@ -36,7 +36,12 @@ class Undecoded(DecoderHere):
     """Decoding is other processes' work, and is not counted."""
 
     async def decode(
-        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: PixelsWanted = "none"
+        self,
+        data: bytes | Sequence[bytes],
+        frame: int,
+        wants_pixels: PixelsWanted = "none",
+        *,
+        wants_header: bool = False,
     ) -> DecodedRadiograph:
         assert data == (IMAGE,)
         facts = RadiographInfo(

@@ -108,13 +108,18 @@ async def test_an_archive_leaves_a_decoder_to_a_person() -> None:
 
     class SlowForArchives(DecoderHere):
         async def decode(
-            self, data: bytes | Sequence[bytes], frame: int, wants_pixels: PixelsWanted = "none"
+            self,
+            data: bytes | Sequence[bytes],
+            frame: int,
+            wants_pixels: PixelsWanted = "none",
+            *,
+            wants_header: bool = False,
         ) -> DecodedRadiograph:
             nonlocal decoding
             if b"".join([data] if isinstance(data, bytes) else data) == ARCHIVED:
                 decoding += 1
                 await opened.wait()
-            return await super().decode(data, frame, wants_pixels)
+            return await super().decode(data, frame, wants_pixels, wants_header=wants_header)
 
     async with client(decoder=SlowForArchives(), decode_workers=2) as http:
         bulk = [

@@ -139,10 +139,15 @@ async def test_few_films_are_in_memory_until_they_are_drawn(drawing: SlowDrawing
         films = 0
 
         async def decode(
-            self, data: bytes | Sequence[bytes], frame: int, wants_pixels: PixelsWanted = "none"
+            self,
+            data: bytes | Sequence[bytes],
+            frame: int,
+            wants_pixels: PixelsWanted = "none",
+            *,
+            wants_header: bool = False,
         ) -> DecodedRadiograph:
             self.films += wants_pixels != "none"
-            return await super().decode(data, frame, wants_pixels)
+            return await super().decode(data, frame, wants_pixels, wants_header=wants_header)
 
     decoder = Counting()
     async with client(decoder=decoder, cores=1) as http:

@@ -173,11 +173,16 @@ class Stubborn(DecoderHere):
         self.opened = asyncio.Event()
 
     async def decode(
-        self, data: bytes | Sequence[bytes], frame: int, wants_pixels: PixelsWanted = "none"
+        self,
+        data: bytes | Sequence[bytes],
+        frame: int,
+        wants_pixels: PixelsWanted = "none",
+        *,
+        wants_header: bool = False,
     ) -> DecodedRadiograph:
         whole = b"".join([data] if isinstance(data, bytes) else data)
         self.begun.append(whole)
-        decoded = await super().decode(whole, frame, wants_pixels)
+        decoded = await super().decode(whole, frame, wants_pixels, wants_header=wants_header)
         if whole == HEAVY:
             work = asyncio.create_task(self._finish(decoded))
             try:

@@ -74,7 +74,7 @@ def test_every_window_and_stretch_is_that_of_the_table(
 ) -> None:
     dtype = np.uint8 if description.bits.allocated == 8 else np.uint16
     cells = np.random.default_rng(seed).integers(0, 1 << dtype().itemsize * 8, (40, 30), dtype)
-    pixels, _, stored = to_grey(cells, description)
+    pixels, _, stored, _ = to_grey(cells, description)
     check(pixels, stored())
 
 
@@ -89,7 +89,7 @@ def steps(*, falling: bool) -> LookupTable:
 def test_a_straight_voi_lut_is_a_window(falling: bool, inverted: bool) -> None:
     bits = SampleBits(allocated=16, stored=12, high=11, signed=False)
     description = GreyDescription(bits, voi=(steps(falling=falling),), inverted=inverted)
-    pixels, recipe, stored = to_grey(np.arange(4096, dtype=np.uint16)[None], description)
+    pixels, recipe, stored, _ = to_grey(np.arange(4096, dtype=np.uint16)[None], description)
     assert recipe == "voi_lut"
     assert stored().display.inverted is (falling != inverted)
     check(pixels, stored(), tolerance=2)
@@ -107,7 +107,7 @@ def test_any_voi_lut_has_a_window(values: list[int], cells: Grey) -> None:
     bits = SampleBits(allocated=16, stored=12, high=11, signed=False)
     bits = bits if wide else SampleBits(allocated=8, stored=8, high=7, signed=False)
     table = LookupTable(50, np.array(values, np.uint16), 65535 if values == [100, 101] else 255)
-    pixels, _, stored = to_grey(cells[None], GreyDescription(bits, voi=(table,)))
+    pixels, _, stored, _ = to_grey(cells[None], GreyDescription(bits, voi=(table,)))
     found = stored()
     np.testing.assert_array_equal(found.table[found.cells], in_8_bits(pixels))
     window = found.display.window

@@ -42,7 +42,7 @@ def levels(*values: float) -> npt.NDArray[np.float64]:
 def grey(
     cells: list[int], description: GreyDescription, dtype: type[np.uint8 | np.uint16] = np.uint16
 ) -> list[int]:
-    pixels, _, _ = to_grey(as_grey(np.array([cells], dtype)), description)
+    pixels, *_ = to_grey(as_grey(np.array([cells], dtype)), description)
     return [int(value) for value in pixels[0]]
 
 
@@ -91,7 +91,7 @@ def test_modality_table_goes_before_the_rescale_and_voi_table_before_the_window(
     halves = LookupTable(0, np.array([0] * 100 + [255], np.uint16), 255)
     description = replace(TWELVE_BITS, modality_lut=doubling, slope=99, voi=(halves, FULL_RANGE))
     assert modality_values(stored_values(TWELVE), description)[7] == 14
-    pixels, recipe, _ = to_grey(np.array([[49, 50]], np.uint16), description)
+    pixels, recipe, *_ = to_grey(np.array([[49, 50]], np.uint16), description)
     assert pixels.tolist() == [[0, 65535]]
     assert recipe == "voi_lut"
 
@@ -121,7 +121,7 @@ def test_padding_is_compared_with_stored_values() -> None:
 
 def test_without_a_window_half_a_percent_at_each_end_is_cut() -> None:
     cells = np.arange(1000, dtype=np.uint16)[None]
-    pixels, recipe, _ = to_grey(cells, TWELVE_BITS)
+    pixels, recipe, *_ = to_grey(cells, TWELVE_BITS)
     assert recipe == "percentiles"
     assert pixels[0, 4] == 0
     assert pixels[0, 5] > 0
@@ -137,7 +137,7 @@ def test_an_image_of_one_value_and_one_of_padding_alone_are_black() -> None:
 def test_eight_bits_without_any_transform_are_grey_as_stored() -> None:
     byte = GreyDescription(SampleBits(allocated=8, stored=8, high=7, signed=False))
     assert grey([0, 100, 255], byte, np.uint8) == [0, 100, 255]
-    pixels, recipe, _ = to_grey(np.array([[3]], np.uint8), replace(byte, inverted=True))
+    pixels, recipe, *_ = to_grey(np.array([[3]], np.uint8), replace(byte, inverted=True))
     assert pixels.tolist() == [[252]]
     assert recipe == "as_stored"
 
@@ -182,7 +182,7 @@ def test_windows_agree_with_pydicom(name: str, signed: bool) -> None:
     span = (highest - lowest) * slope
     expected = (oracle(dataset, stored) - (lowest * slope + intercept)) / span
     cells: Grey = stored.view(np.uint16).reshape(64, 64)
-    pixels, recipe, _ = to_grey(cells, read_back(dataset))
+    pixels, recipe, *_ = to_grey(cells, read_back(dataset))
     assert recipe == "window"
     np.testing.assert_allclose(pixels.ravel() / 65535, expected, atol=1 / 65535)
 
@@ -199,7 +199,7 @@ def test_tables_agree_with_pydicom(keyword: str, first: int) -> None:
         expected = apply_modality_lut(stored, dataset) / 4095
     else:
         expected = oracle(dataset, stored) / 4095
-    pixels, _, _ = to_grey(stored.reshape(64, 64), read_back(dataset))
+    pixels, *_ = to_grey(stored.reshape(64, 64), read_back(dataset))
     np.testing.assert_allclose(pixels.ravel() / 65535, expected, atol=2 / 65535)
 
 
@@ -278,7 +278,7 @@ def test_every_window_is_monotonic(
     center: float, width: float, function: WindowFunction, inverted: bool
 ) -> None:
     description = replace(TWELVE_BITS, voi=(Window(center, width, function),), inverted=inverted)
-    pixels, _, _ = to_grey(np.arange(4096, dtype=np.uint16)[None], description)
+    pixels, *_ = to_grey(np.arange(4096, dtype=np.uint16)[None], description)
     steps = np.diff(pixels[0].astype(np.int64))
     assert (steps <= 0).all() if inverted else (steps >= 0).all()
 
@@ -303,12 +303,12 @@ def test_where_the_samples_lie_the_pixels_tell_but_for_a_few(value: int, signed:
     for cells in (lower, UPPER ^ sign):
         for high in (11, 15):
             bits = SampleBits(allocated=16, stored=12, high=high, signed=signed)
-            found, _, _ = to_grey(on(cells, value), replace(wide, bits=bits))
+            found, *_ = to_grey(on(cells, value), replace(wide, bits=bits))
             np.testing.assert_allclose(found[2:] / 65535, RAMP[2:] / 4095, atol=1e-4)
 
 
 def test_overlays_over_most_of_a_film_are_not_taken_for_samples() -> None:
-    found, _, _ = to_grey(RAMP | np.uint16(0x8000), replace(TWELVE_BITS, voi=(FULL_RANGE,)))
+    found, *_ = to_grey(RAMP | np.uint16(0x8000), replace(TWELVE_BITS, voi=(FULL_RANGE,)))
     np.testing.assert_allclose(found / 65535, RAMP / 4095, atol=1e-4)
 
 
@@ -318,7 +318,7 @@ def test_padding_is_found_in_samples_at_the_upper_end(value: int, cell: int) -> 
     cells = UPPER.copy()
     cells[:20] = cell
     bits = replace(TWELVE, high=15)
-    found, _, _ = to_grey(cells, GreyDescription(bits, padding=(value, value), voi=(FULL_RANGE,)))
+    found, *_ = to_grey(cells, GreyDescription(bits, padding=(value, value), voi=(FULL_RANGE,)))
     assert not found[:20].any()
     np.testing.assert_allclose(found[20:63] / 65535, RAMP[20:63] / 4095, atol=1e-4)
 

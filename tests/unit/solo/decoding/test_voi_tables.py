@@ -50,7 +50,7 @@ def test_a_first_value_written_without_its_sign_is_signed() -> None:
     item.add_new("LUTData", "US", [0, 100, 255])
     data = dicom_file(np.zeros((1, 5), np.int16), VOILUTSequence=[item])
     description = GreyDescription.of(parse_dicom(data).dataset, "")
-    pixels, _, _ = to_grey(np.array([[65533, 65534, 65535, 0, 9]], np.uint16), description)
+    pixels, *_ = to_grey(np.array([[65533, 65534, 65535, 0, 9]], np.uint16), description)
     assert (pixels / 257).tolist() == [[0, 0, 100, 255, 255]]
 
 

@@ -1,0 +1,84 @@
+"""DICOM objects as an answer: which are asked for, and how they are sent (PS3.18 8.7)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, get_args
+from uuid import uuid4
+
+from app.schemas import SegmentQuery
+from solo.errors import InvalidParameterError
+from solo.formats.dicom.objects import DicomKind, DicomOptions
+
+DICOM: Final = "application/dicom"
+RELATED: Final = "multipart/related"
+
+_DEFLATED: Final = "1.2.840.10008.1.2.1.99"
+_EXPLICIT: Final = "1.2.840.10008.1.2.1"
+_SYNTAX: Final = re.compile(r';\s*transfer-syntax\s*=\s*"?([0-9.*]+)"?\s*(?:;|$)')
+
+
+@dataclass(frozen=True)
+class DicomRequest:
+    """What is asked for in place of JSON.
+
+    Attributes:
+        kinds: of object, in order, none twice.
+        options: how they are written.
+        boundary: of the parts of several; random, so that nobody can have written it into a film.
+    """
+
+    kinds: tuple[DicomKind, ...]
+    options: DicomOptions
+    boundary: str
+
+    @property
+    def media_type(self) -> str:
+        """Of the answer."""
+        if len(self.kinds) == 1:
+            return DICOM
+        return f'{RELATED}; type="{DICOM}"; boundary={self.boundary}'
+
+
+def is_dicom(part: str) -> bool:
+    """Whether a part of an Accept header, in lower case, takes DICOM objects."""
+    media_type = part.partition(";")[0].strip()
+    return media_type == DICOM or (media_type == RELATED and DICOM in part)
+
+
+def dicom_request(query: SegmentQuery, accept: str) -> DicomRequest:
+    """Reads what is asked for.
+
+    Args:
+        query: with the kinds; one that is absent is `seg`.
+        accept: the Accept header, of which the transfer syntax is read.
+
+    Raises:
+        InvalidParameterError: for a transfer syntax in which no SEG is written.
+    """
+    parts = [part for part in accept.lower().split(",") if is_dicom(part)]
+    asked = [syntax for part in parts for syntax in _SYNTAX.findall(part)]
+    usable = [one for one in asked if one in (_DEFLATED, _EXPLICIT, "*")]
+    if asked and not usable:
+        raise InvalidParameterError(
+            "the transfer-syntax in Accept is none that a SEG is written in: ask for "
+            f"{_DEFLATED} (deflated), {_EXPLICIT} (explicit) or *"
+        )
+    named = dict.fromkeys((query.kinds or "seg").split(","))
+    return DicomRequest(
+        tuple(kind for name in named for kind in get_args(DicomKind) if kind == name),
+        DicomOptions(
+            explicit=usable[:1] == [_EXPLICIT],
+            assumed_orientation=query.beyond_standard is not None,
+            variant=_variant(query),
+        ),
+        uuid4().hex,
+    )
+
+
+def _variant(query: SegmentQuery) -> str:
+    """What else than film, model and kind tells objects apart: nothing, if nothing is asked for."""
+    names = ("score_threshold", "max_instances", "max_overlap", "beyond_standard")
+    given = ((name, getattr(query, name)) for name in names)
+    return ",".join(f"{name}={value}" for name, value in given if value is not None)
