@@ -62,9 +62,24 @@ class Gateway:
             self.stopping.wait(_HEALTH_SECONDS if self._healthy else 0.5)
 
     def work(self) -> FilmWork:
-        """What is done with each film."""
-        kinds = self.settings.kinds
-        return FilmWork(Segmentation(self.service, kinds), self._delivery(), kinds, self.metrics)
+        """What is done with each film, once the service answers with a model that will do.
+
+        Raises:
+            StartError: if it will not.
+        """
+        settings, kinds = self.settings, self.settings.kinds
+        explicit = settings.seg_syntax == "explicit"
+        segmentation = Segmentation(self.service, kinds, explicit, settings.seg_orientation)
+        pause, reason = 0.0, ""
+        while not self.stopping.wait(pause):
+            try:
+                segmentation.check_model(time.monotonic() + _HEALTH_SECONDS)
+                break
+            except TryLaterError as error:
+                if error.reason != reason:
+                    write("waiting for the service", reason=error.reason)
+                pause, reason = 1.0, error.reason
+        return FilmWork(segmentation, self._delivery(), kinds, self.metrics)
 
     def feed(self) -> Feed:
         """Where films are pulled from."""
@@ -112,10 +127,11 @@ def run_pull(gateway: Gateway) -> None:
         Exception: what ended the pulling.
     """
     settings = gateway.settings
+    work = gateway.work()
     puller = Puller(
         gateway.feed(),
         Cursor(settings.cursor_file or Path()),  # which is set where films are pulled
-        gateway.work(),
+        work,
         gateway.metrics,
         settings.max_films,
         settings.tries,

@@ -13,10 +13,13 @@ from gateway.outcomes import (
     EmptyFilmError,
     FaultyFilmError,
     RefusedFilmError,
+    StartError,
     TryLaterError,
 )
 
 NOTHING_FOUND: Final = "nothing-found"
+_OPERATORS: Final = frozenset({"no-codes", "invalid-parameter"})  # of no film's fault
+_EXPLICIT: Final = "1.2.840.10008.1.2.1"
 _REFUSED: Final = frozenset({400, 413, 415, 422})
 _FAULTY: Final = frozenset({500, 504})  # what the film may have done
 
@@ -27,10 +30,41 @@ class Segmentation:
     Args:
         service: where it is.
         kinds: of results, in the order of the service's answer.
+        explicit: whether a SEG is wanted in Explicit VR Little Endian, and not deflated.
+        orientation: whether it is wanted with the orientation that some viewers need.
     """
 
-    def __init__(self, service: Peer, kinds: tuple[str, ...]) -> None:
+    def __init__(
+        self, service: Peer, kinds: tuple[str, ...], explicit: bool, orientation: bool
+    ) -> None:
         self._service, self._kinds = service, kinds
+        self._path = f"/segment?kinds={','.join(kinds)}"
+        if orientation:
+            self._path += "&beyond_standard=orientation"
+        one = f"{DICOM}; transfer-syntax={_EXPLICIT}" if explicit else DICOM
+        self._accept = f'{one}, multipart/related; type="{DICOM}"'
+
+    def check_model(self, deadline: float) -> None:
+        """Asks which model answers, and whether its results can become objects.
+
+        Raises:
+            StartError: if a SEG is wanted and a class of the model has no codes.
+            TryLaterError: if the service does not say.
+        """
+        answer = self._service.ask("GET", "/model", deadline)
+        if answer.status != 200:
+            raise TryLaterError("service-status", answer.retry_after_seconds)
+        try:
+            model = json.loads(answer.body)
+            names, codes = model["class_names"], model.get("class_codes") or []
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise TryLaterError("service-result") from error
+        bare = [name for n, name in enumerate(names) if n >= len(codes) or not codes[n]]
+        if "seg" in self._kinds and bare:
+            raise StartError(
+                f"the model has no codes for {', '.join(map(str, bare))}: export it with codes for "
+                "every class, or ask for SOLO_GATEWAY_RESULTS=sc"
+            )
 
     def results(self, film: bytes, deadline: float) -> list[ResultObject]:
         """Segments a film.
@@ -48,10 +82,10 @@ class Segmentation:
         left = max(deadline - time.monotonic(), 0.001)
         answer = self._service.ask(
             "POST",
-            f"/segment?kinds={','.join(self._kinds)}",
+            self._path,
             deadline,
             {
-                "Accept": f'{DICOM}, multipart/related; type="{DICOM}"',
+                "Accept": self._accept,
                 "Content-Type": DICOM,
                 "X-Request-Timeout-Seconds": f"{left:.3f}",
             },
@@ -79,7 +113,7 @@ def problem_kind(body: bytes) -> str:
 def _error(answer: Answer) -> Exception:
     if answer.status == 422 and problem_kind(answer.body) == NOTHING_FOUND:
         return EmptyFilmError(NOTHING_FOUND)
-    if answer.status in _REFUSED:
+    if answer.status in _REFUSED and problem_kind(answer.body) not in _OPERATORS:
         return RefusedFilmError(str(answer.status))
     if answer.status in _FAULTY:
         return FaultyFilmError("service-error")

@@ -50,6 +50,8 @@ class Settings(BaseSettings):
         dicomweb_token_file: a file with a bearer token for it; None sends none.
         destination: AE@host:port that takes results by C-STORE.
         results: which objects are made: seg, gsps, sc, with commas between.
+        seg_syntax: transfer syntax of a SEG; some viewers read none that is deflated.
+        seg_orientation: beyond the standard, an orientation for viewers that need one (OHIF).
         pull_from: `changes` is Orthanc's change feed, `qido` any archive's study search.
         orthanc_url: root of Orthanc's own interface, for `changes`.
         cursor_file: the gateway's only state: how far the archive has been read.
@@ -87,6 +89,8 @@ class Settings(BaseSettings):
     dicomweb_token_file: Path | None = None
     destination: Annotated[str | None, Field(pattern=_PEER)] = None
     results: str = "seg"
+    seg_syntax: Literal["deflated", "explicit"] = "deflated"
+    seg_orientation: bool = False
     pull_from: Literal["changes", "qido"] = "changes"
     orthanc_url: HttpUrl | None = None
     cursor_file: Path | None = None

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.dicom_objects import MANUFACTURER
+from solo.formats.dicom import modules
 from tests.support.gateways import GatewayProcess, film, gateway, store, uid_of
 from tests.support.stub_servers import (
     DICOM,
@@ -203,3 +205,12 @@ def test_a_film_in_work_is_answered_before_the_end(tmp_path: Path) -> None:
         assert process.wait(10) == 0
         assert sent.result() == DONE
         assert len(archive.stored) == 1
+
+
+def test_a_model_that_lost_its_codes_is_no_films_fault(stage: Stage) -> None:
+    stage.service.answer = lambda _: problem(422, "no-codes")
+    assert stage.send(film()) == BUSY
+
+
+def test_a_film_of_ours_is_known_by_what_the_writer_says() -> None:
+    assert MANUFACTURER == modules.MANUFACTURER

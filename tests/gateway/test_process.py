@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.support.gateways import GatewayProcess, gateway
+from tests.support.gateways import GatewayProcess, echo, gateway
+from tests.support.processes import free_port
 from tests.support.stub_servers import StubArchive, StubService, running
 
+pytestmark = pytest.mark.filterwarnings(  # pynetdicom as a client leaves sockets that were cut off
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 URL = "http://127.0.0.1:1"
 
 
@@ -52,7 +57,14 @@ def test_a_setting_that_cannot_be_used(settings: dict[str, object], said: str) -
 
 def test_a_cursor_of_something_else_stops_the_start(tmp_path: Path) -> None:
     (tmp_path / "cursor").write_text("yesterday")
-    done = run(mode="pull", orthanc_url=URL, dicomweb_url=URL, cursor_file=tmp_path / "cursor")
+    with running(StubService()) as url:
+        done = run(
+            mode="pull",
+            service_url=url,
+            orthanc_url=URL,
+            dicomweb_url=URL,
+            cursor_file=tmp_path / "cursor",
+        )
     assert done.returncode == 1
     assert "'yesterday' is no number of a change" in done.stderr
 
@@ -83,11 +95,22 @@ def test_a_gateway_without_a_service_lives_and_is_not_ready(tmp_path: Path) -> N
     process = GatewayProcess(tmp_path / "log", dicomweb_url=URL, service_url=URL)
     process.start(wait=False)
     try:
-        for _ in range(100):
-            if "listening" in process.output.read_text():
-                break
-            __import__("time").sleep(0.1)
+        deadline = time.monotonic() + 20
+        while "waiting" not in process.output.read_text() and time.monotonic() < deadline:
+            time.sleep(0.05)
         assert not process.is_ready()
         assert "solo_gateway_ready 0.0" in process.metrics()
+        assert not echo(process.port)
+        process.terminate()
+        assert process.wait() == 0
     finally:
         process.kill()
+
+
+@pytest.mark.parametrize("codes", [None, [], [None]])
+def test_a_model_without_codes_stops_the_start(codes: list[None] | None) -> None:
+    service = StubService(model={"class_names": ["lung"], "class_codes": codes})
+    with running(service) as url:
+        done = run(dicomweb_url=URL, service_url=url, port=free_port(), metrics_port=free_port())
+    assert done.returncode == 1
+    assert "no codes for lung" in done.stderr

@@ -71,15 +71,21 @@ class StubService:
         answer: a film to a reply.
         films: how many films came.
         model: what `GET /model` answers.
+        paths: what was asked for.
     """
 
     answer: Callable[[bytes], Reply] = lambda film: (200, DICOM, minimal_seg(film))
     films: int = 0
+    model: dict[str, Any] = field(
+        default_factory=lambda: {"class_names": ["lung"], "class_codes": [{"type": {}}]}
+    )
     url: str = ""
+    paths: list[str] = field(default_factory=list)
 
     def reply(self, method: str, path: str, body: bytes) -> Reply:
+        self.paths.append(path)
         if method == "GET":
-            return 200, {"Content-Type": "application/json"}, b"{}"
+            return 200, {"Content-Type": "application/json"}, json.dumps(self.model).encode()
         self.films += 1
         return self.answer(body)
 
