@@ -15,7 +15,6 @@ class Outcome(StrEnum):
     STORED = "stored"  # every result is in the archive's own list
     EMPTY = "empty"  # nothing was found: there is no object to store
     OWN = "own"  # one of this gateway's own objects came back
-    GONE = "gone"  # the archive does not have it any more
     REFUSED = "refused"  # no radiograph that can be segmented, or one without the UIDs it needs
     FAILED = "failed"  # it failed by itself: the sender is told so, or it is tried again
     PASSED = "passed"  # it failed by itself as often as it may, and is tried no more

@@ -120,7 +120,5 @@ class Puller:
         deadline = time.monotonic() + _FILM_SECONDS
         with self._metrics.timed("fetch"):
             film = self._feed.fetch(place, deadline)
-        if film is None:
-            self._metrics.films.labels(Outcome.GONE).inc()
-            return
-        self._work.do(film, deadline)
+        if film is not None:  # else it is no film, or the archive has it no more
+            self._work.do(film, deadline)
