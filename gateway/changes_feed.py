@@ -37,9 +37,6 @@ class ChangesFeed:
         if not re.fullmatch(r"\d{1,18}", cursor):
             raise StartError(f"the cursor {cursor!r} is no number of a change: remove its file")
         document = ask_json(self._archive, f"/changes?since={cursor}&limit={_PAGE}")
-        last = _whole(document, "Last")
-        if last < int(cursor) and last < _whole(ask_json(self._archive, "/changes?last"), "Last"):
-            raise TryLaterError("archive-answer")
         try:
             entries = [
                 Entry(str(one["Seq"]), str(int(one["Seq"])), _place(one))
@@ -48,15 +45,15 @@ class ChangesFeed:
         except (KeyError, TypeError, ValueError) as error:
             raise TryLaterError("archive-answer") from error
         self._lag = float(len(entries))
-        if entries and not document.get("Done", True):
-            self._lag = float(_whole(ask_json(self._archive, "/changes?last"), "Last")) - int(
-                cursor
-            )
-        elif not entries and int(cursor) > last:
-            raise StartError(
-                f"the archive has {last} changes and the cursor says {cursor}: it is another "
-                "archive, or one that was put back; write the number to go on from into the file"
-            )
+        if len(entries) in (0, _PAGE):
+            last = int(self.first())
+            self._lag = max(self._lag, float(last - int(cursor)))
+            if last < int(cursor):
+                raise StartError(
+                    f"the archive has {last} changes and the cursor says {cursor}: it is another "
+                    "archive, or one that was put back; write the number to go on from into the "
+                    "file of the cursor"
+                )
         return entries
 
     def fetch(self, place: str, deadline: float) -> bytes | None:

@@ -49,6 +49,7 @@ class Puller:
         self._failed: dict[str, int] = {}
         self._done: dict[str, None] = {}  # in the order in which it was done
         self._stopping = Event()
+        self._worked = Event()  # since the last pause some film came to its end
 
     def stop(self) -> None:
         """Ends `run` after the films in work."""
@@ -71,12 +72,17 @@ class Puller:
                 entries = self._feed.read(place)
                 self._metrics.cursor_lag.set(self._feed.lag())
                 place, error = self._round(entries, place)
+                if self._worked.is_set():
+                    pause = 0.0
                 if error is not None:
                     raise error
-                pause = 0.0 if entries else self._poll_seconds
+                # Where films are passed over and none succeeds, an archive may refuse them all:
+                # the pause grows, and so few are passed before somebody looks.
+                pause = max(pause, 0.0 if entries else self._poll_seconds)
             except TryLaterError as error:
                 self._feed.undo()
                 pause = min(max(2 * pause, error.retry_after_seconds), _LONGEST_PAUSE_SECONDS)
+                self._worked.clear()
                 write("waiting", reason=error.reason, seconds=round(pause, 1))
 
     def _round(self, entries: Sequence[Entry], place: str) -> tuple[str, TryLaterError | None]:
@@ -122,3 +128,4 @@ class Puller:
             film = self._feed.fetch(place, deadline)
         if film is not None:  # else it is no film, or the archive has it no more
             self._work.do(film, deadline)
+            self._worked.set()

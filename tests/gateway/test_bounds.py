@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import ssl
@@ -16,7 +17,15 @@ import pytest
 from pynetdicom import AE, build_context
 
 from tests.support.gateways import GatewayProcess, echo, film, gateway, store
-from tests.support.stub_servers import StubArchive, StubService, running, sample
+from tests.support.stub_servers import (
+    DICOM,
+    Reply,
+    StubArchive,
+    StubService,
+    minimal_seg,
+    running,
+    sample,
+)
 
 pytestmark = pytest.mark.filterwarnings(  # pynetdicom as a client leaves sockets that were cut off
     "ignore::pytest.PytestUnraisableExceptionWarning"
@@ -205,3 +214,35 @@ def test_ten_films_at_once_take_ten_films_of_memory(process: GatewayProcess) -> 
     assert set(answers) <= {0, 0xA700}
     assert 0 in answers
     assert peak_bytes(process) < MEMORY_BYTES / 2
+
+
+def test_a_film_may_be_held_for_longer_than_an_association_may_be_silent(tmp_path: Path) -> None:
+    def slowly(data: bytes) -> Reply:
+        time.sleep(2.5)
+        return 200, DICOM, minimal_seg(data)
+
+    with (
+        running(StubService(answer=slowly)) as service,
+        running(StubArchive()) as archive,
+        gateway(tmp_path / "log", service_url=service, dicomweb_url=archive, idle_seconds=1) as one,
+    ):
+        assert store(one.port, film()) == 0
+
+
+def test_an_honest_sender_gets_through_three_hundred_strangers(process: GatewayProcess) -> None:
+    def stranger(number: int) -> None:
+        with contextlib.suppress(OSError), connect(process) as one:
+            one.sendall(struct.pack(">BBL", number % 9, 0, 50 + number) + bytes(40))
+            time.sleep(0.3)
+
+    with ThreadPoolExecutor(20) as pool:
+        strangers = [pool.submit(stranger, number) for number in range(300)]
+        answers = []
+        while not all(one.done() for one in strangers):
+            answers.append(store(process.port, film()))
+            time.sleep(0.1)
+    deadline = time.monotonic() + 10
+    while (last := store(process.port, film())) != 0 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert last == 0
+    assert {*answers} <= {0, None}

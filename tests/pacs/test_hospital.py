@@ -178,24 +178,25 @@ def test_an_archive_that_sends_gives_up_after_it_was_answered(tmp_path: Path) ->
             process.kill()
 
 
+@pytest.mark.parametrize("syntax", ["deflated", "explicit"])
 def test_results_go_by_c_store_where_there_is_no_dicomweb(
-    service: StubService, archive: Orthanc, tmp_path: Path
+    real_service: ServiceProcess, archive: Orthanc, tmp_path: Path, syntax: str
 ) -> None:
     with gateway(
         tmp_path / "log",
-        service_url=service.url,
+        service_url=real_service.url,
         deliver_to="ae",
         destination=f"ORTHANC@127.0.0.1:{archive.dicom_port}",
+        results="seg,gsps,sc",
+        seg_syntax=syntax,
     ) as process:
-        path = tmp_path / "film.dcm"
-        data = film()
-        path.write_bytes(data)
-        assert storescu(process.port, path) == 0
-        assert archive.instances("SEG") == [result_uid(uid_of(data))]
+        assert storescu(process.port, CHEST) == 0
+        assert [len(archive.instances(one)) for one in ("SEG", "PR", "OT")] == [1, 1, 1]
         archive.kill()
-        assert storescu(process.port, path) == BUSY
+        assert storescu(process.port, CHEST) == BUSY
         archive.start()
-        assert storescu(process.port, path) == 0
+        assert storescu(process.port, CHEST) == 0
+        assert len(archive.get("/instances")) == 3
 
 
 def test_planted_names_are_in_the_results_alone(
@@ -230,3 +231,20 @@ def test_planted_names_are_in_the_results_alone(
     assert {"PLANTED^NAME", "PLANTEDID", "PLANTEDACC"} == {
         value for value in planted.values() if value in text
     }
+
+
+def test_a_cursor_beyond_the_archive_stops_the_gateway(
+    service: StubService, archive: Orthanc, tmp_path: Path
+) -> None:
+    (tmp_path / "cursor").write_text("999999")
+    process = GatewayProcess(
+        tmp_path / "log",
+        mode="pull",
+        service_url=service.url,
+        dicomweb_url=archive.dicomweb_url,
+        orthanc_url=archive.url,
+        cursor_file=tmp_path / "cursor",
+    )
+    process.start(wait=False)
+    assert process.wait() == 1
+    assert "another archive" in process.output.read_text()
