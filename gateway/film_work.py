@@ -16,6 +16,7 @@ from gateway.outcomes import (
     FilmError,
     Outcome,
     RefusedFilmError,
+    SlowFilmError,
     TryLaterError,
 )
 from gateway.segmentation import Segmentation
@@ -61,7 +62,7 @@ class FilmWork:
             with self.metrics.timed("total"):
                 outcome, reason = self._outcome(film, deadline)
         except FilmError as error:
-            later = isinstance(error, TryLaterError)
+            later = isinstance(error, TryLaterError | SlowFilmError)
             outcome, reason = Outcome.LATER if later else Outcome.FAILED, error.reason
             self.metrics.failures.labels(reason).inc()
             raise

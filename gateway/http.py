@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Final
 
 import urllib3
-from urllib3.exceptions import HTTPError, MaxRetryError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    NewConnectionError,
+    ReadTimeoutError,
+)
 
 from gateway.outcomes import TryLaterError
 
@@ -100,12 +105,12 @@ class Peer:
                 response.close()
                 raise
             response.release_conn()
-        except MaxRetryError as error:
+        except (NewConnectionError, ConnectTimeoutError) as error:
             raise TryLaterError(f"{self._name}-away") from error
-        except (urllib3.exceptions.ReadTimeoutError, TimeoutError) as error:
+        except (ReadTimeoutError, TimeoutError) as error:
             raise TryLaterError(f"{self._name}-time") from error
         except (HTTPError, OSError) as error:
-            raise TryLaterError(f"{self._name}-away") from error
+            raise TryLaterError(f"{self._name}-lost") from error
         return Answer(
             response.status,
             response.headers.get("Content-Type", ""),

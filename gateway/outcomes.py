@@ -48,6 +48,10 @@ class FaultyFilmError(FilmError):
     """The film fails, though the peers answer: trying again may help, and may not."""
 
 
+class SlowFilmError(FaultyFilmError):
+    """The service takes too long for the film, or is lost on it: the film's fault, or its own."""
+
+
 class TryLaterError(FilmError):
     """A peer is busy or away: no fault of the film.
 

@@ -19,7 +19,7 @@ from gateway.contexts import accepted_contexts
 from gateway.film_work import FilmWork
 from gateway.log import write_fault
 from gateway.metrics import Metrics
-from gateway.outcomes import Outcome, TryLaterError
+from gateway.outcomes import Outcome, SlowFilmError, TryLaterError
 from gateway.settings import Settings
 
 DONE: Final = 0x0000
@@ -127,7 +127,7 @@ class Receiver:
         except FutureTimeoutError:  # it goes on, and its result is stored: the same comes again
             self._metrics.failures.labels("hold-time").inc()
             return OUT_OF_RESOURCES
-        except TryLaterError:
+        except (TryLaterError, SlowFilmError):
             return OUT_OF_RESOURCES
         except Exception:
             return CANNOT_UNDERSTAND

@@ -13,6 +13,7 @@ from gateway.outcomes import (
     EmptyFilmError,
     FaultyFilmError,
     RefusedFilmError,
+    SlowFilmError,
     StartError,
     TryLaterError,
 )
@@ -21,7 +22,7 @@ NOTHING_FOUND: Final = "nothing-found"
 _OPERATORS: Final = frozenset({"no-codes", "invalid-parameter"})  # of no film's fault
 _EXPLICIT: Final = "1.2.840.10008.1.2.1"
 _REFUSED: Final = frozenset({400, 413, 415, 422})
-_FAULTY: Final = frozenset({500, 504})  # what the film may have done
+_LOST: Final = frozenset({"service-time", "service-lost"})  # what the film may have done
 
 
 class Segmentation:
@@ -76,21 +77,21 @@ class Segmentation:
         Raises:
             EmptyFilmError: if nothing was found.
             RefusedFilmError: if it is no film that can be segmented.
-            FaultyFilmError: if the service fails at it.
+            FaultyFilmError: if the service fails at it, or takes too long for it.
             TryLaterError: if the service is busy or away.
         """
         left = max(deadline - time.monotonic(), 0.001)
-        answer = self._service.ask(
-            "POST",
-            self._path,
-            deadline,
-            {
-                "Accept": self._accept,
-                "Content-Type": DICOM,
-                "X-Request-Timeout-Seconds": f"{left:.3f}",
-            },
-            film,
-        )
+        headers = {
+            "Accept": self._accept,
+            "Content-Type": DICOM,
+            "X-Request-Timeout-Seconds": f"{left:.3f}",
+        }
+        try:
+            answer = self._service.ask("POST", self._path, deadline, headers, film)
+        except TryLaterError as error:
+            if error.reason in _LOST:
+                raise SlowFilmError(error.reason) from error
+            raise
         if answer.status != 200:
             raise _error(answer)
         try:
@@ -115,7 +116,9 @@ def _error(answer: Answer) -> Exception:
         return EmptyFilmError(NOTHING_FOUND)
     if answer.status in _REFUSED and problem_kind(answer.body) not in _OPERATORS:
         return RefusedFilmError(str(answer.status))
-    if answer.status in _FAULTY:
+    if answer.status == 500:
         return FaultyFilmError("service-error")
+    if answer.status == 504:
+        return SlowFilmError("service-time")
     busy = answer.status in (429, 503)
     return TryLaterError("service-busy" if busy else "service-status", answer.retry_after_seconds)

@@ -102,6 +102,7 @@ def test_a_film_that_is_refused_is_not_to_be_sent_again(stage: Stage, status: in
         (problem(429, "queue-full", **{"Retry-After": "1"}), BUSY),
         (problem(503, "unavailable", **{"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}), BUSY),
         (problem(401, "unauthorized"), BUSY),
+        (problem(504, "deadline"), BUSY),
         ((301, {"Location": "http://127.0.0.1:1/"}, b""), BUSY),
         (HANGS_UP, BUSY),
         (SAYS_NOTHING, BUSY),
