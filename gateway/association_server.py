@@ -12,6 +12,7 @@ import time
 from ipaddress import ip_address, ip_network
 from threading import Lock, active_count
 from typing import Any, Final, cast
+from weakref import WeakSet
 
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
@@ -29,19 +30,26 @@ _OTHER_THREADS: Final = 300  # films, health
 class ReceivedBytes:
     """Bytes of messages that have not come whole, of all associations together.
 
+    They are asked for, not counted: an association that ends in a way that nobody tells of takes
+    its bytes along.
+
     Args:
         most: how many there may be.
     """
 
     def __init__(self, most: int) -> None:
-        self._most, self._taken, self._lock = most, 0, Lock()
+        self._most, self._lock = most, Lock()
+        self._readers: WeakSet[PduReader] = WeakSet()
 
-    def take(self, size: int) -> bool:
-        """Takes as many bytes, if there is room; gives them back where it is less than none."""
+    def add(self, reader: PduReader) -> None:
+        """Counts a reader in as long as there is one."""
         with self._lock:
-            fits = size <= 0 or self._taken + size <= self._most
-            self._taken += size * fits
-        return fits
+            self._readers.add(reader)
+
+    def has_room(self, size: int) -> bool:
+        """Whether as many bytes more may come."""
+        with self._lock:
+            return sum(reader.taken for reader in self._readers) + size <= self._most
 
 
 class PduReader:
@@ -53,6 +61,9 @@ class PduReader:
         received: of all connections.
         seconds: for each PDU.
         metrics: counts who is cut off.
+
+    Attributes:
+        taken: bytes of the message that is coming.
     """
 
     def __init__(
@@ -65,12 +76,12 @@ class PduReader:
     ) -> None:
         self._connection, self._most_bytes, self._received = connection, most_bytes, received
         self._seconds, self._metrics = seconds, metrics
-        self._taken = 0
+        self.taken = 0
+        received.add(self)
 
     def begin_message(self) -> None:
         """A message has come whole, or the connection is at its end."""
-        self._received.take(-self._taken)
-        self._taken = 0
+        self.taken = 0
 
     def read(self, size: int) -> bytearray:
         """Reads bytes; fewer where the peer closes.
@@ -85,7 +96,7 @@ class PduReader:
         if reason is not None:
             self._metrics.rejected.labels(reason).inc()
             raise OSError(reason)
-        self._taken += size
+        self.taken += size
         content = bytearray(size)
         view, read = memoryview(content), 0
         deadline = time.monotonic() + self._seconds
@@ -103,9 +114,9 @@ class PduReader:
     def _refusal(self, size: int) -> str | None:
         if size > _MOST_PDU_BYTES:
             return "pdu-size"
-        if self._taken + size > self._most_bytes:
+        if self.taken + size > self._most_bytes:
             return "film-size"
-        return None if self._received.take(size) else "memory"
+        return None if self._received.has_room(size) else "memory"
 
 
 class _Handler(RequestHandler):

@@ -79,7 +79,7 @@ class Settings(BaseSettings):
     max_associations: Annotated[int, Field(ge=1, le=1000)] = 25
     max_films: Annotated[int, Field(ge=1, le=256)] = 4
     max_film_bytes: Annotated[int, Field(ge=1024, le=2 * 2**30)] = 128 * 2**20
-    memory_bytes: Annotated[int, Field(ge=256 * 2**20, le=2**40)] = 2 * 2**30
+    memory_bytes: Annotated[int, Field(ge=512 * 2**20, le=2**40)] = 2 * 2**30
     hold_seconds: Annotated[float, Field(gt=0, le=600)] = 8.0
     associate_seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
     idle_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0

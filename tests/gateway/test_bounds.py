@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import re
 import socket
 import ssl
@@ -14,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 from pynetdicom import AE, build_context
 
 from tests.support.gateways import GatewayProcess, echo, film, gateway, store
@@ -246,3 +248,45 @@ def test_an_honest_sender_gets_through_three_hundred_strangers(process: GatewayP
         time.sleep(0.2)
     assert last == 0
     assert {*answers} <= {0, None}
+
+
+def half_film(process: GatewayProcess) -> socket.socket:
+    """A connection that has sent most of a film of 7 MB, and is silent then."""
+    data = dcmread(io.BytesIO(film(size=1800)))
+    entity = AE(ae_title="HALF")
+    contexts = [build_context(data.SOPClassUID, data.file_meta.TransferSyntaxUID)]
+    association = entity.associate("127.0.0.1", process.port, contexts, "SOLO")
+    assert association.is_established
+    connection = association.dul.socket.socket
+    head = struct.pack(">IBB", 32000 - 4, 1, 0)  # a fragment of a data set, not the last
+    association.dul.kill_dul()
+    for _ in range(200):
+        connection.sendall(struct.pack(">BBL", 4, 0, 32000) + head + bytes(32000 - 6))
+    return connection
+
+
+def test_films_that_are_never_finished_leave_no_memory_taken(
+    servers: dict[str, object], tmp_path: Path
+) -> None:
+    with gateway(
+        tmp_path / "log",
+        **servers,
+        idle_seconds=5,
+        max_associations=30,
+        memory_bytes=512 * 2**20,
+    ) as one:
+        halves = []
+        for _ in range(24):  # 154 MB, where a quarter of 537 MB may be taken
+            with contextlib.suppress(OSError, AssertionError):
+                halves.append(half_film(one))
+        text = one.metrics()
+        name = "solo_gateway_associations_rejected_total"
+        assert sample(text, name, reason="memory") > 0
+        deadline = time.monotonic() + 20
+        while (last := store(one.port, film(size=1800))) != 0 and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert last == 0
+        for half in halves:
+            half.close()
+        for _ in range(24):
+            assert store(one.port, film(size=1800)) == 0
