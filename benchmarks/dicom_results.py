@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.util import find_spec
 from statistics import median
 from time import process_time
@@ -20,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
 
@@ -47,17 +48,17 @@ def main() -> None:
     for count in (2, 40):
         masks = _masks(count)
         result = _result(masks)
-        work = {
-            "ours, deflated": lambda result=result: _ours(result, manifest, explicit=False),
-            "ours, explicit": lambda result=result: _ours(result, manifest, explicit=True),
+        work: dict[str, Callable[[], bytes]] = {
+            "ours, deflated": partial(_ours, result, manifest, explicit=False),
+            "ours, explicit": partial(_ours, result, manifest, explicit=True),
         }
         if find_spec("highdicom"):
-            work["highdicom, explicit"] = lambda masks=masks: _highdicom(masks)
+            work["highdicom, explicit"] = partial(_highdicom, masks)
         for name, (seconds, size) in _timed(work).items():
             print(f"{count:3} instances  {name:20} {seconds * 1000:7.1f} ms  {size:11,} bytes")
 
 
-def _timed(work: dict[str, Callable[[], bytes]]) -> dict[str, tuple[float, int]]:
+def _timed(work: Mapping[str, Callable[[], bytes]]) -> dict[str, tuple[float, int]]:
     seconds: dict[str, list[float]] = {name: [] for name in work}
     sizes = {name: len(make()) for name, make in work.items()}
     for _ in range(_RUNS):
@@ -157,7 +158,7 @@ def _film() -> Dataset:
     film.PatientBirthDate = film.PatientSex = film.StudyDate = film.StudyTime = ""
     film.AccessionNumber = film.StudyID = film.ReferringPhysicianName = ""
     film.Rows, film.Columns = _SIZE
-    film.file_meta = Dataset()
+    film.file_meta = FileMetaDataset()
     film.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     return film
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from export.class_codes import tell_missing_codes
 from export.films import load_canvases
 from export.onnx_export import check_place, export, read_about, read_manifest
 from export.out_of_distribution import describe
@@ -53,11 +54,12 @@ def _export(arguments: argparse.Namespace) -> None:
     if arguments.weights_out:
         tell_replacement(arguments.weights_out)
         keep_weights(arguments.checkpoint, arguments.weights_out)
+    manifest = read_manifest(arguments.out)
     print(  # noqa: T201  # the command's answer
         f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.1f} MB\n"
         f"on {parity.films} films with {parity.instances} instances, at batch sizes 1, 2 and 5, "
         f"scores are within {parity.score:.1e} and masks within {parity.mask} of 255 of PyTorch's\n"
-        f"{describe(read_manifest(arguments.out).out_of_distribution, data)}"
+        f"{tell_missing_codes(manifest)}{describe(manifest.out_of_distribution, data)}"
     )
 
 

@@ -9,10 +9,13 @@ import signal
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
+from pydicom.dataset import Dataset
 from pydicom.uid import (
     HTJ2K,
     DeflatedExplicitVRLittleEndian,
@@ -24,6 +27,7 @@ from pydicom.uid import (
 from app.errors import status_of
 from app.logging import JsonFormatter
 from solo.decoding.dicom.transfer_syntaxes import JPEGXLLossless
+from solo.decoding.stored_pixels import PixelsWanted
 from solo.errors import (
     DeadlineError,
     DecoderCrashedError,
@@ -36,11 +40,13 @@ from solo.errors import (
     SoloError,
 )
 from solo.sandbox.decoder import DecodedRadiograph
+from solo.sandbox.header_transfer import pack_header
 from solo.sandbox.pool import DecoderPool
 from solo.sandbox.process import DecoderProcess
 from solo.sandbox.protocol import KEPT_BYTES
 from tests.support.decoders import DecoderHere, decoders, is_running, until_stopped, workers_of
 from tests.support.dicom import dicom_file
+from tests.support.dicom_results import hospital_film
 from tests.support.encapsulated import EXACT, LOSSY, encoded_file
 from tests.support.films import chest, flat, jpeg, png, png_header_only
 from tests.support.planted_worker import (
@@ -156,6 +162,34 @@ async def test_stored_pixels_come_as_they_are_here(pool: DecoderPool) -> None:
         for found, expected in zip(apart.stored.arrays, here.stored.arrays, strict=True):
             assert found.dtype == expected.dtype
             np.testing.assert_array_equal(found, expected)
+
+
+async def test_a_header_crosses_as_it_is(pool: DecoderPool) -> None:
+    curve = Dataset()
+    curve.add_new("LUTDescriptor", "US", [4096, 0, 16])
+    curve.add_new("LUTData", "US", [n * 16 for n in range(4096)])
+    modality = Dataset()
+    modality.add_new("LUTDescriptor", "US", [4096, 0, 16])
+    modality.add_new("LUTData", "US", list(range(4096)))
+    modality.ModalityLUTType = "US"
+    ramp = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+    films = [
+        hospital_film(ramp),
+        hospital_film(ramp, VOILUTSequence=[curve], ModalityLUTSequence=[modality]),
+        png(GREY),
+    ]
+    for data, wanted in product(films, get_args(PixelsWanted)):
+        apart = await pool.decode(data, 0, wanted, wants_header=True)
+        here = await DecoderHere().decode(data, 0, wanted, wants_header=True)
+        assert (apart.header is None) == (here.header is None) == (data == films[2])
+        if apart.header is not None and here.header is not None:
+            (facts, tables), (expected, others) = map(pack_header, (apart.header, here.header))
+            assert facts == expected
+            assert [table.tolist() for table in tables] == [table.tolist() for table in others]
+        np.testing.assert_array_equal(apart.pixels, here.pixels)
+        if apart.stored is not None and here.stored is not None:
+            np.testing.assert_array_equal(apart.stored.cells, here.stored.cells)
+        assert (await pool.decode(data, 0, wanted)).header is None
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from solo.errors import error_classes
 from solo.sandbox.decoder import DecodedRadiograph, RadiographDecoder
 from tests.support.decoders import DecoderHere, decoders, until_stopped, workers_of
 from tests.support.dicom import dicom_file
+from tests.support.dicom_results import hospital_film
 from tests.support.engines import FakeEngine
 from tests.support.films import chest, flat, png, png_header_only
 from tests.support.planted_worker import BOMB, HANG, SEGFAULT
@@ -249,6 +250,11 @@ CASES: dict[str, Case] = {
     "not-segmentable": film(
         dicom_file(chest(30, 30), SOPClassUID=CTImageStorage, Modality="CT"), "application/dicom"
     ),
+    "no-dicom-result": lambda _: asked(content=FILM, params={"kinds": "seg"}),
+    "nothing-found": lambda _: asked(
+        content=hospital_film(), params={"kinds": "seg", "score_threshold": 1}
+    ),
+    "no-codes": lambda _: asked(content=hospital_film(), params={"kinds": "seg"}),
     "invalid-parameter": lambda _: asked(content=FILM, params={"score_threshold": 7}),
     "queue-full": lambda _: while_another_runs(queue_limit=1, max_bodies_bytes=50_000),
     "too-busy": lambda _: asked(content=FILM, headers={"x-request-timeout-seconds": "0.001"}),

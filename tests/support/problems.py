@@ -65,6 +65,15 @@ EXPECTED = {
         "CT Image Storage with modality CT is not a projection radiograph: expected computed or "
         "digital radiography, mammography, intra-oral, angiographic, fluoroscopic or portal X-ray, "
         "or a secondary capture of one"),
+    "no-dicom-result": Problem(422, "There can be no DICOM object of this result",
+        "a DICOM object refers to a DICOM film, and this one is PNG: send the DICOM file itself, "
+        "or ask for JSON"),
+    "nothing-found": Problem(422, "Nothing was found, and there is no object of it",
+        "the model found nothing in the film, and a DICOM object shows what was found: it was "
+        "segmented, and there is nothing to store"),
+    "no-codes": Problem(422, "A class of the model has no codes",
+        "the model's file has no codes for its class 'bright', and a DICOM SEG names what it shows "
+        "by codes: export the model with them in `class_codes`"),
     "invalid-parameter": Problem(422, "A parameter is out of range",
         "score_threshold is 7: Input should be less than or equal to 1"),
     "queue-full": Problem(429, "The queue is full",

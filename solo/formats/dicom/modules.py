@@ -82,10 +82,3 @@ def coded(code: Code | PydicomCode) -> Dataset:
     )
     item.CodeMeaning = ascii_text(code.meaning)
     return item
-
-
-def series_reference(source: Source) -> Dataset:
-    """An item of Referenced Series Sequence without its instances."""
-    item = Dataset()
-    item.SeriesInstanceUID = source.series
-    return item

@@ -32,7 +32,7 @@ _KINDS: Final[dict[DicomKind, tuple[uid.UID, str, int]]] = {
     "gsps": (uid.GrayscaleSoftcopyPresentationStateStorage, "PR", 9002),
     "sc": (uid.SecondaryCaptureImageStorage, "OT", 9003),
 }
-_MOST_BYTES: Final = 256 * 2**20
+_MOST_BYTES: Final = 128 * 2**20  # as much as a file may have unpacked
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def encode_dicom(
         NoCodesError: for a SEG with an instance whose class has no codes.
         NoDicomResultError: for a film that is no DICOM, lacks a UID that the object refers to, or
             is in colour (`gsps`).
-        ImageTooLargeError: for a SEG above 256 MiB in Explicit VR Little Endian.
+        ImageTooLargeError: for a SEG above 128 MiB in Explicit VR Little Endian.
         ValueError: for a result without what it needs.
     """
     return b"".join(dicom_pieces(result, kind, manifest, options))

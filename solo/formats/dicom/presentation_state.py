@@ -17,7 +17,7 @@ from solo.decoding.dicom.source_header import Presentation
 from solo.decoding.dicom.voi_attributes import LookupTable
 from solo.decoding.window import Window
 from solo.errors import NoDicomResultError
-from solo.formats.dicom.modules import NOTICE, ascii_text, series_reference
+from solo.formats.dicom.modules import NOTICE, ascii_text
 from solo.formats.dicom.segmentation import cielab, segment_names
 from solo.formats.dicom.source import Source
 from solo.formats.pictures import COLOURS
@@ -47,7 +47,7 @@ def fill_presentation_state(dataset: Dataset, result: Result, source: Source) ->
     dataset.PresentationCreationDate = dataset.ContentDate
     dataset.PresentationCreationTime = dataset.ContentTime
     del dataset.ContentDate, dataset.ContentTime
-    series = series_reference(source)
+    series = source.series_reference()
     series.ReferencedImageSequence = [source.reference()]
     dataset.ReferencedSeriesSequence = [series]
     area = Dataset()

@@ -14,7 +14,7 @@ from pydicom.tag import Tag
 
 from solo.contract.manifest import ClassCodes
 from solo.errors import NoCodesError
-from solo.formats.dicom.modules import NOTICE, ascii_text, coded, series_reference
+from solo.formats.dicom.modules import NOTICE, ascii_text, coded
 from solo.formats.dicom.source import Source
 from solo.formats.dicom.uids import derived_uid
 from solo.formats.pictures import COLOURS
@@ -77,7 +77,7 @@ def fill_segmentation(
     derivation = _derivation(source)
     numbers = range(1, len(runs) + 1)
     dataset.PerFrameFunctionalGroupsSequence = [_frame(number, derivation) for number in numbers]
-    series = series_reference(source)
+    series = source.series_reference()
     series.ReferencedInstanceSequence = [source.reference(whole=True)]
     dataset.ReferencedSeriesSequence = [series]
 

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
+from pydicom import config
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from solo.decoding.dicom.source_header import IDENTITY, REFERENCES, TAGS, Presentation, SourceHeader
@@ -78,11 +81,24 @@ class Source:
     def reference(self, *, whole: bool = False) -> Dataset:
         """An item that refers to the frame (PS3.3 Table 10-3), or to the film (Table 10-11)."""
         item = Dataset()
-        item.ReferencedSOPClassUID = self.sop_class
-        item.ReferencedSOPInstanceUID = self.sop_instance
+        _set_uid(item, "ReferencedSOPClassUID", self.sop_class)
+        _set_uid(item, "ReferencedSOPInstanceUID", self.sop_instance)
         if self.frame is not None and not whole:
             item.ReferencedFrameNumber = self.frame
         return item
+
+    def series_reference(self) -> Dataset:
+        """An item of Referenced Series Sequence, without its instances."""
+        item = Dataset()
+        _set_uid(item, "SeriesInstanceUID", self.series)
+        return item
+
+
+def _set_uid(item: Dataset, keyword: str, value: str) -> None:
+    """Sets a UID of the film, which pydicom's warnings would quote if it is not quite one."""
+    tag = tag_for_keyword(keyword)
+    assert tag is not None
+    item[tag] = DataElement(tag, "UI", value, validation_mode=config.IGNORE)
 
 
 def _uid(header: SourceHeader, keyword: str) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from pydicom.sr.codedict import codes
 
-from export.class_codes import read_class_codes
-from export.onnx_export import read_about
+from export.class_codes import common_codes, read_class_codes, tell_missing_codes
+from export.onnx_export import read_about, read_manifest
 from solo.contract.manifest import ClassCodes, Code, ManifestError
 
 ZOO = Path(__file__).parents[3] / "model" / "zoo"
@@ -18,14 +18,37 @@ LUNG = {"category": ANATOMY, "type": "39607008, SCT, Lung"}
 
 def test_codes_come_in_the_order_of_the_classes() -> None:
     side = "24028007, SCT, Right"
-    found = read_class_codes({"right lung": {**LUNG, "side": side}}, ("heart", "right lung"))
+    found = read_class_codes({"right lung": {**LUNG, "side": side}}, ("ball", "right lung"))
     assert found[0] is None
     assert ClassCodes.model_validate(found[1]) == ClassCodes(
         category=Code(value="91723000", scheme="SCT", meaning="Anatomical Structure"),
         type=Code(value="39607008", scheme="SCT", meaning="Lung"),
         side=Code(value="24028007", scheme="SCT", meaning="Right"),
     )
-    assert read_class_codes({}, ("heart",)) == ()
+    assert read_class_codes({}, ("ball",)) == ()
+
+
+def test_common_names_have_codes_without_being_asked() -> None:
+    heart, right = read_class_codes({}, ("heart", "Right_Lung"))
+    assert heart["type"] == {"value": "80891009", "scheme": "SCT", "meaning": "Heart"}
+    assert heart["side"] is None
+    assert (right["type"]["value"], right["side"]["value"]) == ("39607008", "24028007")
+    nodule = common_codes("nodule")
+    assert nodule is not None
+    assert nodule["category"]["value"] == "49755003"
+
+
+@pytest.mark.parametrize("name", ["ball", "left", "lung nodule", "", "lung left", "hearts"])
+def test_no_code_is_invented(name: str) -> None:
+    assert common_codes(name) is None
+
+
+def test_codes_that_are_missing_are_asked_for() -> None:
+    model = read_manifest(ZOO / "thorax-anatomy.onnx")
+    assert tell_missing_codes(model) == ""
+    without = model.model_copy(update={"class_codes": (None, *model.class_codes[1:])})
+    assert "no codes for rib:" in tell_missing_codes(without)
+    assert "vertebra" in tell_missing_codes(model.model_copy(update={"class_codes": ()}))
 
 
 def test_a_meaning_may_hold_commas() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pydicom
 import pytest
 from pycocotools import mask as coco_mask
 
@@ -17,6 +18,7 @@ from solo import Options, Segmenter
 from solo.command.main import main
 from solo.contract.manifest import RESEARCH_USE_ONLY
 from tests.support.dicom import PATIENT_ID, PATIENT_NAME, dicom_file
+from tests.support.dicom_results import IDENTITY, coded_manifest, hospital_film
 from tests.support.engines import expected_distance, fitted, manifest, write_tiny_model
 from tests.support.films import chest, flat, png
 
@@ -212,3 +214,39 @@ def test_films_that_the_model_does_not_know_are_counted(
     )
     (films / "250.png").write_bytes(png(flat(250)))
     assert "1 segmented, 3 done before, 0 refused, 2 out of distribution: " in run()
+
+
+def test_dicom_objects_lie_beside_the_document(
+    document: Document, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = write_tiny_model(tmp_path / "coded.onnx", coded_manifest())
+    films, out = tmp_path / "films", tmp_path / "out"
+    films.mkdir()
+    (films / "a.dcm").write_bytes(hospital_film(chest()))
+    (films / "b.png").write_bytes(png(chest(50, 90)))
+    words = ["--model", str(model), "--provider", "cpu", "--format", "coco,seg,gsps,sc"]
+    assert main([str(films), "--out", str(out), *words], sandbox=None) == 0
+    first, second = document(out)["images"]
+    found = {kind: pydicom.dcmread(out / first[kind]) for kind in ("seg", "gsps", "sc")}
+    assert [one.Modality for one in found.values()] == ["SEG", "PR", "OT"]
+    areas = np.reshape(found["seg"].pixel_array, (-1, 70 * 60)).sum(axis=1)
+    annotations = [one for one in document(out)["annotations"] if one["image_id"] == first["id"]]
+    assert areas.tolist() == [one["area"] for one in annotations]
+    assert not {"seg", "gsps", "sc"} & second.keys()
+    told = capsys.readouterr().err
+    assert "b.png: a DICOM object refers to a DICOM film" in told
+    assert "1 without a DICOM object" in told
+    assert IDENTITY["PatientID"] not in told + (out / "journal.jsonl").read_text()
+
+
+def test_a_film_without_findings_is_segmented_and_has_no_object(
+    document: Document, tmp_path: Path
+) -> None:
+    model = write_tiny_model(tmp_path / "coded.onnx", coded_manifest())
+    film, out = tmp_path / "a.dcm", tmp_path / "out"
+    film.write_bytes(hospital_film(chest()))
+    words = ["--model", str(model), "--provider", "cpu", "--format", "coco,seg"]
+    given = [str(film), "--out", str(out), "--score-threshold", "1", *words]
+    assert main(given, sandbox=None) == 0
+    assert len(document(out)["images"]) == 1
+    assert not (out / "seg").exists()
