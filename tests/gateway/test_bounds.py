@@ -257,7 +257,9 @@ def half_film(process: GatewayProcess) -> socket.socket:
     contexts = [build_context(data.SOPClassUID, data.file_meta.TransferSyntaxUID)]
     association = entity.associate("127.0.0.1", process.port, contexts, "SOLO")
     assert association.is_established
+    assert association.dul.socket is not None
     connection = association.dul.socket.socket
+    assert connection is not None
     head = struct.pack(">IBB", 32000 - 4, 1, 0)  # a fragment of a data set, not the last
     association.dul.kill_dul()
     for _ in range(200):
