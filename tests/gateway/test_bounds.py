@@ -29,9 +29,6 @@ from tests.support.stub_servers import (
     sample,
 )
 
-pytestmark = pytest.mark.filterwarnings(  # pynetdicom as a client leaves sockets that were cut off
-    "ignore::pytest.PytestUnraisableExceptionWarning"
-)
 MEMORY_BYTES = 700_000_000
 FILM_BYTES = 8_000_000
 

@@ -15,9 +15,6 @@ from tests.support.gateways import GatewayProcess, echo, gateway
 from tests.support.processes import free_port
 from tests.support.stub_servers import StubArchive, StubService, running
 
-pytestmark = pytest.mark.filterwarnings(  # pynetdicom as a client leaves sockets that were cut off
-    "ignore::pytest.PytestUnraisableExceptionWarning"
-)
 URL = "http://127.0.0.1:1"
 
 
