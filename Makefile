@@ -7,7 +7,8 @@ SERVE  := .venv/serve
 DEV    := .venv/dev
 COMPARE := .venv/compare
 GPU    := .venv/gpu
-GROUPS := serve-cpu serve-gpu tracing train export compare dev supply asker compose
+GATEWAY := .venv/gateway
+GROUPS := serve-cpu serve-gpu tracing gateway train export compare dev supply asker compose
 # Installed with torch, in the builds that its CPU or CUDA wheel asks for, and so not pinned here.
 TORCH_BRINGS := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas \
   nvidia-cuda-cupti nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft \
@@ -27,7 +28,7 @@ TYPES   := .venv/types
 # No GPL, no LGPL, nothing unknown.
 PERMISSIVE := MIT;BSD;Apache;PSF;0BSD;Zlib;CC0
 
-.PHONY: help serve test test-long test-page check-page pictures answers fuzz torture check doctor gather train export bench bench-gpu test-gpu peers compare image train-image test-description test-installed test-rules test-containers licences sbom audit lock clean
+.PHONY: help serve gateway test test-pacs test-long test-page check-page pictures answers fuzz torture check doctor gather train export bench bench-gpu test-gpu peers compare image train-image test-description test-installed test-rules test-containers licences sbom audit lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -37,11 +38,17 @@ help:  ## list the targets
 serve: $(SERVE)/.ready  ## start the service on SOLO_HOST:SOLO_PORT (127.0.0.1:8000)
 	MALLOC_TRIM_THRESHOLD_=67108864 MALLOC_MMAP_THRESHOLD_=33554432 $(SERVE)/bin/python -m app.main
 
-test: $(DEV)/.ready  ## all tests but the longest and the page's, in two processes; ARGS="-k name" picks some
-	OMP_NUM_THREADS=1 $(DEV)/bin/python -m pytest -n 2 --dist loadfile -m "not long and not page" $(ARGS)
+gateway: $(GATEWAY)/.ready  ## start the DICOM gateway; its settings are SOLO_GATEWAY_...
+	$(GATEWAY)/bin/python -m gateway
+
+test: $(DEV)/.ready  ## all tests but the longest, the page's and the archive's, in two processes; ARGS="-k name" picks some
+	OMP_NUM_THREADS=1 $(DEV)/bin/python -m pytest -n 2 --dist loadfile -m "not long and not page and not pacs" $(ARGS)
+
+test-pacs: $(DEV)/.ready  ## the gateway with a real archive (Debian's orthanc, dcmtk) and no network; ARGS="-m 'not long'" is short
+	OMP_NUM_THREADS=1 $(DEV)/bin/python -m tests.pacs $(ARGS)
 
 test-long: $(DEV)/.ready  ## the tests that take a minute each
-	OMP_NUM_THREADS=1 $(DEV)/bin/python -m pytest -n 2 -m long $(ARGS)
+	OMP_NUM_THREADS=1 $(DEV)/bin/python -m pytest -n 2 -m "long and not pacs" $(ARGS)
 
 test-page: $(DEV)/.ready  ## the tests of the page, in Chromium where there is one
 	OMP_NUM_THREADS=1 $(DEV)/bin/python -m pytest -m "page and not long" tests/page $(ARGS)
@@ -116,8 +123,10 @@ test-rules:  ## test the alert rules with promtool
 test-containers: $(COMPOSE)/.ready  ## build the image, run the compose stack, try what it promises
 	$(PYTHON) tests/containers/prove.py $(COMPOSE)/bin/podman-compose $(ARGS)
 
-licences: $(SERVE)/.ready $(SUPPLY)/.ready  ## list the licences of what serves; fails for one that is not permissive
-	$(SUPPLY)/bin/pip-licenses --python $(SERVE)/bin/python --from=mixed --partial-match --allow-only='$(PERMISSIVE)'
+licences: $(SERVE)/.ready $(GATEWAY)/.ready $(SUPPLY)/.ready  ## list the licences of what serves, and of the gateway; fails for one that is not permissive
+	for one in $(SERVE) $(GATEWAY); do \
+	  $(SUPPLY)/bin/pip-licenses --python $$one/bin/python --from=mixed --partial-match --allow-only='$(PERMISSIVE)' || exit 1; \
+	done
 
 sbom: $(SERVE)/.ready $(SUPPLY)/.ready  ## write what serves as a bill of materials: sbom.json
 	$(SERVE)/bin/python -m requirements.sbom $(SUPPLY)/bin/cyclonedx-py >sbom.json
@@ -169,6 +178,12 @@ $(SERVE)/.ready: requirements/serve-cpu.txt
 	@echo 'Setting up the service (once) ...'
 	$(PYTHON) -m venv --clear $(SERVE)
 	$(SERVE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
+	touch $@
+
+$(GATEWAY)/.ready: requirements/gateway.txt
+	@echo 'Setting up the gateway (once) ...'
+	$(PYTHON) -m venv --clear $(GATEWAY)
+	$(GATEWAY)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
 	touch $@
 
 # torch first and by itself: whether its build is for the CPU or for CUDA is the machine's choice.

@@ -18,6 +18,7 @@ from solo.inference.precision import Precision
 from solo.inference.providers import Provider
 
 PREFIX = "SOLO_"
+_GATEWAYS = "SOLO_GATEWAY_"  # of the DICOM gateway, a process of its own
 
 _HOST_NAMES = r"^\s*[\w.-]+(:\d+)?(\s*,\s*[\w.-]+(:\d+)?)*\s*$"
 # Of a Service named `solo` or `solo-xray`, to every container of its namespace.
@@ -129,7 +130,11 @@ class Settings(BaseSettings):
                 that is not known, since a misspelt limit would otherwise be no limit.
         """
         known = {f"{PREFIX}{name.upper()}" for name in cls.model_fields}
-        given = {name: text for name, text in os.environ.items() if name.upper().startswith(PREFIX)}
+        given = {
+            name: text
+            for name, text in os.environ.items()
+            if name.upper().startswith(PREFIX) and not name.upper().startswith(_GATEWAYS)
+        }
         if links := sorted(filter(_KUBERNETES.search, given)) or [
             name for name, text in given.items() if text.startswith("tcp://")
         ]:

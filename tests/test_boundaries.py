@@ -12,7 +12,17 @@ import pytest
 ROOT = Path(__file__).parents[1]
 TORCH = ("torch", "torchvision", "onnx", "onnxscript")
 WEB = ("fastapi", "starlette", "uvicorn", "prometheus_client", "multipart", "pydantic_settings")
-FOLDERS = ("app", "model", "export", "datasets", "tests", "benchmarks", "examples", "experiments")
+FOLDERS = (
+    "app",
+    "gateway",
+    "model",
+    "export",
+    "datasets",
+    "tests",
+    "benchmarks",
+    "examples",
+    "experiments",
+)
 # What each door does without: its import must not fail where none of these can be imported.
 WITHOUT = {
     "solo.segmenter": {*TORCH, *WEB, *FOLDERS},
@@ -20,6 +30,8 @@ WITHOUT = {
     "solo.decoding.decode": {*TORCH, *WEB, *FOLDERS, "onnxruntime", "pycocotools"},
     "solo.sandbox.worker": {*TORCH, *WEB, *FOLDERS, "onnxruntime", "pycocotools", "pydantic"},
     "app.main": {*TORCH, *FOLDERS} - {"app"},
+    "gateway.__main__": {*TORCH, *FOLDERS, "onnxruntime", "cv2", "fastapi", "starlette", "uvicorn"}
+    - {"gateway"},
     "export.__main__": {*WEB, *FOLDERS} - {"model", "export"},
     "model.train": {*WEB, *FOLDERS, "onnxruntime", "solo.inference"} - {"model"},
     "datasets.doctor.__main__": {*WEB, *FOLDERS, "onnxruntime"} - {"model", "datasets"},

@@ -16,6 +16,8 @@ from prometheus_client import CollectorRegistry
 from app.metrics import Metrics
 from app.routes import PATHS
 from app.settings import Settings
+from gateway.metrics import Metrics as GatewayMetrics
+from gateway.settings import Settings as GatewaySettings
 from solo.inference.model_runner import ModelRunner
 from tests.support.engines import FakeEngine, fitted
 
@@ -42,7 +44,7 @@ def served() -> dict[str, list[dict[str, str]]]:
     metrics = Metrics(registry, fitted(), [1, 2, 4], PATHS, 64)
     metrics.on_model(ModelRunner(FakeEngine()).identity)
     samples: dict[str, list[dict[str, str]]] = {}
-    for family in registry.collect():
+    for family in (*registry.collect(), *GatewayMetrics().registry.collect()):
         for sample in family.samples:
             samples.setdefault(sample.name, []).append(sample.labels)
     return samples
@@ -123,11 +125,17 @@ def test_every_alert_has_a_test_and_says_what_to_do() -> None:
 
 def test_the_compose_files_hand_on_every_setting() -> None:
     """The first one those of the keys too: a rate that does not arrive would be no rate."""
-    named = {*re.findall(r"(SOLO_[A-Z_]+):(?!-)", COMPOSE)}
+    named = {*re.findall(r"(SOLO_(?!GATEWAY_)[A-Z_]+):(?!-)", COMPOSE)}
     settings = {f"SOLO_{name.upper()}" for name in Settings.model_fields}
     assert settings - {"SOLO_PORT", "SOLO_KEYS_FILE", "SOLO_MODEL_KEY"} == named
     assert "SOLO_KEYS_FILE: /run/secrets/keys" in SECURE
     assert "SOLO_MODEL_KEY: /run/secrets/model-key" in SIGNED
+
+
+def test_the_compose_file_hands_on_every_setting_of_the_gateway() -> None:
+    named = {*re.findall(r"(SOLO_GATEWAY_[A-Z_]+):(?!-)", COMPOSE)}
+    settings = {f"SOLO_GATEWAY_{name.upper()}" for name in GatewaySettings.model_fields}
+    assert settings - {"SOLO_GATEWAY_PORT", "SOLO_GATEWAY_METRICS_PORT"} == named
 
 
 def test_the_operator_finds_each_of_the_stacks_settings_with_its_default() -> None:

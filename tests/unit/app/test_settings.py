@@ -157,3 +157,8 @@ def test_a_service_of_kubernetes_is_told_from_a_setting(
         monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=r"Kubernetes.*enableServiceLinks: false.*Service"):
         Settings.from_environment()
+
+
+def test_the_gateways_variables_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOLO_GATEWAY_MODE", "hold")
+    assert Settings.from_environment().port == 8000
