@@ -144,7 +144,6 @@ def test_a_service_that_fails(stage: Stage, reply: Reply, status: int) -> None:
         (lambda uid: stow_answer(400, uid), DONE),
         (lambda uid: stow_answer(202, "1.2.3", uid), DONE),
     ],
-    ids=str,
 )
 def test_an_archive_that_lies(stage: Stage, answer: object, status: int) -> None:
     stage.archive.answer = answer  # type: ignore[assignment]
