@@ -103,6 +103,7 @@ def test_silent_connections_do_not_keep_others_out(process: GatewayProcess) -> N
             one.close()
 
 
+@pytest.mark.long
 def test_a_pdu_that_does_not_end_does_not_keep_others_out(process: GatewayProcess) -> None:
     """A head that promises 1000 bytes, and then a byte a second."""
     halves = [connect(process) for _ in range(6)]
@@ -228,6 +229,7 @@ def test_a_film_may_be_held_for_longer_than_an_association_may_be_silent(tmp_pat
         assert store(one.port, film()) == 0
 
 
+@pytest.mark.long
 def test_an_honest_sender_gets_through_three_hundred_strangers(process: GatewayProcess) -> None:
     def stranger(number: int) -> None:
         with contextlib.suppress(OSError), connect(process) as one:
@@ -264,6 +266,7 @@ def half_film(process: GatewayProcess) -> socket.socket:
     return connection
 
 
+@pytest.mark.long
 def test_films_that_are_never_finished_leave_no_memory_taken(
     servers: dict[str, object], tmp_path: Path
 ) -> None:
