@@ -15,6 +15,7 @@ import pytest
 
 from tests.page.reader import Reader
 from tests.support.engines import fitted, write_tiny_model
+from tests.support.films import chest, png
 from tests.support.processes import ServiceProcess, serving
 
 FOLDER = Path(__file__).parents[2] / "app" / "page"
@@ -106,3 +107,17 @@ def visit(browser: Any) -> Iterator[Any]:
     for reader in readers:
         reader.context.close()
         assert reader.troubles == []
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    path = tmp_path / "film.png"
+    path.write_bytes(png(chest(70, 60) * 16))
+    return path
+
+
+@pytest.fixture
+def reader(tiny: ServiceProcess, visit: Any, film: Path) -> Reader:
+    opened: Reader = visit(tiny.url)
+    opened.open(film)
+    return opened

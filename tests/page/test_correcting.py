@@ -19,20 +19,6 @@ SIZE = (70, 60)
 LUNG, OTHER_LUNG, CHEST = (18.0, 35.0), (42.0, 35.0), (30.0, 35.0)
 
 
-@pytest.fixture
-def film(tmp_path: Path) -> Path:
-    path = tmp_path / "film.png"
-    path.write_bytes(png(chest(*SIZE) * 16))
-    return path
-
-
-@pytest.fixture
-def reader(tiny: ServiceProcess, visit: Any, film: Path) -> Reader:
-    opened: Reader = visit(tiny.url)
-    opened.open(film)
-    return opened
-
-
 def _answer(url: str, film: Path) -> list[str]:
     threshold = httpx.get(f"{url}/model").json()["score_threshold"]
     query = {"score_threshold": threshold}

@@ -21,20 +21,6 @@ SIZE = (70, 60)
 CHEST, ASIDE = (30.0, 35.0), (55.0, 60.0)
 
 
-@pytest.fixture
-def film(tmp_path: Path) -> Path:
-    path = tmp_path / "film.png"
-    path.write_bytes(png(chest(*SIZE) * 16))
-    return path
-
-
-@pytest.fixture
-def reader(tiny: ServiceProcess, visit: Any, film: Path) -> Reader:
-    opened: Reader = visit(tiny.url)
-    opened.open(film)
-    return opened
-
-
 def _others(folder: Path, count: int) -> list[Path]:
     paths = [folder / f"other-{at}.png" for at in range(count)]
     for at, path in enumerate(paths):
