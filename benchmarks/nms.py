@@ -25,12 +25,12 @@ from benchmarks.average_precision import Film, mask_ap
 from benchmarks.made_masks import Scene, made_scene
 from benchmarks.mask_nms import hard_nms, soft_nms
 from benchmarks.processor_time import seconds
+from model.configuration.network import ModelConfig
 from model.data.coco import load_coco
 from model.data.radiograph import read_radiograph
 from model.evaluation.images import true_masks
 from model.network import mask_overlap
 from model.network.checkpoint import load_network
-from model.network.config import ModelConfig
 from model.network.matrix_nms import decay, fast_nms, matrix_nms, overlap_with_better
 from model.network.postprocess import Candidates, find_candidates, keep_best
 from solo.contract.instances import Instances

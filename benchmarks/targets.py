@@ -18,9 +18,9 @@ from torch import Tensor
 
 from benchmarks.made_masks import made_scene
 from benchmarks.processor_time import seconds
+from model.configuration.network import ModelConfig
+from model.configuration.presets import PRESETS
 from model.data.objects import Objects
-from model.network.config import ModelConfig
-from model.network.presets import PRESETS
 from model.training.targets import assign, binary_mask_targets, mask_targets
 
 

@@ -16,11 +16,12 @@ import torch
 from torch import Tensor
 
 from model.cli import finish
+from model.configuration.network import BackboneName
+from model.configuration.presets import PRESETS, Categories
+from model.configuration.recipe import Preset
 from model.data.coco import load_coco
 from model.network.backbone import Backbone
 from model.network.checkpoint import CheckpointError, load_weights, save_checkpoint
-from model.network.config import BackboneName, Preset
-from model.network.presets import PRESETS, Categories
 from model.network.published_keys import Layout, layout_of, own_name
 from model.network.solo_network import SoloNetwork
 

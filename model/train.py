@@ -20,14 +20,14 @@ from typing import get_args
 import torch
 
 from model.cli import finish, tell
+from model.configuration.presets import PRESETS
+from model.configuration.recipe import PrecisionName, Preset
 from model.data.coco import CocoDataset, load_coco
 from model.data.split import split_by_patient
 from model.evaluate import measure, predict
 from model.network.backbone import load_imagenet
 from model.network.checkpoint import adopt_backbone, fine_tune
-from model.network.config import PrecisionName, Preset
 from model.network.device import usable_device
-from model.network.presets import PRESETS
 from model.network.solo_network import SoloNetwork
 from model.training.distributed import ProcessGroup, own_device
 from model.training.recipes import SCHEDULES, paper_recipe

@@ -23,8 +23,8 @@ from datasets.doctor.page import draw_page
 from datasets.doctor.proposals import describe_levels, propose
 from datasets.doctor.resolution import find_coarseness
 from model.cli import finish
+from model.configuration.presets import PRESETS
 from model.data.coco import CocoDataset, load_coco
-from model.network.presets import PRESETS
 from model.training.verify import load_readable
 
 _MEASURED = 20  # films whose outlines are compared at their own size

@@ -13,11 +13,11 @@ from pycocotools import mask as coco_mask
 from torch import Tensor
 
 from datasets.doctor.findings import Finding
+from model.configuration.network import ModelConfig
 from model.data.coco import CocoDataset, ImageRecord
 from model.data.dataset import SMALLEST_OBJECT, tight_boxes
 from model.data.objects import Objects
 from model.data.rasterise import coverage
-from model.network.config import ModelConfig
 from model.training.targets import assign, mask_targets
 from solo.contract.letterbox import Letterbox
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from datasets.doctor.cells import Survey
-from model.network.config import Level, ModelConfig
+from model.configuration.network import Level, ModelConfig
 
 _GRIDS = (12, 16, 20, 24, 28, 32, 36, 40, 48, 56, 64)
 _OVERLAP = math.sqrt(2)  # the paper's neighbouring ranges share a factor of two

@@ -23,10 +23,11 @@ import torch
 
 from experiments.comparison.entrants import ENTRANTS, FROM_NOTHING, enter
 from experiments.comparison.race import Course, run
+from model.configuration.network import ModelConfig
+from model.configuration.presets import PRESETS
+from model.configuration.recipe import PrecisionName
 from model.data.coco import CocoDataset, DatasetError, load_coco
 from model.data.split import split_by_patient
-from model.network.config import ModelConfig, PrecisionName
-from model.network.presets import PRESETS
 
 _BYTES = 4  # of a weight
 _HEADER = (

@@ -10,8 +10,8 @@ import torch
 from experiments.comparison.contender import Contender
 from experiments.comparison.race import count_weights
 from experiments.comparison.solo import Solo
+from model.configuration.network import ModelConfig
 from model.network.backbone import load_imagenet
-from model.network.config import ModelConfig
 
 EntrantName = Literal["solo", "unet", "mask2former", "solo-imagenet"]
 ENTRANTS: tuple[EntrantName, ...] = get_args(EntrantName)

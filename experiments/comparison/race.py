@@ -14,13 +14,13 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from experiments.comparison.contender import Contender
+from model.configuration.recipe import PrecisionName, TrainConfig
 from model.data.coco import CocoDataset
 from model.data.dataset import TrainingStream, collate
 from model.data.radiograph import read_radiograph
 from model.evaluate import measure
 from model.evaluation.average_precision import Number
 from model.evaluation.images import Prediction
-from model.network.config import PrecisionName, TrainConfig
 from model.training.mixed_precision import autocast
 from model.training.optimisation import learning_rate_factor
 from solo.contract.letterbox import Letterbox

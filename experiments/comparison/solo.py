@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from model.configuration.network import ModelConfig
 from model.data.objects import Objects
-from model.network.config import ModelConfig
 from model.network.postprocess import find_instances
 from model.network.solo_network import SoloNetwork
 from model.training.criterion import Criterion

@@ -6,17 +6,23 @@ import math
 
 import numpy as np
 
+from model.configuration.recipe import Augmentation
 from model.data.rasterise import Affine
+
+_LARGEST_ANGLE = 20  # degrees
 
 
 def random_placement(
-    image_size: tuple[int, int], canvas_size: tuple[int, int], rng: np.random.Generator
+    image_size: tuple[int, int],
+    canvas_size: tuple[int, int],
+    strengths: Augmentation,
+    rng: np.random.Generator,
 ) -> Affine:
-    """A random similarity with a little aspect change, mirrored half of the time.
+    """A random similarity with a little aspect change, mirrored or not.
 
-    The film is first fitted to the canvas as a letterbox does, then scaled by 0.7 to 1.25, its
-    aspect changed by up to 15 %, turned by up to 20 degrees (most films by less), and moved. A film
-    larger than the canvas is cropped, a smaller one lies anywhere on it.
+    The film is first fitted to the canvas as a letterbox does, then scaled, its aspect changed,
+    turned, mirrored and moved, as far as `strengths` allow. A film larger than the canvas is
+    cropped, a smaller one lies anywhere on it.
 
     Returns:
         float64 [2, 3], from image to canvas coordinates, both with corners at integers.
@@ -24,12 +30,13 @@ def random_placement(
     height, width = image_size
     canvas = np.array(canvas_size[::-1], np.float64)
     fit = min(canvas[0] / width, canvas[1] / height) * math.exp(
-        rng.uniform(math.log(0.7), math.log(1.25))
+        rng.uniform(*np.log(strengths.scale))
     )
-    aspect = math.exp(rng.uniform(-0.14, 0.14))
-    angle = math.radians(float(np.clip(rng.normal(0, 7), -20, 20)))
+    aspect = math.exp(rng.uniform(-strengths.aspect, strengths.aspect))
+    angle = rng.normal(0, strengths.rotation_degrees)
+    angle = math.radians(float(np.clip(angle, -_LARGEST_ANGLE, _LARGEST_ANGLE)))
     scale = np.diag([fit * math.sqrt(aspect), fit / math.sqrt(aspect)])
-    if rng.random() < 0.5:
+    if rng.random() < strengths.mirror:
         scale[0, 0] *= -1
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     linear = turn @ scale

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from model.configuration.recipe import Augmentation
 from model.data.augment import random_placement
 from model.data.coco import CocoDataset, ImageRecord
 from model.data.objects import Objects
@@ -37,15 +38,22 @@ class TrainingStream(Dataset[Sample]):
         canvas_size: (height, width).
         length: samples in the run.
         seed: of the order and of every augmentation.
+        augmentation: what changes at random in each film.
     """
 
     def __init__(
-        self, data: CocoDataset, canvas_size: tuple[int, int], length: int, seed: int
+        self,
+        data: CocoDataset,
+        canvas_size: tuple[int, int],
+        length: int,
+        seed: int,
+        augmentation: Augmentation | None = None,
     ) -> None:
         self.images = data.images
         self.canvas_size = canvas_size
         self.length = length
         self.seed = seed
+        self.augmentation = augmentation or Augmentation()
 
     def __len__(self) -> int:
         return self.length
@@ -56,13 +64,15 @@ class TrainingStream(Dataset[Sample]):
         record = self.film(index)
         rng = np.random.default_rng((self.seed, turn, place))
         film, reduction = _read_reduced(record, round(2.5 * max(self.canvas_size)))
-        to_canvas = random_placement((record.height, record.width), self.canvas_size, rng)
+        size = (record.height, record.width)
+        to_canvas = random_placement(size, self.canvas_size, self.augmentation, rng)
         from_reduced = to_canvas.copy()
         from_reduced[:, :2] /= reduction
         # Black is what the letterbox puts around a film; other collimators leave other greys.
         fill = int(rng.integers(0, 256)) if rng.random() < 0.5 else 0
         grey = warp(film, from_reduced, self.canvas_size, fill)
-        grey = change_grey_values(grey, rng)
+        if self.augmentation.grey_values:
+            grey = change_grey_values(grey, rng)
         masks, labels = self._objects(record, to_canvas)
         image = torch.from_numpy(grey).to(torch.float32).div_(255).unsqueeze(0)
         return image, Objects(

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from model.network.config import BackboneName
+from model.configuration.network import BackboneName
 from model.network.convnext import ConvNeXtTiny
 from model.network.efficientnet_lite import EfficientNetLite0, imagenet_state_dict
 from model.network.resnet import BasicBlock, Bottleneck, CaffeBottleneck, ResNet

@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from model.network.config import ModelConfig, Preset, TrainConfig
+from model.configuration.network import ModelConfig
+from model.configuration.recipe import Preset, TrainConfig
 from model.network.solo_network import SoloNetwork
 from model.network.state_dict import first_misfit
 
@@ -54,7 +55,7 @@ def load_checkpoint(path: Path) -> tuple[Preset, dict[str, Any]]:
             )
     try:
         model = ModelConfig.from_dict(document.pop("model"))
-        preset = Preset(model, TrainConfig(**document.pop("train")))
+        preset = Preset(model, TrainConfig.from_dict(document.pop("train")))
     except (LookupError, TypeError, ValueError) as error:
         raise CheckpointError(f"{foreign}, or of another version of it: {error}") from error
     return preset, document

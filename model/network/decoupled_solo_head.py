@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from model.network.config import Level, ModelConfig
+from model.configuration.network import Level, ModelConfig
 from model.network.coord_conv import append_coordinates
 from model.network.head_layers import (
     align,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.network.config import Level, NormName
+from model.configuration.network import Level, NormName
 
 # Probability of every category and, but for SOLOv2, of every mask pixel at the start (focal loss,
 # arXiv 1708.02002, section 4.1).

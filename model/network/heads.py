@@ -6,7 +6,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from model.network.config import ModelConfig
+from model.configuration.network import ModelConfig
 from model.network.decoupled_solo_head import DecoupledSOLOHead
 from model.network.solo_head import SOLOHead
 from model.network.solov2_head import SOLOv2Head

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from model.network.config import NmsKernel
+from model.configuration.network import NmsKernel
 from model.network.mask_overlap import mask_overlaps
 
 # Keeps 0 / 0 out of the linear kernel: a mask with an exact copy above it suppresses nothing more.

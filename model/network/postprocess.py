@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from model.network.config import ModelConfig
+from model.configuration.network import ModelConfig
 from model.network.heads import HeadOutputs
 from model.network.mask_overlap import mask_overlaps
 from model.network.matrix_nms import decay, fast_nms, iou_with_better, points_nms

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from model.configuration.network import ModelConfig
 from model.network.backbone import build_backbone
-from model.network.config import ModelConfig
 from model.network.fpn import FPN
 from model.network.heads import HeadOutputs, build_head
 

@@ -13,7 +13,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from model.network.config import Level, ModelConfig, NormName
+from model.configuration.network import Level, ModelConfig, NormName
 from model.network.coord_conv import append_coordinates
 from model.network.head_layers import ConvBlock, align, initialise, on_grid, start_unlikely, tower
 from model.network.rows import take_rows

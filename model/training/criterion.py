@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from model.configuration.network import MaskLossName, ModelConfig
 from model.data.objects import Objects
-from model.network.config import MaskLossName, ModelConfig
 from model.network.heads import HeadOutputs
 from model.training.losses import cross_entropy_loss, dice_loss, sigmoid_focal_loss
 from model.training.targets import LevelTargets, assign, binary_mask_targets, mask_targets

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, distributed, nn
 
+from model.configuration.network import ModelConfig
 from model.data.objects import Objects
-from model.network.config import ModelConfig
 from model.network.solo_network import SoloNetwork
 from model.training.sync_batch_norm import norm_over_group
 from model.training.targets import assign

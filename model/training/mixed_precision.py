@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from model.network.config import PrecisionName
+from model.configuration.recipe import PrecisionName
 
 
 def autocast(device: torch.device, precision: PrecisionName) -> torch.autocast:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from model.network.config import TrainConfig
+from model.configuration.recipe import TrainConfig
 from model.network.solo_network import SoloNetwork
 
 _MOMENTUM = 0.9

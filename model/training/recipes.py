@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from model.network.config import TrainConfig
+from model.configuration.recipe import TrainConfig
 
 _RATE_PER_IMAGE = 0.01 / 16  # of a batch (SOLO section 4, "training details"; SOLOv2 section 4.1)
 

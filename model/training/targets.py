@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from model.configuration.network import Level, ModelConfig, SharedCellRule
 from model.data.objects import Objects
-from model.network.config import Level, ModelConfig, SharedCellRule
 from model.training.pixel_sums import block_means, row_and_column_counts
 
 

@@ -12,11 +12,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
+from model.configuration.recipe import Preset
 from model.data.coco import CocoDataset
 from model.data.dataset import TrainingStream, collate
 from model.data.objects import Objects
 from model.network.checkpoint import CheckpointError, load_checkpoint, load_weights, save_checkpoint
-from model.network.config import Preset
 from model.network.solo_network import SoloNetwork
 from model.training.criterion import Criterion
 from model.training.distributed import ProcessGroup
@@ -63,7 +63,9 @@ class Trainer:
         self.part = self.group.part_of(train.batch_size)
         self.films = [record.image_id for record in data.images]
         length = train.iterations * train.batch_size
-        self.stream = TrainingStream(data, preset.model.canvas_size, length, seed)
+        self.stream = TrainingStream(
+            data, preset.model.canvas_size, length, seed, train.augmentation
+        )
         self.criterion = Criterion(preset.model)
         self.optimizer = build_optimizer(network, train)
         self.device = next(network.parameters()).device

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from model.configuration.network import NmsKernel
 from model.data.objects import Objects
-from model.network.config import NmsKernel
 from model.network.fpn import FPN
 from model.network.matrix_nms import matrix_nms
 from model.network.postprocess import find_instances

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pytest
 import torch
 
+from model.configuration.network import ModelConfig, VariantName
 from model.data.objects import Objects
-from model.network.config import ModelConfig, VariantName
 from model.network.decoupled_solo_head import DecoupledSOLOOutputs
 from model.network.heads import HeadOutputs, build_head
 from model.network.postprocess import find_candidates, find_instances

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.network.config import Level, ModelConfig, NmsKernel
+from model.configuration.network import Level, ModelConfig, NmsKernel
 from model.network.matrix_nms import matrix_nms, points_nms
 from model.network.postprocess import find_instances
 from model.network.solov2_head import SOLOv2Outputs

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from model.configuration.network import VariantName
+from model.configuration.presets import PRESETS
 from model.convert import convert, rename
-from model.network.config import VariantName
 from model.network.heads import build_head
-from model.network.presets import PRESETS
 from tests.support import goldens
 from tests.support.mmdet_names import load_mmdet
 from tests.support.published import adelaidet_names, published_state, wxinlong_names

@@ -11,7 +11,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from model.network.config import Level, MaskLossName, ModelConfig, VariantName
+from model.configuration.network import Level, MaskLossName, ModelConfig, VariantName
 from model.network.heads import HeadOutputs, build_head
 from model.network.postprocess import find_candidates
 from model.training.criterion import MASK_LOSS_WEIGHTS, Criterion

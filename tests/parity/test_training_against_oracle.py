@@ -13,8 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from model.configuration.network import Level, ModelConfig
 from model.data.objects import Objects
-from model.network.config import Level, ModelConfig
 from model.training.criterion import Criterion
 from model.training.losses import dice_loss, sigmoid_focal_loss
 from model.training.targets import assign, binary_mask_targets, mask_targets

@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 
 from export.onnx_export import export
-from model.network.config import ModelConfig
+from model.configuration.network import ModelConfig
 from model.network.solo_network import SoloNetwork
 from solo.contract.instances import Instances
 from solo.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from model.configuration.network import Level, ModelConfig
 from model.data.objects import Objects
-from model.network.config import Level, ModelConfig
 from tests.support import goldens
 from tests.support.small_network import small_config
 

@@ -14,8 +14,9 @@ from unittest.mock import patch
 
 import torch
 
+from model.configuration.network import Level, ModelConfig
+from model.configuration.recipe import Preset, TrainConfig
 from model.data.coco import DatasetError, load_coco
-from model.network.config import Level, ModelConfig, Preset, TrainConfig
 from model.training.distributed import ProcessGroup
 from model.training.trainer import Trainer
 from model.training.verify import load_readable

@@ -7,7 +7,7 @@ import re
 import torch
 from torch import Tensor
 
-from model.network.config import ModelConfig
+from model.configuration.network import ModelConfig
 from model.network.solo_network import SoloNetwork
 from tests.support.mmdet_names import mmdet_name
 

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from model.configuration.network import VariantName
 from model.data.objects import Objects
-from model.network.config import VariantName
 from model.network.decoupled_solo_head import DecoupledSOLOOutputs
 from model.network.heads import HeadOutputs
 from model.network.solo_head import SOLOOutputs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from model.network.config import Level, ModelConfig
+from model.configuration.network import Level, ModelConfig
 
 NUM_GRIDS = (12, 10, 8, 6, 4)
 STRIDES = (8, 8, 16, 32, 32)

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from model.configuration.network import Level, ModelConfig
+from model.configuration.presets import Categories
+from model.configuration.recipe import Preset, TrainConfig
 from model.network.backbone import load_imagenet
-from model.network.config import Level, ModelConfig, Preset, TrainConfig
-from model.network.presets import Categories
 from model.network.solo_network import SoloNetwork
 
 CATEGORIES: Categories = (("disc", "square"), (3, 9))

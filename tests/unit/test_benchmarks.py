@@ -16,9 +16,9 @@ from benchmarks.made_masks import made_scene
 from benchmarks.nms import METHODS, compare_quality, network_predictions, plain_matrix_nms
 from benchmarks.plain_way import best_plain_masks, lungs, plain_answer, plain_masks
 from benchmarks.targets import looped_targets
+from model.configuration.recipe import Preset, TrainConfig
 from model.data.coco import load_coco
 from model.network.checkpoint import save_checkpoint
-from model.network.config import Preset, TrainConfig
 from model.network.matrix_nms import matrix_nms
 from model.training.targets import assign, binary_mask_targets
 from solo.contract.instances import Instances

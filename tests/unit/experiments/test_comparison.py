@@ -17,9 +17,9 @@ from experiments.comparison.entrants import ENTRANTS, EntrantName, enter
 from experiments.comparison.queries import read_queries
 from experiments.comparison.race import Course, count_weights, run, teach
 from experiments.comparison.solo import Solo
+from model.configuration.presets import PRESETS
 from model.data.coco import load_coco
 from model.data.objects import Objects
-from model.network.presets import PRESETS
 from solo.contract.instances import Instances
 from tests.support.coco_folder import disc_folder
 from tests.support.tiny import CATEGORIES, tiny_config

@@ -12,7 +12,7 @@ from export import onnx_export
 from export.class_codes import read_class_codes
 from export.onnx_export import OPSET, export, read_about
 from export.parity import ParityError
-from model.network.presets import PRESETS
+from model.configuration.presets import PRESETS
 from model.network.solo_network import SoloNetwork
 from solo.contract.manifest import RESEARCH_USE_ONLY, Manifest
 from tests.support.exported import ABOUT, exported, film_canvases

@@ -13,9 +13,9 @@ from pydicom.uid import JPEG2000Lossless
 
 from datasets.doctor.__main__ import main as examine
 from model import train
+from model.configuration.presets import PRESETS
 from model.data.coco import DatasetError
 from model.network.checkpoint import load_checkpoint
-from model.network.presets import PRESETS
 from model.training.verify import load_readable
 from tests.support.coco_folder import SIZE, annotation, document, image, write
 from tests.support.encapsulated import EXACT, encoded_file

@@ -10,6 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from model.configuration.network import VariantName
+from model.configuration.presets import PRESETS
+from model.configuration.recipe import Preset
 from model.convert import convert, main, read_published, rename
 from model.network.checkpoint import (
     CheckpointError,
@@ -19,8 +22,6 @@ from model.network.checkpoint import (
     load_network,
     save_checkpoint,
 )
-from model.network.config import Preset, VariantName
-from model.network.presets import PRESETS
 from model.network.resnet import BasicBlock, ResNet
 from model.network.solo_network import SoloNetwork
 from tests.support.coco_folder import disc_folder

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from model.configuration.network import Level, ModelConfig, SharedCellRule
 from model.data.objects import Objects
-from model.network.config import Level, ModelConfig, SharedCellRule
 from model.network.postprocess import find_instances
 from model.network.solov2_head import SOLOv2Outputs
 from model.training.targets import assign, binary_mask_targets, mask_targets

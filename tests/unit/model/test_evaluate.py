@@ -15,11 +15,11 @@ from pycocotools import mask as coco_mask
 from torch import Tensor, nn
 
 from model import evaluate
+from model.configuration.network import ModelConfig
 from model.data.coco import CocoDataset, load_coco
 from model.data.split import split_by_patient
 from model.evaluate import cross_validate, measure, predict
 from model.evaluation.images import Masks, Prediction, true_masks
-from model.network.config import ModelConfig
 from model.network.solo_network import SoloNetwork
 from solo.contract.instances import Instances
 from tests.support.coco_folder import (

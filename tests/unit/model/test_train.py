@@ -14,10 +14,10 @@ import torch
 
 from datasets.phantom.__main__ import main as make_films
 from model import train
+from model.configuration.presets import PRESETS
 from model.data.coco import CROWDS
 from model.network.checkpoint import load_checkpoint, load_network
 from model.network.efficientnet_lite import imagenet_state_dict
-from model.network.presets import PRESETS
 from model.training.recipes import paper_recipe
 from tests.support.coco_folder import annotation, disc_folder, document, write
 from tests.support.tiny import CATEGORIES, tiny_preset

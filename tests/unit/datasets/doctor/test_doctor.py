@@ -17,9 +17,9 @@ from datasets.doctor.findings import Finding, compare, examine
 from datasets.doctor.page import COLOURS, draw_page
 from datasets.doctor.proposals import describe_levels, propose
 from datasets.doctor.resolution import find_coarseness, highest_precision
+from model.configuration.network import Level, ModelConfig
+from model.configuration.presets import PRESETS
 from model.data.coco import CocoDataset, load_coco
-from model.network.config import Level, ModelConfig
-from model.network.presets import PRESETS
 from model.training.targets import assign
 from tests.support.coco_folder import (
     DISC,

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model.configuration.recipe import Augmentation
 from model.data.augment import random_placement
 
 sides = st.integers(8, 4000)
@@ -19,7 +20,7 @@ canvases = st.sampled_from([(64, 64), (256, 192), (512, 512)])
 def test_scale_aspect_and_turn_are_within_bounds(
     height: int, width: int, canvas: tuple[int, int], seed: int
 ) -> None:
-    affine = random_placement((height, width), canvas, np.random.default_rng(seed))
+    affine = random_placement((height, width), canvas, Augmentation(), np.random.default_rng(seed))
     assert affine.shape == (2, 3)
     assert affine.dtype == np.float64
     linear = affine[:, :2]
@@ -36,7 +37,7 @@ def test_scale_aspect_and_turn_are_within_bounds(
 def test_the_films_middle_stays_on_the_canvas(
     height: int, width: int, canvas: tuple[int, int], seed: int
 ) -> None:
-    affine = random_placement((height, width), canvas, np.random.default_rng(seed))
+    affine = random_placement((height, width), canvas, Augmentation(), np.random.default_rng(seed))
     x, y = affine @ (width / 2, height / 2, 1)
     assert 0 <= x <= canvas[1]
     assert 0 <= y <= canvas[0]
@@ -44,7 +45,9 @@ def test_the_films_middle_stays_on_the_canvas(
 
 def test_half_are_mirrored_and_places_differ() -> None:
     rng = np.random.default_rng(0)
-    drawn = np.stack([random_placement((300, 200), (64, 64), rng) for _ in range(400)])
+    drawn = np.stack(
+        [random_placement((300, 200), (64, 64), Augmentation(), rng) for _ in range(400)]
+    )
     mirrored = np.linalg.det(drawn[:, :, :2]) < 0
     assert 0.4 < mirrored.mean() < 0.6
     assert len(np.unique(drawn, axis=0)) == 400
@@ -54,6 +57,7 @@ def test_half_are_mirrored_and_places_differ() -> None:
 
 def test_the_same_generator_gives_the_same_placement() -> None:
     one, other = (
-        random_placement((300, 200), (64, 64), np.random.default_rng(8)) for _ in range(2)
+        random_placement((300, 200), (64, 64), Augmentation(), np.random.default_rng(8))
+        for _ in range(2)
     )
     np.testing.assert_array_equal(one, other)

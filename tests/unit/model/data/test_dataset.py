@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
+from model.configuration.recipe import Augmentation
 from model.data import dataset
 from model.data.augment import random_placement
 from model.data.coco import CocoDataset, load_coco
@@ -222,10 +223,13 @@ def test_placements_are_drawn_for_the_films_own_size(
     asked = []
 
     def spy(
-        image_size: tuple[int, int], canvas_size: tuple[int, int], rng: np.random.Generator
+        image_size: tuple[int, int],
+        canvas_size: tuple[int, int],
+        strengths: Augmentation,
+        rng: np.random.Generator,
     ) -> npt.NDArray[np.float64]:
         asked.append((image_size, canvas_size))
-        return random_placement(image_size, canvas_size, rng)
+        return random_placement(image_size, canvas_size, strengths, rng)
 
     monkeypatch.setattr(dataset, "random_placement", spy)
     TrainingStream(discs, CANVAS, 1, 0)[0]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from model.configuration.network import BackboneName
 from model.network.backbone import build_backbone, load_imagenet
-from model.network.config import BackboneName
 
 DEPTHS = {
     "resnet18": (2, 2, 2, 2),

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from model.configuration.recipe import Preset
 from model.network.checkpoint import (
     CheckpointError,
     fine_tune,
@@ -19,7 +20,6 @@ from model.network.checkpoint import (
     load_weights,
     save_checkpoint,
 )
-from model.network.config import Preset
 from model.network.solo_network import SoloNetwork
 from tests.support.tiny import seeded, tiny_config, tiny_preset
 

@@ -7,8 +7,8 @@ import json
 import pytest
 import torch
 
-from model.network.config import ModelConfig
-from model.network.presets import PRESETS
+from model.configuration.network import ModelConfig
+from model.configuration.presets import PRESETS
 from model.network.solo_network import SoloNetwork
 from tests.support.tiny import CATEGORIES, tiny_config
 

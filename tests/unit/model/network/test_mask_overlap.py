@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model.configuration.network import NmsKernel
 from model.network import mask_overlap
-from model.network.config import NmsKernel
 from model.network.mask_overlap import mask_overlaps, multiplied_overlaps, packed_overlaps
 from model.network.matrix_nms import matrix_nms
 

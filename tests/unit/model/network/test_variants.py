@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 import torch
 
+from model.configuration.network import MaskLossName, ModelConfig, VariantName
+from model.configuration.recipe import Preset, TrainConfig
 from model.data.coco import load_coco
 from model.data.dataset import TrainingStream, collate
 from model.data.objects import Objects
 from model.evaluate import measure, predict
 from model.network.checkpoint import load_network
-from model.network.config import MaskLossName, ModelConfig, Preset, TrainConfig, VariantName
 from model.training.criterion import Criterion
 from model.training.trainer import Trainer
 from tests.support.coco_folder import disc_folder

@@ -13,9 +13,9 @@ import torch
 from tensorboardX.proto.event_pb2 import Event
 from torch import Tensor
 
+from model.configuration.recipe import TrainConfig
 from model.data.coco import load_coco
 from model.data.objects import Objects
-from model.network.config import TrainConfig
 from model.network.heads import HeadOutputs
 from model.network.solov2_head import SOLOv2Outputs
 from model.training.criterion import Criterion

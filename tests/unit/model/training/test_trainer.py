@@ -12,10 +12,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from model.configuration.network import ModelConfig
+from model.configuration.recipe import Preset, TrainConfig
 from model.data.coco import CocoDataset, load_coco
 from model.data.objects import Objects
 from model.network.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from model.network.config import ModelConfig, Preset, TrainConfig
 from model.network.heads import HeadOutputs
 from model.network.solo_network import SoloNetwork
 from model.training.criterion import Criterion

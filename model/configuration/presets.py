@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from model.network.config import BackboneName, Level, ModelConfig, Preset, TrainConfig, VariantName
+from model.configuration.network import BackboneName, Level, ModelConfig, VariantName
+from model.configuration.recipe import Preset, TrainConfig
 
 Categories = tuple[tuple[str, ...], tuple[int, ...]]
 

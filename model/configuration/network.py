@@ -1,4 +1,4 @@
-"""Configurations of networks and their training: frozen dataclasses."""
+"""The configuration of a network: its backbone, levels, heads and thresholds."""
 
 from __future__ import annotations
 
@@ -22,8 +22,6 @@ MaskLossName = Literal["dice", "focal", "bce"]
 MaskTargetName = Literal["coverage", "binary"]
 SharedCellRule = Literal["all", "latest", "smallest"]
 NmsKernel = Literal["gaussian", "linear"]
-OptimizerName = Literal["adamw", "sgd"]
-PrecisionName = Literal["float32", "bfloat16", "float16"]
 
 _STRIDES = (4, 8, 16, 32, 64)
 _MOST = 1 << 16  # of anything that is counted
@@ -206,45 +204,3 @@ _RANGES = {
 def _check_whole(name: str, value: object) -> None:
     if type(value) is not int or not 1 <= value <= _MOST:
         raise ValueError(f"{name} must be a whole number from 1 to {_MOST}, not {value!r}")
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """Hyperparameters of training.
-
-    Attributes:
-        iterations: optimiser steps.
-        batch_size: images a step.
-        learning_rate: peak rate of all that starts from random numbers.
-        backbone_learning_rate: peak rate of the pretrained backbone.
-        weight_decay: none on norms and biases.
-        warmup_iterations: linear rise to the peak rate.
-        clip_norm: largest norm of the gradient.
-        ema_decay: of the average of the weights that is evaluated and exported.
-        optimizer: "adamw", or the papers' "sgd" with momentum 0.9.
-        milestones: parts of the run, in (0, 1), after each of which the rate falls to a tenth;
-            without any it falls in a cosine to 1 %.
-        frozen_batch_norm: keep the backbone's running statistics, as the papers do with ImageNet's.
-        precision: of the network's arithmetic in training; losses are always in float32.
-    """
-
-    iterations: int
-    batch_size: int = 8
-    learning_rate: float = 2e-3
-    backbone_learning_rate: float = 1e-3
-    weight_decay: float = 0.02
-    warmup_iterations: int = 100
-    clip_norm: float = 10.0
-    ema_decay: float = 0.998
-    optimizer: OptimizerName = "adamw"
-    milestones: tuple[float, ...] = ()
-    frozen_batch_norm: bool = False
-    precision: PrecisionName = "float32"
-
-
-@dataclass(frozen=True)
-class Preset:
-    """A named network and its recipe."""
-
-    model: ModelConfig
-    train: TrainConfig

@@ -1,0 +1,88 @@
+"""How a network is trained: length, rates, augmentation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from model.configuration.network import ModelConfig
+
+OptimizerName = Literal["adamw", "sgd"]
+PrecisionName = Literal["float32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What training changes at random in each film.
+
+    Attributes:
+        mirror: the part of the films that is mirrored left to right, 0 to 1.
+        scale: smallest and largest factor on the size that the letterbox gives.
+        aspect: largest change of the aspect, as a natural logarithm.
+        rotation_degrees: standard deviation of the angle, which is cut at 20 degrees.
+        grey_values: whether brightness, contrast, noise and sharpness change.
+    """
+
+    mirror: float = 0.5
+    scale: tuple[float, float] = (0.7, 1.25)
+    aspect: float = 0.14
+    rotation_degrees: float = 7.0
+    grey_values: bool = True
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Hyperparameters of training.
+
+    Attributes:
+        iterations: optimiser steps.
+        batch_size: images a step.
+        learning_rate: peak rate of all that starts from random numbers.
+        backbone_learning_rate: peak rate of the pretrained backbone.
+        weight_decay: none on norms and biases.
+        warmup_iterations: linear rise to the peak rate.
+        clip_norm: largest norm of the gradient.
+        ema_decay: of the average of the weights that is evaluated and exported.
+        optimizer: "adamw", or the papers' "sgd" with momentum 0.9.
+        milestones: parts of the run, in (0, 1), after each of which the rate falls to a tenth;
+            without any it falls in a cosine to 1 %.
+        frozen_batch_norm: keep the backbone's running statistics, as the papers do with ImageNet's.
+        precision: of the network's arithmetic in training; losses are always in float32.
+        augmentation: what changes at random in each film.
+    """
+
+    iterations: int
+    batch_size: int = 8
+    learning_rate: float = 2e-3
+    backbone_learning_rate: float = 1e-3
+    weight_decay: float = 0.02
+    warmup_iterations: int = 100
+    clip_norm: float = 10.0
+    ema_decay: float = 0.998
+    optimizer: OptimizerName = "adamw"
+    milestones: tuple[float, ...] = ()
+    frozen_batch_norm: bool = False
+    precision: PrecisionName = "float32"
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
+        """The inverse of `asdict`, also after a round through JSON."""
+        augmentation = dict(values.get("augmentation", {}))
+        if "scale" in augmentation:
+            augmentation["scale"] = tuple(augmentation["scale"])
+        return cls(
+            **{
+                **values,
+                "milestones": tuple(values.get("milestones", ())),
+                "augmentation": Augmentation(**augmentation),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named network and its recipe."""
+
+    model: ModelConfig
+    train: TrainConfig
