@@ -3,9 +3,13 @@
 python -m datasets.gather old/ corrected.zip --out all
 
 A source is a COCO data set as training takes it (its folder, or its JSON file with the films beside
-it), or a zip file of one. Classes are merged by name. Every film is kept once: where two sources
-show the same film, the later one on the command line counts. Entries that cannot be trained on are
-dropped, and the table at the end says how many and why.
+it), a folder of DICOM films with SEG objects, or a zip file of either. Classes are merged by name.
+Every film is kept once: where two sources show the same film, the later one on the command line
+counts. Entries that cannot be trained on are dropped, and the table at the end says how many and
+why.
+
+Of SEG objects that show the same class on a film one counts, as a whole: one that a person had a
+hand in (not all segments AUTOMATIC) before a model's own, then the later one.
 """
 
 from __future__ import annotations

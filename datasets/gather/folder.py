@@ -71,7 +71,7 @@ def write_folder(
 
 def _file_names(entries: Sequence[Entry]) -> dict[str, str]:
     """A name by each file's digest: its own, with some of the digest where others have it too."""
-    own = {entry.picture.file: entry.record.path.name for entry in entries}
+    own = {entry.picture.file: entry.film.name or entry.record.path.name for entry in entries}
     called: defaultdict[str, list[str]] = defaultdict(list)
     for digest, name in own.items():
         called[name.casefold()].append(digest)

@@ -56,7 +56,8 @@ def merge_films(sources: Sequence[Seen]) -> list[Entry]:
     """Each film once, as the last source has it that shows it.
 
     It keeps the place and the id that it had first, so that films without a patient stay in their
-    fold, and the patient, pixel spacing and attribution where the later source names none.
+    fold, and the patient, pixel spacing and attribution where the later source names none. Where no
+    source names a patient, a DICOM film's own pseudonym does.
     """
     found: dict[bytes, Entry] = {}
     for seen in sources:
@@ -65,13 +66,19 @@ def merge_films(sources: Sequence[Seen]) -> list[Entry]:
             if first is not None:
                 _tell_replacement(first, seen)
                 film = _inherit(film, first.film)
+                picture = replace(picture, patient=picture.patient or first.picture.patient)
             found[picture.greys] = Entry(film, picture, seen)
     entries = list(found.values())
     ids = numbered(entry.record.image_id for entry in entries)
     return [
-        replace(entry, film=replace(entry.film, record=replace(entry.record, image_id=key)))
+        replace(entry, film=replace(entry.film, record=_numbered_record(entry, key)))
         for entry, key in zip(entries, ids, strict=True)
     ]
+
+
+def _numbered_record(entry: Entry, key: int) -> ImageRecord:
+    patient = entry.record.patient or entry.picture.patient
+    return replace(entry.record, image_id=key, patient=patient)
 
 
 def numbered(wanted: Iterable[int | None]) -> list[int]:
@@ -100,7 +107,17 @@ def remarks(
                 )
             elif given[name] != key:
                 yield f"'{name}' is category {key}, which is {given[name]} in {source.ledger.name}."
+    for seen in sources:
+        yield from seen.source.notes
     yield from _patients(sources)
+    own = [entry.picture.patient for entry in entries]
+    hashed = [one for one, entry in zip(own, entries, strict=True) if one == entry.record.patient]
+    hashed = list(filter(None, hashed))
+    if hashed:
+        yield (
+            f"{len(hashed):,} of the films are of {len(set(hashed)):,} patients by a hash of their "
+            "Patient ID, since no source names a patient: it hides the id from who cannot try all."
+        )
     dicom = sum(entry.picture.is_dicom for entry in entries)
     if dicom:
         yield f"{dicom:,} of the films are DICOM files, which carry the patient's identity."

@@ -11,6 +11,7 @@ from typing import Never
 import numpy as np
 from tqdm import tqdm
 
+from datasets.gather.pseudonym import patient_pseudonym
 from datasets.gather.source import Film, Source
 from model.data.coco import DatasetError
 from model.data.radiograph import read_radiograph
@@ -26,11 +27,13 @@ class Picture:
             depth, so that a corrected film is known again.
         file: SHA-256 of its file in hexadecimal.
         is_dicom: whether that file is a DICOM file.
+        patient: a pseudonym by a DICOM film's own patient; "" where there is none.
     """
 
     greys: bytes
     file: str
     is_dicom: bool
+    patient: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,4 +81,6 @@ def _picture(film: Film) -> Picture | DatasetError:
     digest = hashlib.sha256(str(greys.shape).encode())
     digest.update(greys.tobytes())
     file = hashlib.sha256(content).hexdigest()
-    return Picture(digest.digest(), file, is_dicom=sniff(content) == "dicom")
+    is_dicom = sniff(content) == "dicom"
+    patient = patient_pseudonym(content) if is_dicom and not film.record.patient else ""
+    return Picture(digest.digest(), file, is_dicom, patient)

@@ -32,11 +32,13 @@ class Film:
         record: with sound objects only; its `patient` is "" where none is named.
         frames: how many its file has, as far as the source says.
         attribution: its `license` and `url`, where these are texts.
+        name: that its file gets; "" for the one that it has.
     """
 
     record: ImageRecord
     frames: int
     attribution: dict[str, str]
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,19 +50,22 @@ class Source:
         class_names: which the films' labels index.
         category_ids: one a class.
         films: in the source's order.
+        notes: sentences on how it was read.
     """
 
     ledger: Ledger
     class_names: tuple[str, ...]
     category_ids: tuple[int, ...]
     films: tuple[Film, ...]
+    notes: tuple[str, ...] = ()
 
 
 def read_source(path: Path, scratch: Path) -> Source:
     """Reads a data set; no film is decoded.
 
     Args:
-        path: a COCO data set as `load_coco` takes it, or a zip file of one.
+        path: a COCO data set as `load_coco` takes it, a folder of DICOM films with SEG objects, or
+            a zip file of either.
         scratch: a folder that is not there, for the content of a zip file.
 
     Raises:
@@ -68,10 +73,10 @@ def read_source(path: Path, scratch: Path) -> Source:
             what its categories or images are, or if a zip file is not to be trusted.
     """
     if not path.is_file() or not (path.suffix.lower() == ".zip" or is_zipfile(path)):
-        return _read_coco(path, str(path))
+        return _read(path, str(path))
     unpack(path, scratch)
     try:
-        source = _read_coco(scratch, str(path))
+        source = _read(scratch, str(path))
     except DatasetError as error:
         sentence = str(error).replace(str(scratch), str(path))
         advice = "give the path of one"  # of several annotation files
@@ -81,6 +86,12 @@ def read_source(path: Path, scratch: Path) -> Source:
         if not film.record.path.resolve().is_relative_to(scratch.resolve()):
             raise DatasetError(f"{path}: image {film.record.image_id} lies outside of the archive")
     return source
+
+
+def _read(path: Path, name: str) -> Source:
+    from datasets.gather.dicom_seg import read_dicom_seg  # only here: it takes the classes above
+
+    return read_dicom_seg(path, name) or _read_coco(path, name)
 
 
 def _read_coco(path: Path, name: str) -> Source:
