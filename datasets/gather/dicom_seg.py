@@ -87,7 +87,7 @@ def _choose(
             shows = {names[segment] for segment in one.header.segments.values()}
             if shows & taken or (one.header.uid in replaced and kept):
                 sentence = f"another SEG of the film counts, not '{one.file}': see `--help`"
-                ledger.drop(sentence, instances=len(one.masks[where]))
+                ledger.drop(sentence, instances=len(one.masks[where]), hides=False)
             else:
                 kept.append(one)
                 taken |= shows

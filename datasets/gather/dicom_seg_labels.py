@@ -63,11 +63,13 @@ def _read_frames(labels: Labels, frames: SegFrames, folder: DicomFolder, ledger:
         where = _find(shown, header, folder, frames.size)
         if isinstance(where, str):
             segments = header.segments if shown.segment is None else [shown.segment]
+            is_there = not shown.films or any(uid in folder.films for uid, _ in shown.films)
             for segment in segments:
                 if (segment, shown.films) not in told:
                     told.add((segment, shown.films))
                     ledger.instances += 1
-                    ledger.drop(f"a SEG, '{labels.file}', {where}", instances=1)
+                    sentence = f"a SEG, '{labels.file}', {where}"
+                    ledger.drop(sentence, instances=1, hides=is_there)
             continue
         found = frames.masks(number)
         if shown.segment is not None:
@@ -107,7 +109,8 @@ def _sound(labels: Labels, masks: dict[int, Rle], ledger: Ledger) -> dict[int, R
     kept = {}
     for segment, mask in masks.items():
         if not coco_mask.area(mask):
-            ledger.drop(f"a segment of '{labels.file}' has no pixel on its film", instances=1)
+            sentence = f"a segment of '{labels.file}' has no pixel on its film"
+            ledger.drop(sentence, instances=1, hides=False)
         elif segment not in labels.header.segments:
             ledger.drop(f"a segment that '{labels.file}' does not describe", instances=1)
         else:

@@ -138,8 +138,9 @@ def run_lengths(labels: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> dict[
     for runs in np.split(order, np.flatnonzero(np.diff(values[order])) + 1):
         if len(runs):
             edges = np.column_stack([starts[runs], ends[runs]]).ravel()
-            counts = np.diff(edges, prepend=0, append=flat.size).tolist()
-            size = list(labels.shape)
+            if edges[-1] < flat.size:
+                edges = np.append(edges, flat.size)
+            counts, size = np.diff(edges, prepend=0).tolist(), list(labels.shape)
             found[int(values[runs[0]])] = coco_mask.frPyObjects(
                 {"size": size, "counts": counts}, *size
             )

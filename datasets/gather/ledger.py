@@ -16,12 +16,14 @@ class Dropped:
         films: how many.
         instances: how many, those of the dropped films among them.
         times: how often the reason was met.
+        hides: whether a film may stay that shows one of them.
     """
 
     sentence: str
     films: int = 0
     instances: int = 0
     times: int = 0
+    hides: bool = False
 
 
 @dataclass
@@ -40,18 +42,28 @@ class Ledger:
     instances: int
     dropped: dict[str, Dropped] = field(default_factory=dict)
 
-    def drop(self, sentence: str, *, films: int = 0, instances: int = 0) -> None:
-        """Counts what is dropped; sentences that differ in names and numbers are one reason."""
+    def drop(
+        self, sentence: str, *, films: int = 0, instances: int = 0, hides: bool = True
+    ) -> None:
+        """Counts what is dropped; sentences that differ in names and numbers are one reason.
+
+        Args:
+            sentence: says why.
+            films: how many.
+            instances: how many, those of the dropped films among them.
+            hides: whether instances are there to see on films that may stay.
+        """
         reason = re.sub(r"'.*'|\d+", "", sentence)
         entry = self.dropped.setdefault(reason, Dropped(sentence))
         entry.films += films
         entry.instances += instances
         entry.times += 1
+        entry.hides |= hides and instances > 0 and not films
 
     @property
     def loses_objects(self) -> bool:
         """Whether an object is dropped though its film may stay."""
-        return any(entry.instances and not entry.films for entry in self.dropped.values())
+        return any(entry.hides for entry in self.dropped.values())
 
 
 def table(ledgers: Iterable[Ledger], result: str) -> Iterator[str]:
