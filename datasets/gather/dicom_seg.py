@@ -19,7 +19,7 @@ from datasets.gather.dicom_seg_names import SegmentName, class_names
 from datasets.gather.ledger import Ledger
 from datasets.gather.source import Film, Source
 from model.data.annotation_file import find_annotation_file
-from model.data.coco import Annotation, ImageRecord
+from model.data.coco import Annotation, DatasetError, ImageRecord
 
 _LISTED = 5  # labels of a class
 
@@ -36,6 +36,9 @@ def read_dicom_seg(folder: Path, name: str) -> Source | None:
 
     Returns:
         The source; None for what is no folder, is a COCO data set, or has no SEG.
+
+    Raises:
+        DatasetError: if no film is left, saying why.
     """
     if not folder.is_dir() or _is_coco(folder) or not has_seg(folder):
         return None
@@ -49,11 +52,14 @@ def read_dicom_seg(folder: Path, name: str) -> Source | None:
     names = class_names(segment for one in labels for segment in one.header.segments.values())
     chosen = _choose(labels, names, ledger)
     classes = tuple(sorted(set(names.values())))
+    films = tuple(_films(found, chosen, names, classes, ledger))
+    if not films:
+        raise DatasetError(*(f"{name}: {entry.sentence}" for entry in ledger.dropped.values()))
     return Source(
         ledger,
         classes,
         tuple(range(1, len(classes) + 1)),
-        tuple(_films(found, chosen, names, classes, ledger)),
+        films,
         notes=(*_labels_of_classes(names), *_by_models(chosen)),
     )
 

@@ -78,7 +78,10 @@ def read_folder(folder: Path, ledger: Ledger) -> DicomFolder:
             ledger.drop(f"'{path.name}' cannot be read, export it anew: {error.detail}")
             continue
         ledger.films += film.frames
-        if films.setdefault(uid, film) is not film:
+        if not uid:
+            sentence = f"'{path.name}' has no SOP Instance UID, by which a SEG could be of it"
+            ledger.drop(sentence, films=film.frames)
+        elif films.setdefault(uid, film) is not film:
             ledger.drop(f"'{path.name}' is a film that is there already", films=film.frames)
     return DicomFolder(films, tuple(segs))
 

@@ -11,7 +11,9 @@ from datasets.gather.dicom_seg_folder import DicomFolder, open_dicom
 from datasets.gather.dicom_seg_object import SegHeader, Shown, read_header
 from datasets.gather.dicom_seg_pixels import Rle, SegFrames
 from datasets.gather.ledger import Ledger
-from solo.errors import SoloError
+from solo.errors import ImageTooLargeError, SoloError
+
+_MOST_BYTES = 2**28  # of all run lengths of a SEG
 
 Frame = tuple[str, int]
 """A film's SOP instance UID, and which of its frames, from 0."""
@@ -58,7 +60,7 @@ def read_labels(path: Path, folder: DicomFolder, ledger: Ledger) -> Labels | Non
 def _read_frames(labels: Labels, frames: SegFrames, folder: DicomFolder, ledger: Ledger) -> None:
     """Adds the masks of all frames; those of one segment and film are one."""
     header, told = labels.header, set[object]()
-    nothing = frames.nothing()
+    nothing, length = frames.nothing(), 0
     for number, shown in enumerate(header.frames):
         where = _find(shown, header, folder, frames.size)
         if isinstance(where, str):
@@ -74,6 +76,11 @@ def _read_frames(labels: Labels, frames: SegFrames, folder: DicomFolder, ledger:
         found = frames.masks(number)
         if shown.segment is not None:
             found = {shown.segment: found.get(1, nothing)}
+        length += sum(len(mask["counts"]) for mask in found.values())
+        if length > _MOST_BYTES:
+            raise ImageTooLargeError(
+                f"its masks take more than {_MOST_BYTES:,} bytes of run lengths"
+            )
         own = labels.masks.setdefault(where, {})
         for segment, mask in found.items():
             own[segment] = coco_mask.merge([own[segment], mask]) if segment in own else mask

@@ -129,10 +129,8 @@ def _derivation(group: Elements) -> frozenset[tuple[str, int | None]]:
 
 def _references(item: Elements, keyword: str) -> Iterator[tuple[str, int | None]]:
     for image in items(item, keyword):
-        uid, frames = (
-            code(image, "ReferencedSOPInstanceUID"),
-            numbers(image, "ReferencedFrameNumber"),
-        )
+        uid = code(image, "ReferencedSOPInstanceUID")
+        frames = numbers(image, "ReferencedFrameNumber")
         if not all(frame.is_integer() for frame in frames):
             raise MalformedError("the DICOM element ReferencedFrameNumber is not an integer")
         yield from ((uid, int(frame)) for frame in frames)
@@ -173,6 +171,8 @@ def _text(item: Elements, keyword: str, dataset: Elements) -> str:
     value = found.value[:_MOST_BYTES]
     with warnings.catch_warnings(), suppress(Exception):  # which would quote the file
         warnings.simplefilter("ignore")
+        if not names.strip("\0 "):  # OHIF writes UTF-8 without saying so
+            return value.decode().strip("\0 ")
         encodings = charset.convert_encodings([name.strip("\0 ") for name in names.split("\\")])
         return charset.decode_bytes(value, encodings, TEXT_VR_DELIMS).strip("\0 ")
     return value.decode("latin-1").strip("\0 ")

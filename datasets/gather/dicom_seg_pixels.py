@@ -22,8 +22,9 @@ from solo.errors import ImageTooLargeError, MalformedError, UnsupportedEncodingE
 Rle = dict[str, Any]
 """COCO's compressed run lengths: `size` as [height, width], `counts` as bytes."""
 
-_LIMITS: Final = Limits(2**28)  # pixels of a frame; a film of 5 um a side of a hand has fewer
-_MOST_PIXELS: Final = 2**33  # of all frames; compressed ones take next to no bytes of a file
+_LIMITS: Final = Limits(2**27)  # of a frame: a detector of 43 cm has 74 million pixels of 50 um
+_MOST_PIXELS: Final = 2**32  # of all frames; compressed ones take next to no bytes of a file
+_MOST_RUNS: Final = 2**22  # of a frame; a crowded film has some 100,000
 _MOST_FRACTION: Final = 255
 
 
@@ -128,9 +129,15 @@ def run_lengths(labels: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> dict[
 
     Args:
         labels: uint8 or uint16 [height, width].
+
+    Raises:
+        ImageTooLargeError: for noise, whose runs would take many times the memory of its pixels.
     """
     flat = labels.ravel(order="F")
-    starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
+    changes = flat[1:] != flat[:-1]
+    if np.count_nonzero(changes) > _MOST_RUNS:
+        raise ImageTooLargeError(f"a frame has more than {_MOST_RUNS:,} edges: it is noise")
+    starts = np.concatenate([[0], np.flatnonzero(changes) + 1])
     values, ends = flat[starts], np.append(starts[1:], flat.size)
     order = np.argsort(values, kind="stable")
     order = order[np.searchsorted(values[order], 1) :]

@@ -70,15 +70,24 @@ def merge_films(sources: Sequence[Seen]) -> list[Entry]:
             found[picture.greys] = Entry(film, picture, seen)
     entries = list(found.values())
     ids = numbered(entry.record.image_id for entry in entries)
+    patients = _patients_of(entries)
     return [
-        replace(entry, film=replace(entry.film, record=_numbered_record(entry, key)))
-        for entry, key in zip(entries, ids, strict=True)
+        replace(
+            entry,
+            film=replace(entry.film, record=replace(entry.record, image_id=key, patient=patient)),
+        )
+        for entry, key, patient in zip(entries, ids, patients, strict=True)
     ]
 
 
-def _numbered_record(entry: Entry, key: int) -> ImageRecord:
-    patient = entry.record.patient or entry.picture.patient
-    return replace(entry.record, image_id=key, patient=patient)
+def _patients_of(entries: Sequence[Entry]) -> list[str]:
+    """Patients by name, or as another film with the same pseudonym names them, or by that."""
+    named = [(entry.picture.patient, entry.record.patient) for entry in entries]
+    names = {own: name for own, name in named if own and name}
+    return [
+        entry.record.patient or names.get(entry.picture.patient, entry.picture.patient)
+        for entry in entries
+    ]
 
 
 def numbered(wanted: Iterable[int | None]) -> list[int]:

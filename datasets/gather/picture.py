@@ -82,5 +82,5 @@ def _picture(film: Film) -> Picture | DatasetError:
     digest.update(greys.tobytes())
     file = hashlib.sha256(content).hexdigest()
     is_dicom = sniff(content) == "dicom"
-    patient = patient_pseudonym(content) if is_dicom and not film.record.patient else ""
+    patient = patient_pseudonym(content) if is_dicom else ""
     return Picture(digest.digest(), file, is_dicom, patient)
