@@ -174,8 +174,8 @@ def test_what_cannot_be_used_is_counted_with_a_reason(
     assert same(found[2, 0], [("Heart", TWO)])
     rows = balance(capsys)
     assert any(reason in sentence for _, _, sentence in rows)
-    for column in (0, 1):
-        assert sum(row[column] for row in rows[:-1]) == rows[-1][column]
+    assert sum(row[0] for row in rows[:-1]) == rows[-1][0]
+    assert sum(row[1] for row in rows[:-1]) == rows[-1][1]
 
 
 def test_a_folder_without_a_film_says_what_is_missing(

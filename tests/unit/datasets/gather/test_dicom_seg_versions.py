@@ -35,7 +35,7 @@ def objects(tmp_path: Path, **files: bytes) -> list[tuple[str, Mask]]:
     ],
 )
 def test_the_later_of_two_counts_as_a_whole(
-    tmp_path: Path, names: tuple[str, str], later: dict[str, str]
+    tmp_path: Path, names: tuple[str, str], later: dict[str, Any]
 ) -> None:
     first, second = seg(OLD, "lung", "heart"), seg(NEW, "lung", **later)
     found = objects(tmp_path, **dict(zip(names, (first, second), strict=True)))
@@ -43,7 +43,7 @@ def test_the_later_of_two_counts_as_a_whole(
 
 
 def test_a_date_of_the_series_stands_in_for_one_of_the_content(tmp_path: Path) -> None:
-    none = {"ContentDate": None, "ContentTime": None}
+    none: dict[str, Any] = {"ContentDate": None, "ContentTime": None}
     first = seg(OLD, "lung", **none, SeriesDate="20260101")
     second = seg(NEW, "lung", **none, SeriesDate="20260102")
     assert same(objects(tmp_path, b=first, a=second), [("lung", NEW)])
