@@ -15,6 +15,8 @@ ROWS, COLUMNS = np.mgrid[: SIZE[0], : SIZE[1]]
 DISC = (ROWS - 5) ** 2 + (COLUMNS - 5) ** 2 < 14
 CORNER = (COLUMNS > 13) & (ROWS < 8)
 NAMES = {  # of the corner, which was labelled `Segment 2` or `Knöchel 7`
+    "dcmqi_binary.dcm": "Heart",
+    "dcmqi_labelmap_deflated.dcm": "Heart",
     "highdicom_binary.dcm": "Heart",
     "highdicom_fractional_rle.dcm": "Heart",
     "highdicom_labelmap_jpegls.dcm": "Heart",
