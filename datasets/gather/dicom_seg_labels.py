@@ -8,7 +8,8 @@ from pathlib import Path
 from pycocotools import mask as coco_mask
 
 from datasets.gather.dicom_seg_folder import DicomFolder, open_dicom
-from datasets.gather.dicom_seg_object import SegHeader, Shown, read_header
+from datasets.gather.dicom_seg_frames import Shown
+from datasets.gather.dicom_seg_object import SegHeader, read_header
 from datasets.gather.dicom_seg_pixels import Rle, SegFrames
 from datasets.gather.ledger import Ledger
 from solo.errors import ImageTooLargeError, SoloError

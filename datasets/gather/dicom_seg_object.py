@@ -1,4 +1,4 @@
-"""One DICOM SEG: its segments, and which frame shows which segment of which film (PS3.3 A.51)."""
+"""Header of a DICOM SEG: its segments, its films and its version (PS3.3 A.51)."""
 
 from __future__ import annotations
 
@@ -13,30 +13,16 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.uid import SegmentationStorage
 from pydicom.valuerep import TEXT_VR_DELIMS
 
+from datasets.gather.dicom_seg_frames import Shown, read_frames, references
 from datasets.gather.dicom_seg_names import SegmentName
 from solo.decoding.dicom.element_walk import Elements
-from solo.decoding.dicom.elements import code, integer, items, number, numbers
-from solo.errors import MalformedError
+from solo.decoding.dicom.elements import code, integer, items
 
 SEG_CLASSES: Final = (str(SegmentationStorage), "1.2.840.10008.5.1.4.1.1.66.7")
 """Segmentation and Label Map Segmentation Storage."""
 _BACKGROUND: Final = "125040"  # DCM, of PS3.16
 _MOST_BYTES: Final = 1024  # of a text
 _DATES: Final = ("Content", "InstanceCreation", "Series")
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What a frame of a SEG says that it shows.
-
-    Attributes:
-        segment: its number; None in a label map.
-        films: (SOP instance UID, frame from 1 or None) of the film; with fewer or more than one it
-            is not clear which is meant.
-    """
-
-    segment: int | None
-    films: frozenset[tuple[str, int | None]]
 
 
 @dataclass(frozen=True)
@@ -75,8 +61,8 @@ def read_header(dataset: Elements) -> SegHeader:
     series = list(items(dataset, "ReferencedSeriesSequence"))
     for study in items(dataset, "StudiesContainingOtherReferencedInstancesSequence"):
         series += items(study, "ReferencedSeriesSequence")
-    referred = [one for item in series for one in _references(item, "ReferencedInstanceSequence")]
-    fallback = frozenset(referred or _references(dataset, "SourceImageSequence"))
+    referred = [one for item in series for one in references(item, "ReferencedInstanceSequence")]
+    fallback = frozenset(referred or references(dataset, "SourceImageSequence"))
     return SegHeader(
         uid=code(dataset, "SOPInstanceUID"),
         replaces=frozenset(_predecessors(dataset)),
@@ -88,54 +74,8 @@ def read_header(dataset: Elements) -> SegHeader:
             if number > 0 and name.type_code != _BACKGROUND
         },
         series=code(series[0], "SeriesInstanceUID") if len(series) == 1 and not fallback else "",
-        frames=tuple(_frames(dataset, fallback, list(names))),
+        frames=tuple(read_frames(dataset, fallback, list(names))),
     )
-
-
-def _frames(
-    dataset: Elements, fallback: frozenset[tuple[str, int | None]], segments: list[int]
-) -> Iterator[Shown]:
-    shared = next(items(dataset, "SharedFunctionalGroupsSequence"), Elements())
-    count = number(dataset, "NumberOfFrames", default=1)
-    frames = list(items(dataset, "PerFrameFunctionalGroupsSequence"))
-    frames = frames or [Elements()]  # what is shared says it all
-    if len(frames) != count:
-        raise MalformedError(f"its frames are {count:,.0f}, and {len(frames):,} are described")
-    is_map = code(dataset, "SegmentationType") == "LABELMAP"
-    for frame in frames:
-        groups = frame, shared
-        yield Shown(
-            None if is_map else _segment_number(groups, segments),
-            next(filter(None, map(_derivation, groups)), fallback),
-        )
-
-
-def _segment_number(groups: tuple[Elements, ...], segments: list[int]) -> int:
-    for group in groups:
-        for item in items(group, "SegmentIdentificationSequence"):
-            return integer(item, "ReferencedSegmentNumber")
-    if len(segments) != 1:
-        raise MalformedError("a frame does not say which segment it shows")
-    return segments[0]
-
-
-def _derivation(group: Elements) -> frozenset[tuple[str, int | None]]:
-    return frozenset(
-        reference
-        for item in items(group, "DerivationImageSequence")
-        for reference in _references(item, "SourceImageSequence")
-    )
-
-
-def _references(item: Elements, keyword: str) -> Iterator[tuple[str, int | None]]:
-    for image in items(item, keyword):
-        uid = code(image, "ReferencedSOPInstanceUID")
-        frames = numbers(image, "ReferencedFrameNumber")
-        if not all(frame.is_integer() for frame in frames):
-            raise MalformedError("the DICOM element ReferencedFrameNumber is not an integer")
-        yield from ((uid, int(frame)) for frame in frames)
-        if not frames:
-            yield uid, None
 
 
 def _predecessors(dataset: Elements) -> Iterator[str]:

@@ -124,8 +124,8 @@ def remarks(
     hashed = list(filter(None, hashed))
     if hashed:
         yield (
-            f"{len(hashed):,} of the films are of {len(set(hashed)):,} patients by a hash of their "
-            "Patient ID, since no source names a patient: it hides the id from who cannot try all."
+            f"Patients that no source names are told apart by a hash of the films' Patient ID: "
+            f"{len(set(hashed)):,}, of {len(hashed):,} films. Who can try all ids finds them again."
         )
     dicom = sum(entry.picture.is_dicom for entry in entries)
     if dicom:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import cache
 
 from pydicom.datadict import tag_for_keyword
@@ -14,10 +15,12 @@ from solo.errors import SoloError
 _PATIENT_ID = tag_for_keyword("PatientID") or 0
 _SALT = b"SOLO X-ray: patients of films"
 _DIGITS = 16
+# What anonymisers write in its place, the same for every patient.
+_NOBODY = re.compile(rb"(anon(ym(ous|i[sz]ed))?|unknown|none|n/?a|0*|x*)", re.IGNORECASE)
 
 
 def patient_pseudonym(film: bytes) -> str:
-    """A hash of a DICOM film's Patient ID, or where that is empty of its study; "" without either.
+    """A hash of a DICOM film's Patient ID, or where that names nobody of its study; "" without either.
 
     Issuers do not count: a patient taken for two may come into two folds, while two taken for one
     do no harm.
@@ -31,7 +34,8 @@ def patient_pseudonym(film: bytes) -> str:
         return ""
     patient = dataset.get(_PATIENT_ID)
     name = patient.value.strip(b"\0 ") if patient else b""
-    return _hash(name or code(dataset, "StudyInstanceUID").encode())
+    is_named = not _NOBODY.fullmatch(name)
+    return _hash(name if is_named else code(dataset, "StudyInstanceUID").encode())
 
 
 @cache

@@ -36,15 +36,16 @@ def test_films_of_one_patient_id_are_of_one_patient(
     gather(source, out=tmp_path / "out")
     first, second, third = patients(tmp_path / "out")
     assert first == second != third
-    assert "3 of the films are of 2 patients by a hash" in capsys.readouterr().out
+    assert "by a hash of the films' Patient ID: 2, of 3 films." in capsys.readouterr().out
 
 
-def test_without_an_id_films_of_one_study_are_of_one_patient(tmp_path: Path) -> None:
+@pytest.mark.parametrize("nobody", ["", "ANONYMOUS", "Anonymized", "000", "unknown"])
+def test_without_an_id_films_of_one_study_are_of_one_patient(nobody: str, tmp_path: Path) -> None:
     source = folder(
         tmp_path / "in",
-        a=film(1, PatientID="", StudyInstanceUID="1.2.1"),
-        b=film(2, PatientID="", StudyInstanceUID="1.2.1"),
-        c=film(3, PatientID="", StudyInstanceUID="1.2.2"),
+        a=film(1, PatientID=nobody, StudyInstanceUID="1.2.1"),
+        b=film(2, PatientID=nobody, StudyInstanceUID="1.2.1"),
+        c=film(3, PatientID=nobody, StudyInstanceUID="1.2.2"),
         seg=seg(1, 2, 3),
     )
     gather(source, out=tmp_path / "out")
