@@ -20,7 +20,7 @@ _NOBODY = re.compile(rb"(anon(ym(ous|i[sz]ed))?|unknown|none|n/?a|0*|x*)", re.IG
 
 
 def patient_pseudonym(film: bytes) -> str:
-    """A hash of a DICOM film's Patient ID, or where that names nobody of its study; "" without either.
+    """A hash of a film's Patient ID, or where that names nobody of its study; "" without either.
 
     Issuers do not count: a patient taken for two may come into two folds, while two taken for one
     do no harm.
