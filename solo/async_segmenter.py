@@ -29,14 +29,15 @@ from solo.decoding.radiograph import Limits
 from solo.decoding.stored_pixels import PixelsWanted
 from solo.errors import DeadlineError, DrainingError
 from solo.events import Events
+from solo.fair_decoder import FairDecoder, Wanted, result_of
 from solo.file import RadiographFile
 from solo.formats.coco_annotations import annotated
 from solo.inference.cores import usable_cores
-from solo.inference.engine import Engine, ModelIdentity
+from solo.inference.engine import Engine
 from solo.inference.model_runner import ModelRunner
 from solo.inference.precision import Precision, open_engine
 from solo.inference.providers import NOTHING_BESIDES, GpuOptions, Provider
-from solo.options import Options
+from solo.options import Options, check_numbers, check_word
 from solo.postprocess import finds_nothing, native_instances
 from solo.result import Instance, OutOfDistribution, Result, Timings
 from solo.sandbox.decoder import (
@@ -45,7 +46,6 @@ from solo.sandbox.decoder import (
     RadiographDecoder,
     decode_pixels,
 )
-from solo.sandbox.fair_decoder import FairDecoder, Wanted
 from solo.sandbox.pool import DecoderPool, Sandbox
 from solo.zoo import model_path
 
@@ -110,16 +110,10 @@ class AsyncSegmenter:
         model_key: Path | str | None = None,
         reopen: Callable[[], Engine] | None = None,
     ) -> None:
-        asked = {"max_batch": max_batch, "queue_limit": queue_limit, "max_pixels": max_pixels}
-        for name, number in (asked | ({} if cores is None else {"cores": cores})).items():
-            if not number >= 1:
-                raise ValueError(f"{name} is {number}, and has to be 1 or more")
-        for name, word, words in (
-            ("provider", provider, get_args(Provider)),
-            ("precision", precision, get_args(Precision)),
-        ):
-            if word not in words:
-                raise ValueError(f"{name} is {word!r}, and has to be one of {', '.join(words)}")
+        numbers = {"max_batch": max_batch, "queue_limit": queue_limit, "max_pixels": max_pixels}
+        check_numbers(numbers | ({} if cores is None else {"cores": cores}))
+        check_word("provider", provider, get_args(Provider))
+        check_word("precision", precision, get_args(Precision))
         self._cores = usable_cores() if cores is None else cores
         self._limits = Limits(max_pixels)
         self._stopped = False
@@ -277,8 +271,8 @@ class AsyncSegmenter:
             postprocess_seconds=seconds,
         )
         strange = OutOfDistribution.of(outcome.out_of_distribution)
-        result = _result(outcome.model.identity, file, decoded, instances, timings, strange)
-        self._events.on_result(result)
+        result = result_of(outcome.model.identity, file, decoded, instances, timings, strange)
+        self._events.onresult_of(result)
         return result
 
     async def annotated(
@@ -316,7 +310,7 @@ class AsyncSegmenter:
                 file = await self._file_of(source)
                 decoded = await self._decode(source, file, wanted, place)
             started = perf_counter()
-            film = _result(model.identity, file, decoded, (), Timings(decoded.seconds, 0, 0, 0))
+            film = result_of(model.identity, file, decoded, (), Timings(decoded.seconds, 0, 0, 0))
             manifest = model.engine.manifest
             read = await self._in_thread(lambda: annotated(film, annotations, manifest))
         timings = replace(film.timings, postprocess_seconds=perf_counter() - started)
@@ -400,24 +394,3 @@ class AsyncSegmenter:
         if self._stopped:
             raise self._draining()
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-
-
-def _result(
-    model: ModelIdentity,
-    file: RadiographFile,
-    decoded: DecodedRadiograph,
-    instances: tuple[Instance, ...],
-    timings: Timings,
-    strange: OutOfDistribution | None = None,
-) -> Result:
-    return Result(
-        model=model,
-        sha256=file.sha256,
-        radiograph=decoded.info,
-        instances=instances,
-        timings=timings,
-        pixels=decoded.pixels,
-        out_of_distribution=strange,
-        stored_pixels=decoded.stored,
-        source_header=decoded.header,
-    )

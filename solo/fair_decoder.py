@@ -9,6 +9,7 @@ from solo.batching.admission import Place
 from solo.batching.turns import Turns
 from solo.decoding.stored_pixels import PixelsWanted
 from solo.file import RadiographFile
+from solo.result import Instance, ModelIdentity, OutOfDistribution, Result, Timings
 from solo.sandbox.decoder import DecodedRadiograph, RadiographDecoder, StillDecodingError
 
 
@@ -71,3 +72,25 @@ class FairDecoder:
             raise
         give()
         return decoded
+
+
+def result_of(
+    model: ModelIdentity,
+    file: RadiographFile,
+    decoded: DecodedRadiograph,
+    instances: tuple[Instance, ...],
+    timings: Timings,
+    strange: OutOfDistribution | None = None,
+) -> Result:
+    """The result of a decoded file."""
+    return Result(
+        model=model,
+        sha256=file.sha256,
+        radiograph=decoded.info,
+        instances=instances,
+        timings=timings,
+        pixels=decoded.pixels,
+        out_of_distribution=strange,
+        stored_pixels=decoded.stored,
+        source_header=decoded.header,
+    )
