@@ -272,7 +272,7 @@ class AsyncSegmenter:
         )
         strange = OutOfDistribution.of(outcome.out_of_distribution)
         result = result_of(outcome.model.identity, file, decoded, instances, timings, strange)
-        self._events.onresult_of(result)
+        self._events.on_result(result)
         return result
 
     async def annotated(
