@@ -9,7 +9,7 @@ const PICTURE = /^(\x89PNG|\xff\xd8|II[*+]|MM\0[*+])/;
 /** @type {WeakSet<Film>} */
 const asking = new WeakSet();
 
-/** Saves what is shown of the film. */
+/** Saves the instances that the list has of the film. */
 export async function saveSegmentation() {
 	const { film } = state, facts = film?.facts;
 	if (!film || !facts) return say("Choose a film that has been opened.");

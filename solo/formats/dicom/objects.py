@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 
 from solo.contract.manifest import ClassCodes, Manifest
 from solo.decoding.dicom.source_header import TAGS
-from solo.errors import ImageTooLargeError, NothingFoundError
+from solo.errors import ImageTooLargeError, NoDicomResultError, NothingFoundError
 from solo.formats.dicom.bit_planes import packed_bytes, packed_frames
 from solo.formats.dicom.modules import MANUFACTURER, ascii_text, common_modules, copied_elements
 from solo.formats.dicom.part10 import file_pieces
@@ -35,6 +35,8 @@ _KINDS: Final[dict[DicomKind, tuple[uid.UID, str, int]]] = {
     "sc": (uid.SecondaryCaptureImageStorage, "OT", 9003),
 }
 _MOST_BYTES: Final = 128 * 2**20  # as much as a file may have unpacked
+
+_MOST_DRAWN_RUNS: Final = 2**16
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def encode_dicom(
         NothingFoundError: for a result without instances.
         NoCodesError: for a SEG with an instance whose class has no codes.
         NoDicomResultError: for a film that is no DICOM, lacks a UID that the object refers to, or
-            is in colour (`gsps`).
+            is in colour (`gsps`), and for masks of too many pieces to draw (`gsps`, `sc`).
         ImageTooLargeError: for a SEG above 128 MiB in Explicit VR Little Endian.
         ValueError: for a result without what it needs.
     """
@@ -97,6 +99,8 @@ def dicom_pieces(
             "the model found nothing in the film, and a DICOM object shows what was found: it was "
             "segmented, and there is nothing to store"
         )
+    if kind != "seg":
+        _check_outlines(result)
     dataset = _begun(source, result, kind, options.variant)
     copied = copied_elements(source)
     if kind != "gsps":  # which is no image
@@ -153,6 +157,16 @@ def _digest(result: Result) -> str:
 def _codes(manifest: Manifest) -> dict[str, ClassCodes]:
     pairs = zip(manifest.class_names, manifest.class_codes, strict=False)
     return {name: codes for name, codes in pairs if codes is not None}
+
+
+def _check_outlines(result: Result) -> None:
+    """Refuses what would be drawn for long without a step between: a stranger's many specks."""
+    runs = sum(len(instance.runs.counts) // 2 for instance in result.instances)
+    if result.is_annotated and runs > _MOST_DRAWN_RUNS:
+        raise NoDicomResultError(
+            f"the masks have {runs:,} runs, and at most {_MOST_DRAWN_RUNS:,} are drawn as "
+            "outlines: ask for a SEG, or remove specks"
+        )
 
 
 def _check_length(length: int) -> None:

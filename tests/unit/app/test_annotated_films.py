@@ -250,6 +250,14 @@ async def test_a_film_that_there_can_be_no_object_of_is_refused() -> None:
     assert found == {kind: kind for kind in cases}
 
 
+@pytest.mark.parametrize("kind", ["gsps", "sc"])
+async def test_specks_without_number_are_not_drawn(kind: str) -> None:
+    specks = document(SIZE, *[annotation(STRIPES)] * 100)
+    answer = await ask(specks, kinds=kind)
+    assert (answer.status_code, "at most 65,536 are drawn" in answer.text) == (422, True)
+    assert (await ask(specks)).status_code == 200
+
+
 async def test_a_presentation_state_has_no_more_pieces_than_viewers_draw() -> None:
     dots = [annotation(STRIPES)] * 10  # 1,050 pieces each
     answer = await ask(document(SIZE, *dots), kinds="gsps")
