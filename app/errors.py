@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 from solo.errors import (
+    AnnotationError,
     DeadlineError,
     ImageTooLargeError,
     InvalidParameterError,
@@ -102,6 +103,7 @@ _STATUSES: Final[dict[type[SoloError], int]] = {
     NotSegmentableError: 422,
     InvalidParameterError: 422,
     NoDicomResultError: 422,
+    AnnotationError: 422,
     QueueFullError: 429,
     TooBusyError: 429,
     BodiesFullError: 429,

@@ -33,7 +33,7 @@ from app.middleware.access_log import AccessLogMiddleware
 from app.middleware.api_keys import ApiKeyMiddleware, RateLimiter
 from app.middleware.hosts import HostMiddleware
 from app.openapi import TITLE, describe
-from app.routes import PATHS, SEGMENT, router
+from app.routes import FILM_PATHS, PATHS, router
 from app.server import run_server
 from app.service import Service
 from app.settings import Settings, SettingsError
@@ -84,7 +84,7 @@ def create_app(
         trusted = settings.trusted_proxies
         middleware.append(Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted))
     middleware += [
-        Middleware(AccessLogMiddleware, metrics=service.metrics, routes=PATHS, films=SEGMENT),
+        Middleware(AccessLogMiddleware, metrics=service.metrics, routes=PATHS, films=FILM_PATHS),
         Middleware(HostMiddleware, names=settings.host_names),
     ]
     if service.tracing is not None:

@@ -21,7 +21,7 @@ from app.http.problems import PROBLEM_TYPE
 from app.http.upload import MULTIPART
 from app.middleware.api_keys import OPEN_PATHS
 from app.middleware.hosts import PROBES
-from app.schemas import FilmDisplay, ProblemDetails, SegmentHeaders, SegmentQuery
+from app.schemas import DicomQuery, FilmDisplay, ProblemDetails, SegmentHeaders, SegmentQuery
 from solo import __version__
 from solo.contract.manifest import RESEARCH_USE_ONLY
 
@@ -55,6 +55,22 @@ _OBJECTS: Final = {
     "type": "object",
     "description": "DICOM objects, a part each, in the order of `kinds`.",
 }
+_ANNOTATED_FILM: Final = {
+    "type": "object",
+    "required": ["film", "annotations"],
+    "properties": {
+        "film": _BINARY["schema"] | {"description": "A DICOM file."},
+        "annotations": {
+            "type": "object",
+            "description": "A COCO document of the film alone: `categories` named as the model's "
+            "classes, one of `images`, and `annotations` with masks as compressed run lengths, a "
+            "`score` where the model found them, and `segment_algorithm_type` (AUTOMATIC, "
+            "SEMIAUTOMATIC or MANUAL; DICOM PS3.3 C.8.20.2). `info.model` may name the model that "
+            "they come from.",
+            "required": ["categories", "images", "annotations"],
+        },
+    },
+}
 _ENCODING: Final = {
     **{name: {"contentType": "application/json"} for name in ("answer", "display")},
     **{name: {"contentType": SNIFFED} for name in ("table", "values", "cells")},
@@ -78,6 +94,28 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     return {**values[0], **rest}
 
 
+_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    status: {"description": title, "content": _PROBLEM} for status, title in TITLES.items()
+}
+DICOM_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {DICOM: _BINARY, RELATED: {"schema": _OBJECTS}}},
+    **_PROBLEMS,
+}
+DICOM_OPERATION: Final[dict[str, Any]] = {
+    "parameters": _documented(DicomQuery, "query") + _documented(SegmentHeaders, "header"),
+    "requestBody": {
+        "required": True,
+        "content": {
+            MULTIPART: {
+                "schema": _ANNOTATED_FILM,
+                "encoding": {
+                    "film": {"contentType": DICOM},
+                    "annotations": {"contentType": "application/json"},
+                },
+            }
+        },
+    },
+}
 SEGMENT_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "content": {
@@ -87,7 +125,7 @@ SEGMENT_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
             MULTIPART: {"schema": _FILM, "encoding": _ENCODING},
         }
     },
-    **{status: {"description": title, "content": _PROBLEM} for status, title in TITLES.items()},
+    **_PROBLEMS,
 }
 SEGMENT_OPERATION: Final[dict[str, Any]] = {
     "parameters": _documented(SegmentQuery, "query") + _documented(SegmentHeaders, "header"),

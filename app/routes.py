@@ -27,13 +27,14 @@ from app.http.parameters import (
     read_deadline_seconds,
     read_headers,
     read_query,
+    read_query_as,
 )
 from app.http.request_state import client_of, state_of
-from app.http.upload import read_upload
-from app.openapi import SEGMENT_ANSWERS, SEGMENT_OPERATION
+from app.http.upload import read_annotated_film, read_upload
+from app.openapi import DICOM_ANSWERS, DICOM_OPERATION, SEGMENT_ANSWERS, SEGMENT_OPERATION
 from app.rendering import complete
 from app.responses import film_parts, is_brief, render, render_dicom, respond
-from app.schemas import Health, ModelDescription, SegmentAnswer
+from app.schemas import DicomQuery, Health, ModelDescription, SegmentAnswer
 from app.service import service_of
 from solo.errors import EmptyError, SoloError
 from solo.options import Options
@@ -42,6 +43,7 @@ from solo.result import Result
 router = APIRouter()
 
 SEGMENT: Final = "/segment"
+ANNOTATED: Final = "/dicom"
 
 
 @router.post(
@@ -139,6 +141,57 @@ async def segment(request: Request) -> Response:
         return FormDataResponse(parts, service.answer_limits, client, kept)
 
 
+@router.post(
+    ANNOTATED, response_class=Response, responses=DICOM_ANSWERS, openapi_extra=DICOM_OPERATION
+)
+async def annotated_film(request: Request) -> Response:
+    """Makes DICOM objects of a film and of what somebody has drawn or corrected in it.
+
+    Send the DICOM file and a COCO document of it as `multipart/form-data`. The objects repeat the
+    patient and the study of their film, as DICOM demands, and say of each segment whether the model
+    found it, somebody corrected it or drew it. Other annotations make other objects, by their UIDs
+    too; the same ones make the same.
+    """
+    service, state, client = service_of(request), state_of(request), client_of(request)
+    query, headers = read_query_as(DicomQuery, request), read_headers(request)
+    asked = dicom_request(query, ",".join(request.headers.getlist("accept")))
+    seconds = read_deadline_seconds(headers, service.settings.deadline_seconds)
+    with service.lifecycle.admission(), service.body_limits.incoming(client) as body:
+        service.segmenter.admission.check(query.lane, seconds, client)
+        started = perf_counter()
+        film, annotations = await read_annotated_film(request, headers, body)
+        service.metrics.stages["receive"].observe(perf_counter() - started)
+        deadline = asyncio.get_running_loop().time() + seconds
+        turn = (deadline, query.lane, client)
+        drawn = "sc" in asked.kinds
+        rendered: dict[Result, bytes] = {}
+
+        async def read_and_render(file: UploadedFile, *, frame: int) -> Result:
+            manifest = service.segmenter.manifest
+            async with service.renderer.film(*turn) if drawn else nullcontext():
+                result = await service.segmenter.annotated(
+                    file,
+                    annotations,
+                    frame=frame,
+                    deadline=deadline,
+                    lane=query.lane,
+                    client=client,
+                    wants_pixels="grey" if drawn else "none",
+                    wants_header=True,
+                )
+                steps = render_dicom(result, manifest, asked)
+                rendered[result] = await service.renderer.run(steps, *turn)
+            return result
+
+        frames = FrameRange.parse(query.frame)
+        work = attempt_all([film], frames, read_and_render, service.tracing, at_once=1)
+        attempts = await cancel_on_disconnect(request, work)
+        state.images.extend(attempt.facts for attempt in attempts)
+        return respond(
+            attempts, rendered, state, "dicom", in_parts=True, media_type=asked.media_type
+        )
+
+
 @router.get("/healthz/live", response_model=Health)
 async def live(_: Request) -> Response:
     """Whether the process runs."""
@@ -173,6 +226,7 @@ async def metrics(request: Request) -> Response:
     return Response(encode(service.metrics.registry), headers={"content-type": media_type})
 
 
-PATHS: Final = frozenset(
-    {"/", SEGMENT, "/healthz/live", "/healthz/ready", "/model", "/metrics", INTERFACE, DESCRIPTION}
+FILM_PATHS: Final = frozenset({SEGMENT, ANNOTATED})
+PATHS: Final = FILM_PATHS | frozenset(
+    {"/", "/healthz/live", "/healthz/ready", "/model", "/metrics", INTERFACE, DESCRIPTION}
 )

@@ -22,6 +22,29 @@ class Schema(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+Kinds = Annotated[
+    str | None,
+    Field(
+        pattern=r"^(seg|gsps|sc)(,(seg|gsps|sc)){0,2}$",
+        description="DICOM objects in place of JSON, as `Accept: application/dicom` asks for: "
+        "`seg` (segmentation; the default), `gsps` (outlines as a presentation state), `sc` "
+        "(an image with outlines as a secondary capture), or several with commas between. Of a "
+        "single DICOM file and frame.",
+    ),
+]
+BeyondStandard = Annotated[
+    Literal["orientation"] | None,
+    Field(
+        description="`orientation` gives a SEG the plane orientation that viewers such as OHIF "
+        "do not open it without, and that the standard has no place for in a radiograph's."
+    ),
+]
+LaneAsked = Annotated[
+    Lane,
+    Field(description="`bulk` for archives: it takes what `interactive` leaves, and an eighth."),
+]
+
+
 class SegmentQuery(Schema):
     """The query of `POST /segment`."""
 
@@ -53,23 +76,8 @@ class SegmentQuery(Schema):
             "image/png` is the overlay and everything else `rle`."
         ),
     ] = None
-    kinds: Annotated[
-        str | None,
-        Field(
-            pattern=r"^(seg|gsps|sc)(,(seg|gsps|sc)){0,2}$",
-            description="DICOM objects in place of JSON, as `Accept: application/dicom` asks for: "
-            "`seg` (segmentation; the default), `gsps` (outlines as a presentation state), `sc` "
-            "(an image with outlines as a secondary capture), or several with commas between. Of a "
-            "single DICOM file and frame.",
-        ),
-    ] = None
-    beyond_standard: Annotated[
-        Literal["orientation"] | None,
-        Field(
-            description="`orientation` gives a SEG the plane orientation that viewers such as OHIF "
-            "do not open it without, and that the standard has no place for in a radiograph's."
-        ),
-    ] = None
+    kinds: Kinds = None
+    beyond_standard: BeyondStandard = None
     frame: Annotated[
         str,
         Field(
@@ -84,12 +92,23 @@ class SegmentQuery(Schema):
             "is stored, with what makes it grey. Of a single file and frame."
         ),
     ] = None
-    lane: Annotated[
-        Lane,
+    lane: LaneAsked = "interactive"
+
+
+class DicomQuery(Schema):
+    """The query of `POST /dicom`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kinds: Kinds = None
+    beyond_standard: BeyondStandard = None
+    frame: Annotated[
+        str,
         Field(
-            description="`bulk` for archives: it takes what `interactive` leaves, and an eighth."
+            pattern=r"^[0-9]{1,9}$", description="The frame that the annotations are of, from 0."
         ),
-    ] = "interactive"
+    ] = "0"
+    lane: LaneAsked = "interactive"
 
 
 class SegmentHeaders(Schema):

@@ -7,12 +7,14 @@ so that the event loop answers meanwhile. The errors of one image stay with it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from operator import index
 from pathlib import Path
 from time import perf_counter
-from typing import Final, NamedTuple, Self, TypeVar, get_args
+from typing import Final, Self, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -22,26 +24,26 @@ from solo.batching.batch import Outcome
 from solo.batching.batcher import Batcher
 from solo.batching.hot_reload import HotReload
 from solo.batching.priority_queue import Lane
-from solo.batching.turns import Turns
 from solo.contract.manifest import Manifest
 from solo.decoding.radiograph import Limits
 from solo.decoding.stored_pixels import PixelsWanted
 from solo.errors import DeadlineError, DrainingError
 from solo.events import Events
+from solo.fair_decoder import FairDecoder, Wanted, result_of
 from solo.file import RadiographFile
+from solo.formats.coco_annotations import annotated
 from solo.inference.cores import usable_cores
 from solo.inference.engine import Engine
 from solo.inference.model_runner import ModelRunner
 from solo.inference.precision import Precision, open_engine
 from solo.inference.providers import NOTHING_BESIDES, GpuOptions, Provider
-from solo.options import Options
+from solo.options import Options, check_numbers, check_word
 from solo.postprocess import finds_nothing, native_instances
 from solo.result import Instance, OutOfDistribution, Result, Timings
 from solo.sandbox.decoder import (
     DecodedRadiograph,
     InProcessDecoder,
     RadiographDecoder,
-    StillDecodingError,
     decode_pixels,
 )
 from solo.sandbox.pool import DecoderPool, Sandbox
@@ -54,14 +56,6 @@ Source = Path | str | bytes | RadiographFile | npt.NDArray[np.uint8] | npt.NDArr
 MAX_PIXELS: Final = 50_000_000
 # A smaller file is hashed in the 0.1 ms that a turn in the pool takes.
 _HASHED_ASIDE_BYTES: Final = 2**18
-
-
-class _Wanted(NamedTuple):
-    """What is wanted of a file: which frame, and what beside the canvas."""
-
-    frame: int
-    pixels: PixelsWanted
-    header: bool
 
 
 class StartError(Exception):
@@ -116,16 +110,10 @@ class AsyncSegmenter:
         model_key: Path | str | None = None,
         reopen: Callable[[], Engine] | None = None,
     ) -> None:
-        asked = {"max_batch": max_batch, "queue_limit": queue_limit, "max_pixels": max_pixels}
-        for name, number in (asked | ({} if cores is None else {"cores": cores})).items():
-            if not number >= 1:
-                raise ValueError(f"{name} is {number}, and has to be 1 or more")
-        for name, word, words in (
-            ("provider", provider, get_args(Provider)),
-            ("precision", precision, get_args(Precision)),
-        ):
-            if word not in words:
-                raise ValueError(f"{name} is {word!r}, and has to be one of {', '.join(words)}")
+        numbers = {"max_batch": max_batch, "queue_limit": queue_limit, "max_pixels": max_pixels}
+        check_numbers(numbers | ({} if cores is None else {"cores": cores}))
+        check_word("provider", provider, get_args(Provider))
+        check_word("precision", precision, get_args(Precision))
         self._cores = usable_cores() if cores is None else cores
         self._limits = Limits(max_pixels)
         self._stopped = False
@@ -158,9 +146,7 @@ class AsyncSegmenter:
             fail = self._batcher.failover.fail
             decoder = DecoderPool(workers, canvas_size, self._limits, seconds, fail)
         self._decoder = decoder or InProcessDecoder(self._cores, canvas_size, self._limits)
-        self._turns = Turns(self._decoder.width)
-        # An archive leaves a decoder to those who look at a screen, where there are two.
-        self._bulk_turns = Turns(max(1, self._decoder.width - 1))
+        self._fair_decoder = FairDecoder(self._decoder)
 
     async def __aenter__(self) -> Self:
         try:
@@ -198,8 +184,7 @@ class AsyncSegmenter:
     async def stop(self) -> None:
         """Answers what still waits with an error and leaves nothing running."""
         self._stopped = True
-        for turns in (self._turns, self._bulk_turns):
-            turns.close()
+        self._fair_decoder.close()
         await self._batcher.stop()
         await self._decoder.stop()
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -267,23 +252,79 @@ class AsyncSegmenter:
         """
         if wants_pixels not in get_args(PixelsWanted):  # it was a bool once
             raise ValueError(f"wants_pixels is none, grey or cells, not {wants_pixels!r}")
+        wanted = Wanted(index(frame), wants_pixels, wants_header)
+        async with self._until(deadline) as seconds_left:
+            with self.admission.place(lane, seconds_left, client) as place:
+                file = await self._file_of(source)
+                decoded = await self._decode(source, file, wanted, place)
+                queued = self._batcher.submit(decoded.canvas, place, model or self.model)
+                self._unhashed.add(file)
+                try:
+                    outcome = await queued
+                finally:
+                    self._unhashed.discard(file)
+            instances, seconds = await self._postprocess(outcome, decoded, options)
+        timings = Timings(
+            decode_seconds=decoded.seconds,
+            queue_seconds=outcome.queue_seconds,
+            inference_seconds=outcome.inference_seconds,
+            postprocess_seconds=seconds,
+        )
+        strange = OutOfDistribution.of(outcome.out_of_distribution)
+        result = result_of(outcome.model.identity, file, decoded, instances, timings, strange)
+        self._events.on_result(result)
+        return result
+
+    async def annotated(
+        self,
+        source: Source,
+        annotations: bytes,
+        *,
+        frame: int = 0,
+        deadline: float | None = None,
+        lane: Lane = "interactive",
+        client: str = "",
+        wants_pixels: PixelsWanted = "none",
+        wants_header: bool = False,
+    ) -> Result:
+        """A person's annotations of one frame as a result, without a run of the model.
+
+        Args:
+            source: of the film that they are of.
+            annotations: a COCO document (`solo.formats.coco_annotations`).
+            frame: as for `segment`, like all that follow.
+            deadline: as there.
+            lane: as there.
+            client: as there.
+            wants_pixels: as there.
+            wants_header: as there.
+
+        Raises:
+            MalformedError: for annotations that are no JSON.
+            AnnotationError: for annotations that are none of this film, or cannot be read.
+            SoloError: the error that the film deserves; and what else `segment` raises.
+        """
+        model, wanted = self.model, Wanted(index(frame), wants_pixels, wants_header)
+        async with self._until(deadline) as seconds_left:
+            with self.admission.place(lane, seconds_left, client) as place:
+                file = await self._file_of(source)
+                decoded = await self._decode(source, file, wanted, place)
+            started = perf_counter()
+            film = result_of(model.identity, file, decoded, (), Timings(decoded.seconds, 0, 0, 0))
+            manifest = model.engine.manifest
+            read = await self._in_thread(lambda: annotated(film, annotations, manifest))
+        timings = replace(film.timings, postprocess_seconds=perf_counter() - started)
+        return replace(read, timings=timings)
+
+    @asynccontextmanager
+    async def _until(self, deadline: float | None) -> AsyncIterator[float]:
+        """The seconds that are left until a deadline, which ends what is within."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             raise RuntimeError("the segmenter serves the event loop that started it, and no other")
-        seconds_left = float("inf") if deadline is None else deadline - loop.time()
         try:
             async with asyncio.timeout_at(deadline):
-                with self.admission.place(lane, seconds_left, client) as place:
-                    file = await self._file_of(source)
-                    wanted = _Wanted(index(frame), wants_pixels, wants_header)
-                    decoded = await self._decode(source, file, wanted, place)
-                    queued = self._batcher.submit(decoded.canvas, place, model or self.model)
-                    self._unhashed.add(file)
-                    try:
-                        outcome = await queued
-                    finally:
-                        self._unhashed.discard(file)
-                instances, seconds = await self._postprocess(outcome, decoded, options)
+                yield float("inf") if deadline is None else deadline - loop.time()
         except TimeoutError:
             raise DeadlineError("the image was not answered before the deadline") from None
         except asyncio.CancelledError:
@@ -291,24 +332,6 @@ class AsyncSegmenter:
             if self._stopped and not (task and task.cancelling()):  # its thread was taken away
                 raise self._draining() from None
             raise
-        result = Result(
-            model=outcome.model.identity,
-            sha256=file.sha256,
-            radiograph=decoded.info,
-            instances=instances,
-            timings=Timings(
-                decode_seconds=decoded.seconds,
-                queue_seconds=outcome.queue_seconds,
-                inference_seconds=outcome.inference_seconds,
-                postprocess_seconds=seconds,
-            ),
-            pixels=decoded.pixels,
-            out_of_distribution=OutOfDistribution.of(outcome.out_of_distribution),
-            stored_pixels=decoded.stored,
-            source_header=decoded.header,
-        )
-        self._events.on_result(result)
-        return result
 
     async def _file_of(self, source: Source) -> RadiographFile:
         if isinstance(source, RadiographFile):
@@ -323,7 +346,7 @@ class AsyncSegmenter:
         self,
         source: Source,
         file: RadiographFile,
-        wanted: _Wanted,
+        wanted: Wanted,
         place: Place,
     ) -> DecodedRadiograph:
         if self._stopped:
@@ -335,37 +358,11 @@ class AsyncSegmenter:
                     source, wanted.frame, canvas_size, self._limits, wanted.pixels
                 )
             )
-        decoding = self._decode_in_turn(file, wanted, place)
+        decoding = self._fair_decoder.decode(file, wanted, place)
         if file.length < _HASHED_ASIDE_BYTES:
             return await decoding
         hashing = self._in_thread(file.hash)  # beside the process that decodes
         decoded, _ = await asyncio.gather(decoding, hashing)
-        return decoded
-
-    async def _decode_in_turn(
-        self, file: RadiographFile, wanted: _Wanted, place: Place
-    ) -> DecodedRadiograph:
-        turns = [self._bulk_turns, self._turns] if place.lane == "bulk" else [self._turns]
-        taken: list[Turns] = []
-
-        def give(_: object = None) -> None:
-            for turn in taken:
-                turn.give(place.client)
-
-        try:
-            for turn in turns:
-                await turn.take(place.lane, place.client)
-                taken.append(turn)
-            decoded = await self._decoder.decode(
-                file.pieces, wanted.frame, wanted.pixels, wants_header=wanted.header
-            )
-        except StillDecodingError as cancelled:  # the turn lasts as long as the decoder is at it
-            cancelled.work.add_done_callback(give)
-            raise asyncio.CancelledError from None
-        except BaseException:
-            give()
-            raise
-        give()
         return decoded
 
     async def _postprocess(

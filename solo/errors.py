@@ -83,6 +83,12 @@ class NoDicomResultError(
     """A film or a result that a DICOM object cannot be made of."""
 
 
+class AnnotationError(
+    SoloError, kind="bad-annotations", title="The annotations cannot be used for the film"
+):
+    """Annotations that are none of the film, or none that can be read."""
+
+
 class NothingFoundError(
     NoDicomResultError,
     kind="nothing-found",

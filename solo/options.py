@@ -1,7 +1,8 @@
-"""Options: which of the instances that the model finds are in a result."""
+"""Options: which instances are in a result, and checks of the segmenter's settings."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 
@@ -34,3 +35,24 @@ class Options:
         most = self.max_instances
         if most is not None and not (isinstance(most, Integral) and most >= 1):
             raise InvalidParameterError(f"max_instances is {most!r}, and has to be 1 or more")
+
+
+def check_numbers(numbers: Mapping[str, int]) -> None:
+    """Checks settings that count something.
+
+    Raises:
+        ValueError: for one below 1.
+    """
+    for name, number in numbers.items():
+        if not number >= 1:
+            raise ValueError(f"{name} is {number}, and has to be 1 or more")
+
+
+def check_word(name: str, word: str, words: Sequence[str]) -> None:
+    """Checks a setting of a closed set.
+
+    Raises:
+        ValueError: for a word that is none of them.
+    """
+    if word not in words:
+        raise ValueError(f"{name} is {word!r}, and has to be one of {', '.join(words)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from solo.masks.polygons import polygons
 from solo.masks.rle import MaskRuns
 
 __all__ = [
+    "AlgorithmType",
     "Instance",
     "ModelIdentity",
     "OutOfDistribution",
@@ -25,6 +26,13 @@ __all__ = [
     "Result",
     "Timings",
 ]
+
+
+AlgorithmType = Literal["AUTOMATIC", "SEMIAUTOMATIC", "MANUAL"]
+"""What made a mask (DICOM PS3.3 C.8.20.2): the model, the model and a person, or a person alone."""
+
+
+_BY_HAND: Final = {"SEMIAUTOMATIC": "corrected", "MANUAL": "drawn"}
 
 
 @dataclass(frozen=True)
@@ -63,10 +71,12 @@ class Instance:
     Attributes:
         label: name of its class.
         category_id: id of its class in the training data.
-        score: in [0, 1].
+        score: in [0, 1]; NaN for an annotation without.
         runs: its mask in the radiograph's own pixels, as run lengths.
         outline_uncertainty: pixels of doubt (soft mask between 0.1 and 0.9) for each pixel of the
-            mask, in pixels of the model: the larger, the less the outline is to be trusted.
+            mask, in pixels of the model: the larger, the less the outline is to be trusted. NaN for
+            an annotation.
+        algorithm_type: what made the mask.
     """
 
     label: str
@@ -74,6 +84,12 @@ class Instance:
     score: float
     runs: MaskRuns
     outline_uncertainty: float
+    algorithm_type: AlgorithmType = "AUTOMATIC"
+
+    @property
+    def origin(self) -> str:
+        """The score; or what a person did, since a corrected mask is not the one that has it."""
+        return _BY_HAND.get(self.algorithm_type) or f"{self.score:.2f}"
 
     @property
     def bbox(self) -> tuple[int, int, int, int]:
@@ -113,6 +129,7 @@ class Result:
         stored_pixels: what its grey was made of, if that was asked for.
         source_header: what DICOM results copy from the film, patient and study among it, if it was
             asked for; None for a film that is no DICOM.
+        is_annotated: whether the instances are annotations in place of the model's own.
     """
 
     model: ModelIdentity
@@ -124,3 +141,4 @@ class Result:
     out_of_distribution: OutOfDistribution | None = None
     stored_pixels: StoredPixels | None = None
     source_header: SourceHeader | None = None
+    is_annotated: bool = False

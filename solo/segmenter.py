@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 from solo.async_segmenter import AsyncSegmenter, Source
 from solo.contract.manifest import Manifest
+from solo.decoding.stored_pixels import PixelsWanted
 from solo.errors import DrainingError, SoloError
 from solo.inference.engine import Engine, ModelIdentity
 from solo.options import Options
@@ -26,7 +27,7 @@ T = TypeVar("T")
 class _Wanted(NamedTuple):
     """What a result has beside the instances."""
 
-    pixels: bool
+    pixels: PixelsWanted
     header: bool
 
 
@@ -125,8 +126,34 @@ class Segmenter:
             SoloError: the error that the image deserves; see `solo.errors` for the kinds.
             OSError: if a path cannot be read.
         """
-        wanted = _Wanted(wants_pixels, wants_header)
+        wanted = _wanted(wants_pixels, wants_header)
         return _result(self._submit(self._segment(source, frame, options, wanted)))
+
+    def annotated(
+        self,
+        source: Source,
+        annotations: bytes,
+        frame: int = 0,
+        *,
+        wants_pixels: bool = False,
+        wants_header: bool = False,
+    ) -> Result:
+        """A person's annotations of one frame as a result, without a run of the model.
+
+        Args:
+            source: of the film that they are of; as for `segment`, like the others.
+            annotations: a COCO document of that frame alone (`solo.formats.coco_annotations`).
+            frame: which frame of a multi-frame file, from 0.
+            wants_pixels: whether the result has the radiograph's pixels.
+            wants_header: whether the result has what `solo.formats.dicom` copies from the film.
+
+        Raises:
+            AnnotationError: for annotations that are none of this film, or cannot be read.
+            SoloError: the error that the film deserves; see `solo.errors` for the kinds.
+            OSError: if a path cannot be read.
+        """
+        wanted = _wanted(wants_pixels, wants_header)
+        return _result(self._submit(self._annotated(source, annotations, frame, wanted)))
 
     def map(
         self,
@@ -155,7 +182,7 @@ class Segmenter:
         if isinstance(sources, str | bytes):  # whose letters are no sources
             raise TypeError("map takes many sources: segment takes one")
         ahead: deque[Future[Result]] = deque()
-        wanted = _Wanted(wants_pixels, wants_header)
+        wanted = _wanted(wants_pixels, wants_header)
         try:
             for each in sources:
                 source, frame = each if isinstance(each, tuple) else (each, 0)
@@ -177,7 +204,19 @@ class Segmenter:
                 source,
                 frame=frame,
                 options=options,
-                wants_pixels="grey" if wanted.pixels else "none",
+                wants_pixels=wanted.pixels,
+                wants_header=wanted.header,
+            )
+
+    async def _annotated(
+        self, source: Source, annotations: bytes, frame: int, wanted: _Wanted
+    ) -> Result:
+        async with self._places:
+            return await self._inner.annotated(
+                source,
+                annotations,
+                frame=frame,
+                wants_pixels=wanted.pixels,
                 wants_header=wanted.header,
             )
 
@@ -191,6 +230,10 @@ class Segmenter:
         if alive or self._closed:
             raise RuntimeError("the segmenter is closed")
         raise RuntimeError("a forked process cannot use the segmenter: open one in each process")
+
+
+def _wanted(pixels: bool, header: bool) -> _Wanted:
+    return _Wanted("grey" if pixels else "none", header)
 
 
 async def _live(inner: AsyncSegmenter, started: Future[None]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, get_args
 from uuid import uuid4
 
-from app.schemas import SegmentQuery
+from app.schemas import DicomQuery, SegmentQuery
 from solo.errors import InvalidParameterError
 from solo.formats.dicom.objects import DicomKind, DicomOptions
 
@@ -21,7 +21,7 @@ _SYNTAX: Final = re.compile(r';\s*transfer-syntax\s*=\s*"?([0-9.*]+)"?\s*(?:;|$)
 
 @dataclass(frozen=True)
 class DicomRequest:
-    """What is asked for in place of JSON.
+    """What is asked for.
 
     Attributes:
         kinds: of object, in order, none twice.
@@ -47,7 +47,7 @@ def is_dicom(part: str) -> bool:
     return media_type == DICOM or (media_type == RELATED and DICOM in part)
 
 
-def dicom_request(query: SegmentQuery, accept: str) -> DicomRequest:
+def dicom_request(query: SegmentQuery | DicomQuery, accept: str) -> DicomRequest:
     """Reads what is asked for.
 
     Args:
@@ -77,8 +77,8 @@ def dicom_request(query: SegmentQuery, accept: str) -> DicomRequest:
     )
 
 
-def _variant(query: SegmentQuery) -> str:
+def _variant(query: SegmentQuery | DicomQuery) -> str:
     """What else than film, model and kind tells objects apart: nothing, if nothing is asked for."""
     names = ("score_threshold", "max_instances", "max_overlap", "beyond_standard")
-    given = ((name, getattr(query, name)) for name in names)
+    given = ((name, getattr(query, name, None)) for name in names)
     return ",".join(f"{name}={value}" for name, value in given if value is not None)

@@ -1,4 +1,4 @@
-"""Query, headers and content negotiation of `POST /segment`; frame ranges (`2`, `0-4`, `all`)."""
+"""Query, headers and content negotiation of what takes films; frame ranges (`2`, `0-4`, `all`)."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from app.http.dicom_request import is_dicom
 from app.schemas import AnswerFormat, ResponseFormat, SegmentHeaders, SegmentQuery
 from solo.errors import InvalidParameterError
+
+Query = TypeVar("Query", bound=BaseModel)
 
 PICTURES: Final[frozenset[AnswerFormat]] = frozenset({"overlay", "label-map"})
 PNG: Final = "image/png"
@@ -66,25 +68,35 @@ class FrameRange:
 
 
 def read_query(request: Request) -> SegmentQuery:
+    """Reads the query parameters of `POST /segment`; see `read_query_as`."""
+    return read_query_as(SegmentQuery, request)
+
+
+def read_query_as(schema: type[Query], request: Request) -> Query:
     """Reads the query parameters.
+
+    Args:
+        schema: of the route.
+        request: with the query.
 
     Raises:
         InvalidParameterError: for a value out of bounds, or a parameter that does not exist or
             comes twice.
     """
-    return _parse_query(request.scope["query_string"])
+    query: Query = _parse_query(schema, request.scope["query_string"])
+    return query
 
 
 @lru_cache(64)  # a client asks for the same again and again
-def _parse_query(query_string: bytes) -> SegmentQuery:
+def _parse_query(schema: type[Query], query_string: bytes) -> Query:
     params = QueryParams(query_string)
     given = dict(params)
     if len(given) != len(params.multi_items()):
         raise InvalidParameterError("a parameter is given more than once")
     try:
-        return SegmentQuery.model_validate(given)
+        return schema.model_validate(given)
     except ValidationError as error:
-        raise InvalidParameterError(_describe_faults(error.errors())) from None
+        raise InvalidParameterError(_describe_faults(error.errors(), schema)) from None
 
 
 def read_headers(request: Request) -> dict[str, str]:
@@ -164,13 +176,15 @@ def check_one_picture(
         raise InvalidParameterError(f"{asked} is of one frame, but frame may be several: name one")
 
 
-def _describe_faults(faults: Sequence[Mapping[str, Any]]) -> str:
+def _describe_faults(
+    faults: Sequence[Mapping[str, Any]], schema: type[BaseModel] = SegmentQuery
+) -> str:
     """Names the parameters and their bounds; a value is repeated only if it is a number."""
     sentences = []
     for fault in faults:
         name = str(fault["loc"][-1])
-        if name not in (*SegmentQuery.model_fields, _TIMEOUT_HEADER):
-            return f"there is no such parameter; there are {', '.join(SegmentQuery.model_fields)}"
+        if name not in (*schema.model_fields, _TIMEOUT_HEADER):
+            return f"there is no such parameter; there are {', '.join(schema.model_fields)}"
         said = "" if fault["type"] == "literal_error" else _number(fault.get("input"))
         sentences.append(f"{name}{said}: {fault['msg']}")
     return "; ".join(sentences)

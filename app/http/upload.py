@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.message import Message
 from typing import Final
@@ -21,6 +22,7 @@ from solo.errors import EmptyError, MalformedError
 
 MULTIPART: Final = "multipart/form-data"
 MAX_PARTS: Final = 100
+MAX_ANNOTATION_BYTES: Final = 4 * 2**20  # ten times those of fifty lungs
 
 _MAX_HEADER_BYTES: Final = 64 * 1024
 _MAX_HEADERS: Final = 64  # of a part
@@ -58,12 +60,69 @@ async def read_upload(request: Request, headers: Mapping[str, str], body: Incomi
     _check_readable(media_type, headers.get("content-encoding", ""))
     body.check_content_length(headers.get("content-length", ""))
     chunks = body.chunks(request.receive)
+    async with _reading(body):
+        if media_type != MULTIPART:
+            pieces = [chunk async for chunk in chunks]
+            return Upload([UploadedFile(pieces, media_type)], in_parts=False)
+        parts = _parts(chunks, _boundary_of(content_type))
+        files = [_file(*part) async for part in parts if _is_file(*part)]
+    if not files:
+        raise EmptyError(
+            "the multipart body has no files: a file is a part with a file name, or with the "
+            "Content-Type or the bytes of a film"
+        )
+    return Upload(files, in_parts=True)
+
+
+async def read_annotated_film(
+    request: Request, headers: Mapping[str, str], body: IncomingBody
+) -> tuple[UploadedFile, bytes]:
+    """Reads a form of a film and its annotations, which its parts have the names of.
+
+    Args:
+        request: as for `read_upload`, like the others.
+        headers: as there.
+        body: as there.
+
+    Raises:
+        UnsupportedMediaTypeError: for a body that is no form, or is compressed.
+        MalformedError: for a form in which one of the two is missing, or comes twice.
+        BodyTooLargeError: for annotations of too many bytes; and what else `read_upload` raises.
+    """
+    content_type = headers.get("content-type", "")
+    if content_type.partition(";")[0].strip().lower() != MULTIPART:
+        raise UnsupportedMediaTypeError(f"a film and its annotations are sent as {MULTIPART}")
+    _check_readable(MULTIPART, headers.get("content-encoding", ""))
+    body.check_content_length(headers.get("content-length", ""))
+    found: dict[str, tuple[MultipartSegment, list[bytes]]] = {}
+    async with _reading(body):
+        async for part, pieces in _parts(body.chunks(request.receive), _boundary_of(content_type)):
+            name = _disposition(part).get_param("name", "", "content-disposition")
+            if name not in ("film", "annotations"):
+                continue
+            if name in found:
+                raise MalformedError(f"the form has more than one part {name}: send one of each")
+            found[str(name)] = part, pieces
+    for name in ("film", "annotations"):
+        if not any(found.get(name, (None, []))[1]):
+            raise MalformedError(
+                f"the form has no part {name}, or an empty one: send the DICOM file as film, and "
+                "a COCO document as annotations"
+            )
+    length = sum(map(len, found["annotations"][1]))
+    if length > MAX_ANNOTATION_BYTES:
+        raise BodyTooLargeError(
+            f"the annotations have {length:,} bytes; at most {MAX_ANNOTATION_BYTES:,} may be"
+        )
+    return _file(*found["film"]), b"".join(found["annotations"][1])
+
+
+@asynccontextmanager
+async def _reading(body: IncomingBody) -> AsyncIterator[None]:
+    """Gives what goes wrong while a body is read the errors of `read_upload`."""
     try:
         async with body.pace:
-            if media_type != MULTIPART:
-                pieces = [chunk async for chunk in chunks]
-                return Upload([UploadedFile(pieces, media_type)], in_parts=False)
-            files = await _read_form(chunks, _boundary_of(content_type))
+            yield
     except TimeoutError:
         raise body.too_slow() from None
     except ParserLimitReached:
@@ -72,12 +131,6 @@ async def read_upload(request: Request, headers: Mapping[str, str], body: Incomi
         ) from None
     except MultipartError:
         raise MalformedError("the multipart body is damaged or incomplete") from None
-    if not files:
-        raise EmptyError(
-            "the multipart body has no files: a file is a part with a file name, or with the "
-            "Content-Type or the bytes of a film"
-        )
-    return Upload(files, in_parts=True)
 
 
 def _check_readable(media_type: str, encodings: str) -> None:
@@ -101,8 +154,10 @@ def _boundary_of(content_type: str) -> bytes:
     return (header.get_boundary() or "").encode("latin-1", "replace")
 
 
-async def _read_form(chunks: AsyncIterator[bytes], boundary: bytes) -> list[UploadedFile]:
-    """Reads the files of a form, in order.
+async def _parts(
+    chunks: AsyncIterator[bytes], boundary: bytes
+) -> AsyncIterator[tuple[MultipartSegment, list[bytes]]]:
+    """The parts of a form, in order, with the pieces of their bytes.
 
     A name is never used, and latin-1 has a letter for every byte: no name can refuse a form.
 
@@ -124,7 +179,6 @@ async def _read_form(chunks: AsyncIterator[bytes], boundary: bytes) -> list[Uplo
         max_header_size=_MAX_HEADER_BYTES,
         header_charset="latin-1",
     )
-    files: list[UploadedFile] = []
     pieces: list[bytes] = []
     part: MultipartSegment | None = None
     async for chunk in _without_padding(chunks, boundary):
@@ -137,10 +191,9 @@ async def _read_form(chunks: AsyncIterator[bytes], boundary: bytes) -> list[Uplo
                 part, pieces = event, []
             elif event is not None:
                 pieces.append(bytes(event))
-            elif part is not None and _is_file(part, pieces):
-                files.append(_file(part, pieces))
+            elif part is not None:
+                yield part, pieces
     parser.close()
-    return files
 
 
 async def _without_padding(chunks: AsyncIterator[bytes], boundary: bytes) -> AsyncIterator[bytes]:
@@ -178,14 +231,19 @@ def _is_file(part: MultipartSegment, pieces: list[bytes]) -> bool:
     Whose bytes are those of a film is one. Else it is one that is damaged, or none, and then its
     name and its type tell: many clients give their fields a media type, and send JSON as a file.
     """
-    header = Message()
-    header["content-disposition"] = part.header("Content-Disposition", "")
-    media_type, name = part.content_type or "", (header.get_filename("") or "").strip(" '")
+    media_type = part.content_type or ""
+    name = (_disposition(part).get_filename("") or "").strip(" '")
     if has_signature(pieces):
         return True
     if name:
         return is_supported(media_type or SNIFFED) or not (name == "blob" or "json" in media_type)
     return any(pieces) and is_supported(media_type) and media_type != SNIFFED
+
+
+def _disposition(part: MultipartSegment) -> Message:
+    header = Message()
+    header["content-disposition"] = part.header("Content-Disposition", "")
+    return header
 
 
 def _file(part: MultipartSegment, pieces: list[bytes]) -> UploadedFile:

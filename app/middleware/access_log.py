@@ -35,11 +35,15 @@ class AccessLogMiddleware:
         app: the application within.
         metrics: told of every request.
         routes: the paths that are told apart in metrics and logs.
-        films: the one of them that takes films.
+        films: those of them that take films.
     """
 
     def __init__(
-        self, app: ASGIApp, metrics: Metrics, routes: frozenset[str], films: str = ""
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        routes: frozenset[str],
+        films: frozenset[str] = frozenset(),
     ) -> None:
         self._app = app
         self._metrics = metrics
@@ -102,7 +106,7 @@ class AccessLogMiddleware:
         Returns:
             Whether the client is still there.
         """
-        if scope["path"] == self._films:
+        if scope["path"] in self._films:
             return True
         client = (scope.get("client") or ("",))[0]
         await self._pace.take("interactive", client)

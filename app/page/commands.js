@@ -15,6 +15,7 @@ export function listen(view, preset) {
 	const commands = {
 		open: ["O", "open films", () => ui.files.click()],
 		save: ["Ctrl+S", "save the data set", async () => (await import("./dataset.js")).save()],
+		dicom: ["D", "save the film as DICOM SEG", async () => (await import("./dicom.js")).saveSegmentation()],
 		next: ["Enter", "reviewed, next film", () => { review(true); move(1); }],
 		later: ["PageDown", "next film", () => move(1)],
 		earlier: ["PageUp", "previous film", () => move(-1)],
@@ -60,7 +61,7 @@ export function listen(view, preset) {
 		const key = nameOf(event), arrow = event.target === ui.film && arrows.get(key), act = byKey.get(key);
 		if (document.querySelector("dialog[open]") || !(arrow || act) || isOthers(event, key)) return;
 		event.preventDefault();
-		if (event.repeat && /Enter|S$/.test(key)) return; // a key held down reviews one film
+		if (event.repeat && /Enter|S$|^D$/.test(key)) return; // a key held down reviews, or saves, one film
 		if (arrow) view.pan(...arrow);
 		else if (act) run(act);
 	});

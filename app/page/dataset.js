@@ -2,7 +2,7 @@
 
 import { fold, matchFiles, readCoco, writeCoco } from "./coco.js";
 import { savedAs } from "./accept.js";
-import { count, make, say, ui } from "./dom.js";
+import { count, download, say, ui } from "./dom.js";
 import { Film, newInstance } from "./film.js";
 import { writePng } from "./png.js";
 import { askForFilm } from "./service.js";
@@ -70,9 +70,7 @@ export async function save() {
 		for (const film of films) film.unsaved = true;
 		throw error;
 	}
-	const href = URL.createObjectURL(zip);
-	make("a", { href, download: "corrected.zip" }).click();
-	setTimeout(() => URL.revokeObjectURL(href), 60_000);
+	download(zip, "corrected.zip");
 	const left = state.films.length - films.length; // not reviewed, refused, or not asked for yet
 	say(`${count(films.length, "film")} saved in corrected.zip${left ? `; ${count(left, "other film")} of the list not in it` : ""}.`);
 }

@@ -10,6 +10,13 @@ export const make = (tag, properties = {}, ...children) => {
 	return made;
 };
 
+/** @type {Download} */
+export const download = (file, name) => {
+	const href = URL.createObjectURL(file);
+	make("a", { href, download: name }).click();
+	setTimeout(() => URL.revokeObjectURL(href), 60_000);
+};
+
 /** @type {Press} */
 export const press = (button, pressed) => button.setAttribute("aria-pressed", String(pressed));
 

@@ -12,6 +12,7 @@ export class Film {
 	/** @type {"waiting" | "asking" | "ready" | "refused"} */ state = "waiting";
 	problem = "";
 	/** @type {Facts | null} */ facts = null;
+	/** @type {Model | null} */ model = null;
 	/** @type {Pixels | null} */ pixels = null;
 	/** @type {GreyWindow | null} null: as the model saw it */ window = null;
 	preset = "seen";

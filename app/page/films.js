@@ -70,7 +70,7 @@ async function ask(film, model) {
 		const { sha256 } = await askForFilm(film, model, (why) => { film.problem = why; tell(film); });
 		if (sha256 !== state.model?.sha256) await meetModel(); // reloaded meanwhile
 		// What corrects and saves is here before the first stroke, and before the service may be gone.
-		const [{ accept }] = await Promise.all([import("./accept.js"), loadPainting(), import("./edits.js"), import("./dataset.js")]);
+		const [{ accept }] = await Promise.all([import("./accept.js"), loadPainting(), import("./edits.js"), import("./dataset.js"), import("./dicom.js")]);
 		accept(film);
 		film.state = "ready";
 	} catch (error) {
@@ -120,6 +120,7 @@ export function drawFilms() {
 	ui.reviewed.checked = current?.reviewed ?? false;
 	if (document.activeElement !== ui.patient) ui.patient.value = current?.patient ?? "";
 	ui.save.disabled = !films.some(({ facts }) => facts);
+	ui.dicom.disabled = !current?.facts;
 }
 
 /** @param {boolean} reviewed */

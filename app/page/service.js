@@ -7,7 +7,7 @@ const ATTEMPTS = 9; // where the service is busy
 let key = ""; // here alone: neither stored nor shown
 
 /** @type {Send} */
-async function send(path, request, waits) {
+export async function send(path, request, waits) {
 	for (let attempt = 1; ; attempt++) {
 		const used = key;
 		if (used) request.headers = { authorization: `Bearer ${used}` };
@@ -54,6 +54,7 @@ export async function askForFilm(film, model, waits) {
 		runs: decodeCounts(one.segmentation.counts),
 		edited: false,
 	}));
+	film.model ??= answered; // the one that found the instances, whatever answers later
 	film.begin({ instances: found, threshold: model.score_threshold });
 	return answered;
 }

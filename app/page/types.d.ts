@@ -77,7 +77,7 @@ type Elements = Record<
 	HTMLElement
 > &
 	Record<
-		| "undo" | "redo" | "save" | "invert" | "outlines" | "holes" | "largest" | "delete" | Tool,
+		| "undo" | "redo" | "save" | "dicom" | "invert" | "outlines" | "holes" | "largest" | "delete" | Tool,
 		HTMLButtonElement
 	> &
 	Record<
@@ -119,6 +119,7 @@ type Waits = (why: string) => void;
 type Send = (path: string, request: RequestInit, waits: Waits) => Promise<Response>;
 /** Gives the model that answered. */
 type AskForFilm = (film: Film, model: Model, waits: Waits) => Promise<Model>;
+type Download = (file: Blob, name: string) => void;
 type Press = (button: Element, pressed: boolean) => void;
 type Count = (number: number, thing: string) => string;
 type Put = (list: Element, item: Element, at: number) => void;

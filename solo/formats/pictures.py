@@ -54,7 +54,7 @@ def overlay(pixels: Picture, result: Result) -> Picture:
         for outline in instance.polygons():
             _draw_outline(picture, np.reshape(outline, (-1, 2)) * scale, colour, thickness)
         place = (round(instance.bbox[0] * scale), round(instance.bbox[1] * scale))
-        _write(picture, f"{instance.label} {instance.score:.2f}", place, text_scale, colour)
+        _write(picture, f"{instance.label} {instance.origin}", place, text_scale, colour)
     notice = f"{RESEARCH_USE_ONLY.partition('.')[0]}."
     top = _write(picture, notice, (0, picture.shape[0]), text_scale, _WHITE)
     strange = result.out_of_distribution

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.page.reader import Reader
+from tests.support.dicom_results import LUNG, RIGHT_LUNG
 from tests.support.engines import fitted, write_tiny_model
 from tests.support.films import chest, png
 from tests.support.processes import ServiceProcess, serving
@@ -82,8 +83,9 @@ def lungs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Finds the bright and the dark part of a film, and does not know bright films."""
-    return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny.onnx", fitted())
+    """Finds the bright and the dark part of a film, has codes, and does not know bright films."""
+    document = fitted(class_codes=(LUNG, RIGHT_LUNG))
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny.onnx", document)
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ from app.settings import Settings
 from solo.decoding.stored_pixels import PixelsWanted
 from solo.errors import error_classes
 from solo.sandbox.decoder import DecodedRadiograph, RadiographDecoder
+from tests.support.annotations import document, written
 from tests.support.decoders import DecoderHere, decoders, until_stopped, workers_of
 from tests.support.dicom import dicom_file
 from tests.support.dicom_results import hospital_film
@@ -253,6 +254,10 @@ CASES: dict[str, Case] = {
     "no-dicom-result": lambda _: asked(content=FILM, params={"kinds": "seg"}),
     "nothing-found": lambda _: asked(
         content=hospital_film(), params={"kinds": "seg", "score_threshold": 1}
+    ),
+    "bad-annotations": lambda _: asked(
+        path="/dicom",
+        files={"film": hospital_film(chest(20, 20)), "annotations": written(document((7, 20)))},
     ),
     "no-codes": lambda _: asked(content=hospital_film(), params={"kinds": "seg"}),
     "invalid-parameter": lambda _: asked(content=FILM, params={"score_threshold": 7}),

@@ -71,6 +71,8 @@ EXPECTED = {
     "nothing-found": Problem(422, "Nothing was found, and there is no object of it",
         "the model found nothing in the film, and a DICOM object shows what was found: it was "
         "segmented, and there is nothing to store"),
+    "bad-annotations": Problem(422, "The annotations cannot be used for the film",
+        "the annotations are of a film of 7 x 20 pixels, and this one has 20 x 20"),
     "no-codes": Problem(422, "A class of the model has no codes",
         "the model's file has no codes for its class 'bright', and a DICOM SEG names what it shows "
         "by codes: export the model with them in `class_codes`"),

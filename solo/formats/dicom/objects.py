@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -11,9 +13,9 @@ from pydicom.dataset import Dataset
 
 from solo.contract.manifest import ClassCodes, Manifest
 from solo.decoding.dicom.source_header import TAGS
-from solo.errors import ImageTooLargeError, NothingFoundError
+from solo.errors import ImageTooLargeError, NoDicomResultError, NothingFoundError
 from solo.formats.dicom.bit_planes import packed_bytes, packed_frames
-from solo.formats.dicom.modules import common_modules, copied_elements
+from solo.formats.dicom.modules import MANUFACTURER, ascii_text, common_modules, copied_elements
 from solo.formats.dicom.part10 import file_pieces
 from solo.formats.dicom.presentation_state import fill_presentation_state
 from solo.formats.dicom.secondary_capture import fill_secondary_capture
@@ -34,6 +36,8 @@ _KINDS: Final[dict[DicomKind, tuple[uid.UID, str, int]]] = {
 }
 _MOST_BYTES: Final = 128 * 2**20  # as much as a file may have unpacked
 
+_MOST_DRAWN_RUNS: Final = 2**16
+
 
 @dataclass(frozen=True)
 class DicomOptions:
@@ -46,7 +50,7 @@ class DicomOptions:
             run along the patient's axes, without a frame of reference, for viewers that open none
             without an orientation (cornerstone, which OHIF uses).
         variant: of the same film and model: what else tells two objects apart, such as a threshold.
-            It is a part of their UIDs.
+            It is a part of their UIDs, as annotations are without it.
     """
 
     explicit: bool = False
@@ -74,7 +78,7 @@ def encode_dicom(
         NothingFoundError: for a result without instances.
         NoCodesError: for a SEG with an instance whose class has no codes.
         NoDicomResultError: for a film that is no DICOM, lacks a UID that the object refers to, or
-            is in colour (`gsps`).
+            is in colour (`gsps`), and for masks of too many pieces to draw (`gsps`, `sc`).
         ImageTooLargeError: for a SEG above 128 MiB in Explicit VR Little Endian.
         ValueError: for a result without what it needs.
     """
@@ -87,10 +91,16 @@ def dicom_pieces(
     """The same in pieces, one for each frame and more; see `encode_dicom`."""
     source = Source.of(result)
     if not result.instances:
+        if result.is_annotated:
+            raise NothingFoundError(
+                "the annotations show nothing, and a DICOM object would: mark something"
+            )
         raise NothingFoundError(
             "the model found nothing in the film, and a DICOM object shows what was found: it was "
             "segmented, and there is nothing to store"
         )
+    if kind != "seg":
+        _check_outlines(result)
     dataset = _begun(source, result, kind, options.variant)
     copied = copied_elements(source)
     if kind != "gsps":  # which is no image
@@ -122,15 +132,41 @@ def dicom_pieces(
 def _begun(source: Source, result: Result, kind: DicomKind, variant: str) -> Dataset:
     """The common modules; each object has a series of its own, as viewers open its last one."""
     frame = "" if source.frame in (None, 1) else f"frame {source.frame}"
-    film = (source.sop_instance, result.model.sha256, kind, *filter(None, (frame, variant)))
+    told = filter(None, (frame, _digest(result), variant))
+    film = (source.sop_instance, result.model.sha256, kind, *told)
     sop_class, modality, series_number = _KINDS[kind]
     uids = derived_uid(*film), derived_uid(*film, "series")
-    return common_modules(sop_class, uids, modality, series_number, result.model)
+    dataset = common_modules(sop_class, uids, modality, series_number, result.model)
+    if result.is_annotated:
+        name = ascii_text(result.model.name, 30)
+        dataset.SeriesDescription = f"{MANUFACTURER} {name}, corrected: research use"
+    return dataset
+
+
+def _digest(result: Result) -> str:
+    """Tells annotations apart; a result of the model alone follows from film and model."""
+    if not result.is_annotated:
+        return ""
+    digest = hashlib.sha256()
+    for instance in result.instances:
+        facts = instance.label, instance.algorithm_type, instance.origin, instance.runs.compressed()
+        digest.update(json.dumps(facts).encode())
+    return f"annotations {digest.hexdigest()}"
 
 
 def _codes(manifest: Manifest) -> dict[str, ClassCodes]:
     pairs = zip(manifest.class_names, manifest.class_codes, strict=False)
     return {name: codes for name, codes in pairs if codes is not None}
+
+
+def _check_outlines(result: Result) -> None:
+    """Refuses what would be drawn for long without a step between: a stranger's many specks."""
+    runs = sum(len(instance.runs.counts) // 2 for instance in result.instances)
+    if result.is_annotated and runs > _MOST_DRAWN_RUNS:
+        raise NoDicomResultError(
+            f"the masks have {runs:,} runs, and at most {_MOST_DRAWN_RUNS:,} are drawn as "
+            "outlines: ask for a SEG, or remove specks"
+        )
 
 
 def _check_length(length: int) -> None:

@@ -23,6 +23,8 @@ from solo.result import Result
 Points = npt.NDArray[np.float32]
 MOST_POINTS: Final = 8191
 """Of a polyline: two floats each in a value of less than 64 KiB (PS3.5 7.1.2)."""
+MOST_OUTLINES: Final = 10_000
+"""Of a presentation state: viewers draw no more in time, and each takes 5 KB of memory."""
 _LAYER: Final = "SEGMENTATION"
 
 
@@ -30,7 +32,8 @@ def fill_presentation_state(dataset: Dataset, result: Result, source: Source) ->
     """Adds what is its own to the common modules.
 
     Raises:
-        NoDicomResultError: for a film in colour, of which there is no grayscale presentation.
+        NoDicomResultError: for a film in colour, of which there is no grayscale presentation, and
+            for masks of too many pieces.
     """
     shown, info = source.presentation, result.radiograph
     if shown is None:
@@ -39,7 +42,8 @@ def fill_presentation_state(dataset: Dataset, result: Result, source: Source) ->
             "for a SEG or a secondary capture of it"
         )
     dataset.Laterality = ""
-    dataset.ContentLabel, dataset.ContentDescription = "SOLO", NOTICE
+    dataset.ContentLabel = "CORRECTED" if result.is_annotated else "SOLO"
+    dataset.ContentDescription = NOTICE
     dataset.ContentCreatorName = ""
     dataset.PresentationCreationDate = dataset.ContentDate
     dataset.PresentationCreationTime = dataset.ContentTime
@@ -70,9 +74,14 @@ def fill_presentation_state(dataset: Dataset, result: Result, source: Source) ->
 
 
 def _outlines(result: Result) -> list[Dataset]:
-    outlines = []
+    outlines: list[Dataset] = []
     for instance in result.instances:
         for polygon in instance.polygons():
+            if len(outlines) == MOST_OUTLINES:
+                raise NoDicomResultError(
+                    f"the masks have more than {MOST_OUTLINES:,} pieces, and a presentation state "
+                    "draws each: ask for a SEG"
+                )
             graphic = Dataset()
             points = closed_polyline(np.reshape(polygon, (-1, 2)).astype(np.float32))
             # PIXEL counts from the corner of the first pixel, as polygons do (C.10.5.1.2).
@@ -101,8 +110,7 @@ def _labels(result: Result) -> list[Dataset]:
     names = segment_names(result.instances)
     at = [instance.bbox[:2] for instance in result.instances]
     told = [
-        f"{name} {instance.score:.2f}"
-        for name, instance in zip(names, result.instances, strict=True)
+        f"{name} {instance.origin}" for name, instance in zip(names, result.instances, strict=True)
     ]
     labels = []
     for text, place in [*zip(told, at, strict=True), (NOTICE, (0, 0))]:

@@ -57,7 +57,8 @@ def fill_segmentation(
     dataset.SegmentationType = "BINARY"
     dataset.SegmentsOverlap = "YES" if overlap(runs) else "NO"
     dataset.LossyImageCompression = "00" if source.lossy is None else "01"
-    dataset.ContentLabel, dataset.ContentDescription = "SEGMENTATION", NOTICE
+    dataset.ContentLabel = "CORRECTED" if result.is_annotated else "SEGMENTATION"
+    dataset.ContentDescription = NOTICE
     dataset.ContentCreatorName = ""
     dataset.SegmentSequence = segments(result, class_codes, uid)
     organization = Dataset()

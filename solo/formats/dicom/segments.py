@@ -49,24 +49,36 @@ def segments(result: Result, class_codes: Mapping[str, ClassCodes], uid: str) ->
                 f"the model's file has no codes for its class {instance.label!r}, and a DICOM SEG "
                 "names what it shows by codes: export the model with them in `class_codes`"
             )
-        segment = _segment(number, name, class_code, result.model)
-        segment.SegmentDescription = f"score {instance.score:.3f}"
+        segment = _segment(number, name, class_code)
+        _tell_algorithm(segment, instance, result.model)
         segment.TrackingID = f"{name} of {ascii_text(result.model.name)}"
         segment.TrackingUID = derived_uid(uid, "tracking", str(number))
         found.append(segment)
     return found
 
 
-def _segment(number: int, name: str, found: ClassCodes, model: ModelIdentity) -> Dataset:
-    segment = Dataset()
-    segment.SegmentNumber, segment.SegmentLabel = number, name
-    segment.SegmentAlgorithmType = "AUTOMATIC"
+def _tell_algorithm(segment: Dataset, instance: Instance, model: ModelIdentity) -> None:
+    """Says what made a mask; no algorithm is named of one that a person drew (C.8.20.2)."""
+    segment.SegmentAlgorithmType = instance.algorithm_type
+    match instance.algorithm_type:
+        case "AUTOMATIC":
+            segment.SegmentDescription = f"score {instance.score:.3f}"
+        case "SEMIAUTOMATIC":
+            segment.SegmentDescription = "corrected by a person"
+        case "MANUAL":
+            segment.SegmentDescription = "drawn by a person"
+            return
     segment.SegmentAlgorithmName = ascii_text(model.name)
     algorithm = Dataset()
     algorithm.AlgorithmFamilyCodeSequence = [coded(codes.DCM.ArtificialIntelligence)]
     algorithm.AlgorithmName = ascii_text(model.name)
     algorithm.AlgorithmVersion = ascii_text(model.version)
     segment.SegmentationAlgorithmIdentificationSequence = [algorithm]
+
+
+def _segment(number: int, name: str, found: ClassCodes) -> Dataset:
+    segment = Dataset()
+    segment.SegmentNumber, segment.SegmentLabel = number, name
     segment.SegmentedPropertyCategoryCodeSequence = [coded(found.category)]
     kind = coded(found.type)
     if found.side is not None:

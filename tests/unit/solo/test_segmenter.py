@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+import pydicom
 import pytest
 from pycocotools import mask as coco_mask
 
@@ -25,11 +27,15 @@ from solo import (
     SoloError,
 )
 from solo.errors import (
+    AnnotationError,
     ImageTooLargeError,
     InvalidParameterError,
     MalformedError,
 )
+from solo.formats.dicom.objects import encode_dicom
+from tests.support.annotations import annotation, document, written
 from tests.support.dicom import dicom_file
+from tests.support.dicom_results import coded_manifest, hospital_film
 from tests.support.engines import FakeEngine, expected_distance, expected_scores, fitted
 from tests.support.films import chest, flat, png
 
@@ -254,3 +260,24 @@ def test_one_source_is_not_many(segmenter: Segmenter) -> None:
     for source in ("film.png", FILM):
         with pytest.raises(TypeError, match="segment takes one"):
             next(segmenter.map(source))  # type: ignore[arg-type]
+
+
+def test_annotations_become_objects_without_a_run_of_the_model() -> None:
+    film, mask = hospital_film(chest()), np.zeros((70, 60), np.bool_)
+    mask[10:20, 5:50] = True
+    engine = FakeEngine(document=coded_manifest())
+    with Segmenter(engine, cores=2) as segmenter:
+        own = segmenter.segment(film, wants_header=True)
+        runs = len(engine.batches)
+        annotations = written(document((70, 60), annotation(mask, score=0.5)))
+        corrected = segmenter.annotated(film, annotations, wants_header=True)
+        assert len(engine.batches) == runs
+        found = [
+            pydicom.dcmread(io.BytesIO(encode_dicom(one, "seg", segmenter.manifest)))
+            for one in (own, corrected)
+        ]
+        with pytest.raises(AnnotationError, match="of a film of 7 x 60 pixels"):
+            segmenter.annotated(film, written(document((7, 60))))
+    assert corrected.sha256 == own.sha256
+    np.testing.assert_array_equal(found[1].pixel_array, mask)
+    assert found[0].SOPInstanceUID != found[1].SOPInstanceUID

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -16,6 +17,7 @@ from pydicom.uid import ComputedRadiographyImageStorage, XRayAngiographicImageSt
 from solo.decoding.decode import decode
 from solo.decoding.radiograph import Limits
 from solo.formats.dicom.objects import DicomKind, DicomOptions, encode_dicom
+from solo.result import AlgorithmType
 from tests.support.dicom_results import coded_manifest, half, hospital_film, result_of
 
 REAL = Path(__file__).resolve().parents[6] / "shared/dicom"
@@ -59,6 +61,20 @@ def test_a_made_film_gives_objects_without_an_error(
     if kind == "gsps":
         told = subprocess.run(["dcmpschk", path], capture_output=True, check=False)  # noqa: S607
         assert b"Test passed" in told.stdout + told.stderr
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_annotations_give_objects_without_an_error(kind: DicomKind, tmp_path: Path) -> None:
+    result = result_of(hospital_film(np.zeros((16, 24), np.uint16)), [half(16, 24)] * 3)
+    types: tuple[AlgorithmType, ...] = get_args(AlgorithmType)
+    instances = tuple(
+        replace(one, algorithm_type=made) for one, made in zip(result.instances, types, strict=True)
+    )
+    corrected = replace(result, instances=instances, is_annotated=True)
+    path = tmp_path / "object.dcm"
+    options = DicomOptions(explicit=True)
+    path.write_bytes(encode_dicom(corrected, kind, coded_manifest(), options))
+    assert errors(path) == []
 
 
 @pytest.mark.skipif(not FILMS, reason="there are no films in ../shared/dicom")
