@@ -2,10 +2,13 @@
 
 python -m datasets.gather old/ corrected.zip --out all
 
-A source is a COCO data set as training takes it (its folder, or its JSON file with the films beside
-it), or a zip file of one. Classes are merged by name. Every film is kept once: where two sources
-show the same film, the later one on the command line counts. Entries that cannot be trained on are
-dropped, and the table at the end says how many and why.
+A source is a folder, or a zip file of one, as annotation tools export it: COCO (of CVAT, Roboflow,
+FiftyOne, Label Studio), YOLO with polygons, labelme, or films with masks: one value an object, or a
+file an object. Its layout is told by its content. Classes are merged by name. Every film is kept
+once: where two sources show the same film, the later one on the command line counts. Entries that
+cannot be trained on are dropped, and the table at the end says how many and why.
+
+Where a source has splits there are several data sets, DIR/train, DIR/val and DIR/test.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from datasets.gather.folder import working_folder, write_folder
 from datasets.gather.ledger import table
 from datasets.gather.merge import merge_categories, merge_films, remarks
 from datasets.gather.picture import look_at
-from datasets.gather.source import read_source
+from datasets.gather.source import read_sources
 from model.cli import finish
 
 
@@ -25,14 +28,18 @@ def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     arguments = _parser().parse_args(argv)
     return finish(
-        lambda: _gather(arguments.sources, arguments.out),
+        lambda: _gather(arguments.sources, arguments.out, arguments.class_name),
         interrupted="interrupted: nothing was written",
     )
 
 
-def _gather(paths: list[Path], out: Path) -> None:
+def _gather(paths: list[Path], out: Path, class_name: str) -> None:
     with working_folder(out) as work:
-        sources = [read_source(path, work / str(place)) for place, path in enumerate(paths)]
+        sources = [
+            source
+            for place, path in enumerate(paths)
+            for source in read_sources(path, work / str(place), class_name)
+        ]
         categories = merge_categories(sources)
         seen = look_at(sources)
         entries = merge_films(seen)
@@ -52,6 +59,13 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("sources", nargs="+", type=Path, metavar="SOURCE", help="a data set, or a zip file of one")
     add("--out", type=Path, required=True, help="a folder, new or empty")
+    add(
+        "--class",
+        dest="class_name",
+        default="",
+        metavar="NAME",
+        help="the class of the objects in masks that say none",
+    )
     return parser
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 
@@ -33,20 +33,29 @@ class Ledger:
         films: entries in its list of images.
         instances: entries in its list of annotations.
         dropped: by reason.
+        film_names: by image id, where sentences shall have them in place of the ids.
     """
 
     name: str
     films: int
     instances: int
     dropped: dict[str, Dropped] = field(default_factory=dict)
+    film_names: Mapping[str, str] = field(default_factory=dict)
 
     def drop(self, sentence: str, *, films: int = 0, instances: int = 0) -> None:
         """Counts what is dropped; sentences that differ in names and numbers are one reason."""
+        if self.film_names:
+            sentence = re.sub(r"\bannotation \d+\b", "an object", sentence)
+            sentence = re.sub(r"\bimage (\d+)\b", self._film_name, sentence)
         reason = re.sub(r"'.*'|\d+", "", sentence)
         entry = self.dropped.setdefault(reason, Dropped(sentence))
         entry.films += films
         entry.instances += instances
         entry.times += 1
+
+    def _film_name(self, found: re.Match[str]) -> str:
+        name = self.film_names.get(found[1])
+        return found[0] if name is None else f"'{name}'"
 
     @property
     def loses_objects(self) -> bool:

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from datasets.gather.source import Film, Source
 from model.data.coco import DatasetError
+from model.data.orientation import orientation
 from model.data.radiograph import read_radiograph
 from solo.decoding.decode import sniff
 
@@ -26,11 +27,13 @@ class Picture:
             depth, so that a corrected film is known again.
         file: SHA-256 of its file in hexadecimal.
         is_dicom: whether that file is a DICOM file.
+        is_turned: whether that file has an orientation other than the one it is stored in.
     """
 
     greys: bytes
     file: str
     is_dicom: bool
+    is_turned: bool
 
 
 @dataclass(frozen=True)
@@ -78,4 +81,5 @@ def _picture(film: Film) -> Picture | DatasetError:
     digest = hashlib.sha256(str(greys.shape).encode())
     digest.update(greys.tobytes())
     file = hashlib.sha256(content).hexdigest()
-    return Picture(digest.digest(), file, is_dicom=sniff(content) == "dicom")
+    is_turned = orientation(content) != 1
+    return Picture(digest.digest(), file, sniff(content) == "dicom", is_turned)

@@ -336,7 +336,6 @@ def test_the_balance_of_what_was_dropped(
         ({"images": []}, "the data set has no images"),
         ({"categories": []}, "the data set has no categories"),
         ({"annotations": []}, "No image shows an object: there is nothing to train on."),
-        ({"annotations": [annotation(iscrowd=1)]}, "No image shows an object"),
         ({"annotations": [annotation(segmentation=[[0, 0, 0.5, 0, 0.5, 0.5]])]}, "as YOLO has"),
         ({"images": 3}, "annotations.json has no list 'images'"),
     ],
