@@ -12,6 +12,7 @@ _ANNOTATION_FILES = ("*", "annotations/*", "*/*", "*/annotations/*", "*/*/*")
 # What COCO has beside `instances_*.json` for the same images.
 _OF_OTHER_TASKS = ("captions_", "person_keypoints_", "image_info_", "panoptic_", "stuff_")
 _SPLITS = {"train": "train(ing)?", "val": "val(id|idation)?", "test": "test(ing)?"}
+SPLITS = ("", *_SPLITS)  # in the order in which films are taken from them
 _NAMED = 5  # files in a sentence
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-from collections import Counter
-from collections.abc import Mapping
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 Mask = npt.NDArray[np.bool_]
@@ -45,7 +44,8 @@ def truth() -> list[tuple[str, str, bytes]]:
 
 def gathered(folder: Path) -> list[tuple[str, str, bytes]]:
     """The same of a COCO data set, as pycocotools draws it."""
-    coco = COCO(folder / "annotations.json")
+    with redirect_stdout(StringIO()):  # it tells how long it took
+        coco = COCO(folder / "annotations.json")
     return sorted(
         (
             Path(coco.imgs[entry["image_id"]]["file_name"]).name.partition(".")[0],
@@ -151,11 +151,11 @@ def labelme(name: str, **changes: Any) -> dict[str, Any]:
     }
 
 
-def shape(label: str, box: Box, **changes: Any) -> dict[str, Any]:
+def shape(name: str, box: Box, **changes: Any) -> dict[str, Any]:
     """A polygon of labelme's."""
     flat = ring(box)
     return {
-        "label": label,
+        "label": name,
         "points": [flat[place : place + 2] for place in range(0, 8, 2)],
         "group_id": None,
         "shape_type": "polygon",
@@ -181,14 +181,3 @@ def label_map(name: str, kind: Any = np.uint8) -> npt.NDArray[Any]:
 def renamed(objects: list[tuple[str, str, bytes]], **names: str) -> list[tuple[str, str, bytes]]:
     """The same objects with other class names."""
     return sorted((film, names.get(label, label), mask) for film, label, mask in objects)
-
-
-def per_class(objects: list[tuple[str, str, bytes]]) -> Mapping[str, int]:
-    """How many objects a class has."""
-    return Counter(label for _, label, _ in objects)
-
-
-def rle(mask: Mask) -> dict[str, Any]:
-    """COCO's compressed run lengths."""
-    found = coco_mask.encode(np.asfortranarray(mask, np.uint8))
-    return {"size": list(SIZE), "counts": found["counts"].decode()}

@@ -9,7 +9,7 @@ from typing import Any
 
 from datasets.gather.layouts.edited_maps import take_edited_maps
 from datasets.gather.layouts.export import Export
-from model.data.annotation_file import find_annotation_files, listed, split_of
+from model.data.annotation_file import SPLITS, find_annotation_files, listed, split_of
 from model.data.coco import DatasetError, read_document
 from model.data.coco_values import as_flag, is_text, whole_number
 
@@ -44,7 +44,7 @@ def read_coco(source: Path) -> Iterator[Export]:
     splits = [split_of(file.relative_to(source)) for file in files] if len(files) > 1 else [""]
     if len(set(splits)) < len(splits) or (len(splits) > 1 and "" in splits):
         read_document(source)  # which says why one has to be named
-    order = sorted(zip(splits, files, strict=True), key=lambda pair: _ORDER.index(pair[0]))
+    order = sorted(zip(splits, files, strict=True), key=lambda pair: SPLITS.index(pair[0]))
     read = [(split, *read_document(file)) for split, file in order]
     remarks = list(_take_brush_masks([document for _, document, _ in read]))
     for split, document, films in read:
@@ -52,9 +52,6 @@ def read_coco(source: Path) -> Iterator[Export]:
         said, lost = take_edited_maps(document, source)
         yield Export(document, films, split, lost, [*remarks, *said])
         remarks = []
-
-
-_ORDER = ("", "train", "val", "test")
 
 
 def _take_brush_masks(documents: list[Entry]) -> Iterator[str]:

@@ -127,7 +127,8 @@ def _add_objects(
                 raise ValueError("it has no label")
             group = shape.get("group_id")
             key = number if group is None else f"group {group}"
-            groups[label, key].append(_outline(shape, size))
+            outline = _outline(shape, size)
+            groups[label, key].append(outline)
         except ValueError as error:
             sentence = f"a shape of '{name}': {error}"
             translation.drop(sentence, instances=1, split=split)

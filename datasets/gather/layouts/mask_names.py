@@ -20,7 +20,8 @@ _GENERAL = re.compile(
     rf"(?:manual|instance|object|gt|film|image)[-_ ]?(?:{_PLURALS}))",
     re.IGNORECASE,
 )
-_OF_ONE_CLASS = re.compile("[a-z0-9_ -]*[-_ ]masks?|[a-z0-9]+Masks?|masks?[-_ ][a-z0-9_ -]*")
+_OF_ONE_CLASS = re.compile("[a-z0-9_ -]*[-_ ]masks?|[a-z0-9]+Masks?|masks?[-_ ][a-z0-9]+")
+_DIGEST = re.compile("-[0-9a-f]{16}$")  # of the folders that `python -m solo` writes
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -28,8 +29,8 @@ def is_mask(path: PurePosixPath) -> bool:
     """Whether a picture's path says that it is a mask: by a folder, or the end of its name."""
     if any(_is_mask_folder(part) for part in path.parts[:-1]):
         return True
-    last = re.split(r"[_. -]", path.stem)[-1]
-    return path.suffix.lower() == ".png" and last != path.stem and bool(_GENERAL.fullmatch(last))
+    words = [word for word in re.split(r"[_. -]", path.stem) if not word.isdigit()]
+    return path.suffix.lower() == ".png" and len(words) > 1 and bool(_GENERAL.fullmatch(words[-1]))
 
 
 def _is_mask_folder(name: str) -> bool:
@@ -101,7 +102,7 @@ def class_of(mask: PurePosixPath, film: PurePosixPath, rest: str) -> str:
     for folder in reversed(mask.parts[:-1]):
         if folder in film.parts[:-1] or folder in (film.stem, film.name) or split_of_folder(folder):
             continue
-        return "" if _GENERAL.fullmatch(folder) else folder
+        return "" if _GENERAL.fullmatch(folder) or _DIGEST.search(folder) else folder
     return ""
 
 

@@ -76,8 +76,17 @@ def read_masks(source: Path, class_name: str) -> Iterator[Export]:
             "put the masks into a folder for each class"
         )
     if not voc:
-        translation.remarks["Each value of a mask that is not 0 is taken for one object."] = None
+        _say_what_was_understood(translation, by_film)
     yield from translation.exports()
+
+
+def _say_what_was_understood(
+    translation: Translation, by_film: Mapping[PurePosixPath, list[tuple[PurePosixPath, str]]]
+) -> None:
+    translation.remarks["Each value of a mask that is not 0 is taken for one object."] = None
+    said = sorted({name for own in by_film.values() for _, name in own} - {""})
+    if said:
+        translation.remarks[f"Classes that names of masks say: {', '.join(said)}."] = None
 
 
 def _by_film(

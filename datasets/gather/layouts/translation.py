@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from datasets.gather.layouts.export import Export, Loss
+from model.data.annotation_file import SPLITS
 from model.data.coco import DatasetError
 
 Size = tuple[int, int]
@@ -82,7 +83,7 @@ class Translation:
         if not self._images:
             raise DatasetError(*(loss.sentence for _, loss in self._lost), "no film can be read")
         categories = [{"id": key, "name": name} for name, key in self._category_ids.items()]
-        splits = sorted(set(self._splits.values()))
+        splits = sorted(set(self._splits.values()), key=SPLITS.index)
         for split in splits:
             images = [self._images[key] for key, own in self._splits.items() if own == split]
             keys = {image["id"] for image in images}

@@ -125,6 +125,8 @@ def _read_classes(file: Path) -> tuple[list[str], dict[str, list[str]]]:
         names = [names[number] for number in wanted]
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise DatasetError(f"the 'names' in {file.name} are no list of names")
+    if len(set(names)) < len(names):
+        raise DatasetError(f"the 'names' in {file.name} have one name twice")
     folders: dict[str, list[str]] = {}
     for key, split in _SPLITS:
         paths = content.get(key) or []
