@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import struct
+import zlib
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -77,6 +79,24 @@ def put_films(folder: Path, names: str = "abc") -> Path:
     for name in names:
         put_png(folder / f"{name}.png", film(name))
     return folder
+
+
+def put_palette(
+    path: Path, numbers: npt.NDArray[np.uint8], colours: dict[int, tuple[int, int, int]]
+) -> Path:
+    """Writes a PNG of palette entries (ISO/IEC 15948, colour type 3); colours are RGB."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        checked = kind + body
+        return struct.pack(">I", len(body)) + checked + struct.pack(">I", zlib.crc32(checked))
+
+    head = struct.pack(">IIBBBBB", numbers.shape[1], numbers.shape[0], 8, 3, 0, 0, 0)
+    palette = b"".join(bytes(colours.get(number, (0, 0, 0))) for number in range(256))
+    rows = zlib.compress(b"".join(b"\0" + row.tobytes() for row in numbers))
+    chunks = [(b"IHDR", head), (b"PLTE", palette), (b"IDAT", rows), (b"IEND", b"")]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in chunks))
+    return path
 
 
 def put_text(path: Path, content: object) -> Path:

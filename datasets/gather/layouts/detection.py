@@ -28,7 +28,7 @@ def read_exports(source: Path, scratch: Path, class_name: str) -> Iterator[Expor
     """Reads a source in whatever layout it is.
 
     Args:
-        source: a folder, or the JSON file of a COCO data set.
+        source: a folder, the JSON file of a COCO data set, or the YAML file of one of YOLO's.
         scratch: a folder for films that are in no file of their own.
         class_name: of objects whose layout has no classes; "" if none is known.
 
@@ -36,12 +36,12 @@ def read_exports(source: Path, scratch: Path, class_name: str) -> Iterator[Expor
         DatasetError: if it is none of the layouts or may be several, or cannot be read.
     """
     if source.is_file():
-        return read_coco(source)
+        return (read_yolo if source.suffix in (".yaml", ".yml") else read_coco)(source)
     found = [(what, read) for recognise, read in _LISTED if (what := recognise(source))]
     if len(found) > 1:
         raise DatasetError(
             f"{source} may be {' or '.join(what for what, _ in found)}: give a folder with one of "
-            "them and the films, or the JSON file of a COCO data set"
+            "them and the films, or the path of the JSON or YAML file that is meant"
         )
     if found:
         return found[0][1](source, scratch, class_name)

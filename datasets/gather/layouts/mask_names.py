@@ -16,7 +16,7 @@ from model.data.coco_files import FILM_FOLDERS
 
 _PLURALS = "masks?|labels?|label[-_ ]?maps?|instances?|ground[-_ ]?truths?|gts?|segmentations?"
 _GENERAL = re.compile(
-    rf"(?:{_PLURALS}|labels(?:tr|ts)|seg|objects?|segmentationobject|png|"
+    rf"(?:{_PLURALS}|labels(?:tr|ts)|seg|objects?|segmentationobject(?:png)?|png|"
     rf"(?:manual|instance|object|gt|film|image)[-_ ]?(?:{_PLURALS}))",
     re.IGNORECASE,
 )

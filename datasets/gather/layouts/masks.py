@@ -7,6 +7,7 @@ object in a second picture, the pictures of the service in a text.
 from __future__ import annotations
 
 import json
+import re
 import struct
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -24,7 +25,10 @@ from model.data.annotation_file import split_of
 from model.data.coco import DatasetError
 
 Labels = npt.NDArray[np.uint32]
-_PASSED_OVER = {"overlays", "thumbnails", "visualization", "visualizations", "segmentationclass"}
+_PASSED_OVER = re.compile(
+    "overlays|thumbnails|visuali[sz]ations?|segmentationclass.*|segmentationobjectvis.*",
+    re.IGNORECASE,
+)
 _SOFT, _FULL = 4, 255  # values from which on a mask of mostly full pixels has soft edges
 _MOST_OBJECTS = 1000  # of a film; a picture that is no label map has more
 
@@ -113,7 +117,8 @@ def _objects(
     labels = _read(translation, content, size)
     classes = voc.classes_of(mask, labels) if voc else _described(content)
     for value in np.unique(labels[labels > 0]).tolist():
-        yield classes.get(value, ""), labels == value
+        if value in classes or not voc:
+            yield classes.get(value, ""), labels == value
 
 
 def _files(source: Path) -> tuple[list[PurePosixPath], list[PurePosixPath]]:
@@ -122,7 +127,7 @@ def _files(source: Path) -> tuple[list[PurePosixPath], list[PurePosixPath]]:
     masks: list[PurePosixPath] = []
     for path in pictures(source) if source.is_dir() else ():
         below = PurePosixPath(path.relative_to(source).as_posix())
-        if _PASSED_OVER.isdisjoint(map(str.casefold, below.parts[:-1])):
+        if not any(map(_PASSED_OVER.fullmatch, below.parts[:-1])):
             (masks if is_mask(below) else films).append(below)
     return films, masks
 

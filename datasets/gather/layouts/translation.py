@@ -43,6 +43,13 @@ class Translation:
         self._annotations: list[dict[str, Any]] = []
         self._lost: list[tuple[str, Loss]] = []
 
+    def __bool__(self) -> bool:
+        return bool(self._images)
+
+    def sentences(self) -> list[str]:
+        """What was dropped so far."""
+        return [loss.sentence for _, loss in self._lost]
+
     def name(self, path: Path) -> str:
         """A file's path below the source's folder."""
         return path.relative_to(self._folder).as_posix()
@@ -81,7 +88,7 @@ class Translation:
             DatasetError: if no film is left, with what became of them.
         """
         if not self._images:
-            raise DatasetError(*(loss.sentence for _, loss in self._lost), "no film can be read")
+            raise DatasetError(*self.sentences(), "no film can be read")
         categories = [{"id": key, "name": name} for name, key in self._category_ids.items()]
         splits = sorted(set(self._splits.values()), key=SPLITS.index)
         for split in splits:

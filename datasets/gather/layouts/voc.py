@@ -11,7 +11,8 @@ import numpy.typing as npt
 from datasets.gather.layouts.pictures import read_labels
 from model.data.coco import DatasetError
 
-VOID = 0xE0E0C0  # the rim around objects: entry 255 of the palette
+VOID = 0xE0E0C0  # the rim around objects: the colour of entry 255 of the palette
+_NO_CLASSES = (0, 255, VOID)
 _OBJECTS, _CLASSES = "segmentationobject", "segmentationclass"
 # In the order of the palette from entry 1 on (VOC2012 development kit, 3.2).
 _NAMES = (
@@ -50,7 +51,7 @@ class VocClasses:
         return self._folder is not None
 
     def classes_of(self, mask: PurePosixPath, labels: npt.NDArray[np.uint32]) -> Mapping[int, str]:
-        """The class of most pixels of each object.
+        """The class of most pixels of each object; none of what is background or rim.
 
         Raises:
             ValueError: if the picture of the classes cannot be read, or has a colour without name.
@@ -65,6 +66,8 @@ class VocClasses:
             colours, counts = np.unique(classes[labels == value], return_counts=True)
             colour = int(colours[counts.argmax()])
             name = self._names.get(colour)
+            if name is None and colour in _NO_CLASSES:
+                continue
             if name is None:
                 raise ValueError(f"class colour {colour:06x} has no name in labelmap.txt")
             found[value] = name

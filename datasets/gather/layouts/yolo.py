@@ -34,17 +34,17 @@ def read_yolo(source: Path) -> Iterator[Export]:
     A film without a label file, or with an empty one, shows no object. Lines of boxes are dropped.
 
     Args:
-        source: the folder.
+        source: the folder, or its YAML file.
 
     Raises:
         DatasetError: if it is not clear what the classes are, or no film can be read.
     """
-    files = _class_files(source)
+    files = [source] if source.is_file() else _class_files(source)
+    source = source.parent if source.is_file() else source
     if len(files) > 1:
         shown = listed([file.relative_to(source) for file in files])
         raise DatasetError(
-            f"{source} holds {len(files)} files of YOLO classes, {shown}: "
-            "give the folder of one, with its images"
+            f"{source} holds {len(files)} files of YOLO classes, {shown}: give the path of one"
         )
     names, folders = _read_classes(files[0])
     translation = Translation(source, names)
@@ -72,6 +72,12 @@ def read_yolo(source: Path) -> Iterator[Export]:
             except ValueError as error:
                 sentence = f"a line of '{translation.name(labels)}': {error}"
                 translation.drop(sentence, instances=1, split=split)
+    if not translation:
+        raise DatasetError(
+            *translation.sentences(),
+            f"no film of {files[0].name} can be read: it has to lie beside or above the folders "
+            "'images' and 'labels'",
+        )
     for labels in sorted(unread):
         sentence = f"'{translation.name(labels)}' has no film beside it, nor in 'images'"
         translation.drop(sentence, films=1, instances=len(_lines(labels)))
@@ -117,7 +123,7 @@ def _read_classes(file: Path) -> tuple[list[str], dict[str, list[str]]]:
     content = _configuration(file)
     if "kpt_shape" in content:
         raise DatasetError(f"{file.name} is of key points, which have no outlines")
-    names = content["names"]
+    names = content.get("names")
     if isinstance(names, dict):
         wanted = [str(number) for number in range(len(names))]
         if sorted(map(str, names)) != sorted(wanted):

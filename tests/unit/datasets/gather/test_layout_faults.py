@@ -369,6 +369,9 @@ def test_layouts_side_by_side_are_refused(
     put_text(tmp_path / "a" / "annotations.json", coco())
     said = refused(tmp_path / "a", capsys)
     assert "may be COCO (annotations.json) or YOLO (data.yaml): give a folder" in said
+    for file in ("annotations.json", "data.yaml"):
+        assert main([str(tmp_path / "a" / file), "--out", str(tmp_path / f"out-{file}")]) == 0
+        assert gathered(tmp_path / f"out-{file}") == truth()
 
 
 @pytest.mark.parametrize("layout", ["yolo", "labelme", "masks"])

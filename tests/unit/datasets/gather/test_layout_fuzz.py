@@ -1,4 +1,4 @@
-"""Labels of YOLO and files of labelme broken at random: a clean set comes of them, or a sentence."""
+"""Labels of YOLO and files of labelme broken at random: a clean set, or a sentence."""
 
 from __future__ import annotations
 
@@ -37,11 +37,29 @@ WHOLE["shapes"] += [
     },
 ]
 VALUES: st.SearchStrategy[Any] = st.sampled_from(
-    [None, True, 0, -1, 7, 1.5, 2**63, 1e308, float("nan"), float("inf"), "", "7", "..", [], {}]
-    + ["mask", "circle", "polygon", "rectangle", "/", "\0", "a.json"]
+    [
+        *(None, True, 0, -1, 7, 1.5, 2**63, 1e308, float("nan"), float("inf"), [], {}),
+        *("", "7", "..", "mask", "circle", "polygon", "rectangle", "/", "\0", "a.json"),
+    ]
 )
 WORDS = st.sampled_from(
-    ["0", "1", "2", "-1", "0.5", ".1", "1", "nan", "inf", "1e999", "x", "\0", "١", "1_0", "\ufeff"]
+    [
+        "0",
+        "1",
+        "2",
+        "-1",
+        "0.5",
+        ".1",
+        "1",
+        "nan",
+        "inf",
+        "1e999",
+        "x",
+        "\0",
+        "\u0661",
+        "1_0",
+        "\ufeff",
+    ]
 )
 
 

@@ -14,6 +14,7 @@ import pytest
 from datasets.gather.__main__ import main
 from model.data.coco import load_coco
 from model.data.radiograph import read_radiograph
+from model.training.trainer import Trainer
 from tests.support.exports import (
     SHAPES,
     coco,
@@ -24,12 +25,14 @@ from tests.support.exports import (
     labelme,
     mask_of,
     put_films,
+    put_palette,
     put_png,
     put_text,
     put_yolo,
     renamed,
     truth,
 )
+from tests.support.tiny import seeded, tiny_preset
 
 YAML = "names: [bolt, nut]\nnc: 2\n"
 
@@ -158,10 +161,27 @@ def voc(folder: Path) -> None:
         put_png(folder / "SegmentationClass" / f"{name}.png", classes)
 
 
+def voc_of_labelme(folder: Path) -> None:
+    """Palettes, whose entries have names in their order; pictures for people beside."""
+    put_films(folder / "JPEGImages")
+    put_text(folder / "class_names.txt", "__ignore__\n_background_\nbolt\nnut\n")
+    palette = {1: (128, 0, 0), 2: (0, 128, 0), 255: (224, 224, 192)}
+    for name, shapes in SHAPES.items():
+        classes = np.zeros((48, 64), np.uint8)
+        for label, box in shapes:
+            classes[mask_of(box)] = 1 + (label == "nut")
+        objects = label_map(name)
+        objects[-1] = classes[-1] = 255
+        put_palette(folder / "SegmentationObject" / f"{name}.png", objects, palette)
+        put_palette(folder / "SegmentationClass" / f"{name}.png", classes, palette)
+        for folder_name in ("SegmentationObjectVisualization", "SegmentationClassVisualization"):
+            put_png(folder / folder_name / f"{name}.png", film(name))
+
+
 LAYOUTS = [
     cvat, original_coco, fiftyone, label_studio, via, yolo, yolo_of_cvat, yolo_of_label_studio,
     labelme_beside, labelme_embedded, labelme_elsewhere, masks_by_folder_and_number,
-    masks_by_suffix, masks_in_a_folder_a_film, label_maps_by_class, voc,
+    masks_by_suffix, masks_in_a_folder_a_film, label_maps_by_class, voc, voc_of_labelme,
 ]  # fmt: skip
 
 
@@ -223,3 +243,21 @@ def test_crowds_beside_objects_of_their_class_are_dropped(
     said = capsys.readouterr().out
     assert "Of the objects of 'bolt' 2 are marked as crowds and dropped" in said
     assert "All 2 objects of 'nut'" in said
+
+
+def test_the_file_of_a_layout_is_a_source_too(tmp_path: Path) -> None:
+    yolo(tmp_path / "a")
+    assert main([str(tmp_path / "a" / "data.yaml"), "--out", str(tmp_path / "out")]) == 0
+    assert gathered(tmp_path / "out") == truth()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("make", LAYOUTS)
+def test_each_layout_trains(make: Callable[[Path], None], tmp_path: Path) -> None:
+    make(tmp_path / "a")
+    assert main([str(tmp_path / "a"), "--out", str(tmp_path / "out")]) == 0
+    data = load_coco(tmp_path / "out")
+    preset = tiny_preset(2, (data.class_names, data.category_ids))
+    trainer = Trainer(seeded(preset.model), preset, data, seed=0)
+    trainer.run(tmp_path / "checkpoint.pt")
+    assert (tmp_path / "checkpoint.pt").is_file()
