@@ -93,20 +93,15 @@ def remarks(
     sources: Sequence[Seen], entries: Sequence[Entry], ids: dict[str, int]
 ) -> Iterator[str]:
     """What the result does not show by itself: a sentence each."""
-    for name, key in ids.items():
-        for seen in sources:
-            source = seen.source
-            given = dict(zip(source.class_names, source.category_ids, strict=True))
-            if name not in given:
-                yield (
-                    f"'{name}' is no class of {source.ledger.name}: where its films show one, it "
-                    "counts as background."
-                )
-            elif given[name] != key:
-                yield f"'{name}' is category {key}, which is {given[name]} in {source.ledger.name}."
+    yield from _classes(sources, ids)
     for seen in sources:
         yield from seen.source.remarks
     yield from _patients(sources)
+    if not any(entry.record.patient for entry in entries):
+        yield (
+            "No film has a patient: each counts as one of its own, and films of one patient may "
+            "come into several folds. 'patient_id' of the images in annotations.json says it."
+        )
     splits = by_split(entries)
     if len(splits) > 1:
         yield from _splits(splits)
@@ -118,6 +113,20 @@ def remarks(
         yield f"{dicom:,} of the films are DICOM files, which carry the patient's identity."
     if any(seen.source.ledger.loses_objects for seen in sources):
         yield "Objects that were dropped from a film that stays count as background there."
+
+
+def _classes(sources: Sequence[Seen], ids: dict[str, int]) -> Iterator[str]:
+    for name, key in ids.items():
+        for seen in sources:
+            source = seen.source
+            given = dict(zip(source.class_names, source.category_ids, strict=True))
+            if name not in given:
+                yield (
+                    f"'{name}' is no class of {source.ledger.name}: where its films show one, it "
+                    "counts as background."
+                )
+            elif given[name] != key:
+                yield f"'{name}' is category {key}, which is {given[name]} in {source.ledger.name}."
 
 
 def by_split(entries: Sequence[Entry]) -> dict[str, list[Entry]]:

@@ -71,8 +71,8 @@ def _take_brush_masks(documents: list[Entry]) -> Iterator[str]:
                 entry["iscrowd"] = 0
     for name in sorted(taken):
         yield (
-            f"All {flags[name][True]:,} objects of '{name}' are marked as crowds ('iscrowd'), as "
-            "CVAT marks brush masks: they are taken for single objects."
+            f"Every object of '{name}' ({flags[name][True]:,}) is marked as a crowd ('iscrowd'), "
+            "as CVAT marks brush masks: each is taken for a single object."
         )
     for name in sorted(set(flags) - taken):
         if flags[name][True]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import yaml
 
 from datasets.gather.layouts.export import Export
-from datasets.gather.layouts.pictures import Size, film_size, pictures
+from datasets.gather.layouts.pictures import Size, film_size
 from datasets.gather.layouts.translation import Translation
-from model.data.annotation_file import is_clutter, listed, split_of
+from datasets.gather.layouts.yolo_paths import films_of, label_files, labels_of, lines_of
+from model.data.annotation_file import is_clutter, listed
 from model.data.coco import DatasetError
 from model.data.orientation import TURNED_BY_VIEWERS, orientation
 
@@ -18,7 +19,6 @@ _CONFIGURATIONS = ("*.y*ml", "*/*.y*ml")
 _LISTS = ("classes.txt", "obj.names", "*/classes.txt", "*/obj.names")  # names alone, a line each
 _MOST_BYTES = 1 << 20  # of a configuration
 _SPLITS = (("train", "train"), ("val", "val"), ("valid", "val"), ("test", "test"))
-_LABELS, _IMAGES = "labels", "images"
 _MOST = 1.5  # parts of a film's size; farther out are pixels
 
 
@@ -48,11 +48,11 @@ def read_yolo(source: Path) -> Iterator[Export]:
         )
     names, folders = _read_classes(files[0])
     translation = Translation(source, names)
-    unread = set(_label_files(source, files[0]))
-    for split, path in _films(source, files[0].parent, folders):
-        labels = _labels_of(path)
+    unread = set(label_files(source, files[0]))
+    for split, path in films_of(source, files[0].parent, folders):
+        labels = labels_of(path)
         unread.discard(labels)
-        lines = _lines(labels)
+        lines = lines_of(labels)
         try:
             content = path.read_bytes()
             size = film_size(content)
@@ -80,7 +80,7 @@ def read_yolo(source: Path) -> Iterator[Export]:
         )
     for labels in sorted(unread):
         sentence = f"'{translation.name(labels)}' has no film beside it, nor in 'images'"
-        translation.drop(sentence, films=1, instances=len(_lines(labels)))
+        translation.drop(sentence, films=1, instances=len(lines_of(labels)))
     yield from translation.exports()
 
 
@@ -96,7 +96,7 @@ def _class_files(source: Path) -> list[Path]:
                 and not any(map(is_clutter, path.relative_to(source).parts))
                 and (patterns is _LISTS or "names" in _configuration(path))
             ]
-            if found and (patterns is _CONFIGURATIONS or any(_label_files(source, found[0]))):
+            if found and (patterns is _CONFIGURATIONS or any(label_files(source, found[0]))):
                 return found
     return []
 
@@ -139,86 +139,6 @@ def _read_classes(file: Path) -> tuple[list[str], dict[str, list[str]]]:
         given = paths if isinstance(paths, list) else [paths]
         folders.setdefault(split, []).extend(path for path in given if isinstance(path, str))
     return names, folders
-
-
-def _films(source: Path, base: Path, folders: dict[str, list[str]]) -> Iterator[tuple[str, Path]]:
-    """Every film once, with its split: of the configuration's folders and lists, else of all."""
-    seen: set[Path] = set()
-    splits = 0
-    for split, paths in folders.items():
-        before = len(seen)
-        for path in paths:
-            for film in _films_at(base, path):
-                if film not in seen:
-                    seen.add(film)
-                    yield split, film
-        splits += len(seen) > before
-    if seen:
-        return
-    for film in pictures(source):
-        below = PurePosixPath(film.relative_to(source).as_posix())
-        if _IMAGES in below.parts or _labels_of(film).is_file():
-            yield split_of(below.with_name("_")), film
-
-
-def _films_at(base: Path, name: str) -> Iterator[Path]:
-    place = _place(base, name)
-    if place is None:
-        return
-    if place.is_dir():
-        yield from pictures(place)
-    elif place.suffix == ".txt":
-        for line in _lines(place):
-            film = _place(place.parent, line) or _place(base, line)
-            if film is not None and film.is_file():
-                yield film
-    elif place.is_file():
-        yield place
-
-
-def _place(base: Path, name: str) -> Path | None:
-    """What a path means below a folder: the longest end of it that is there.
-
-    Configurations have paths of the machine that wrote them, and Roboflow's begin with `..`.
-    """
-    parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in "/."]
-    if ".." in parts:
-        parts = parts[len(parts) - parts[::-1].index("..") :]
-    for start in range(len(parts)):
-        place = base.joinpath(*parts[start:])
-        try:
-            if place.exists():
-                return place
-        except (OSError, ValueError):  # a name that no folder takes
-            continue
-    return None
-
-
-def _labels_of(film: Path) -> Path:
-    """The label file of a film: in `labels` in place of the last `images` of its path."""
-    parts = list(film.parts)
-    if _IMAGES in parts[:-1]:
-        last = len(parts) - 2 - parts[-2::-1].index(_IMAGES)
-        parts[last] = _LABELS
-    return Path(*parts).with_suffix(".txt")
-
-
-def _label_files(source: Path, classes: Path) -> Iterator[Path]:
-    for path in source.rglob("*.txt"):
-        below = path.relative_to(source)
-        if (
-            _LABELS in below.parts[:-1]
-            and path != classes
-            and not any(map(is_clutter, below.parts))
-        ):
-            yield path
-
-
-def _lines(path: Path) -> list[str]:
-    if not path.is_file():
-        return []
-    text = path.read_text("utf-8-sig", errors="replace")
-    return [line for line in text.splitlines() if line.strip()]
 
 
 def _read_line(line: str, size: Size) -> tuple[int, list[float]]:

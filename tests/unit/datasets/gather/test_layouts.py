@@ -226,8 +226,8 @@ def test_brush_masks_are_objects_and_that_is_said(
     cvat(tmp_path / "a")
     assert main([str(tmp_path / "a"), "--out", str(tmp_path / "out")]) == 0
     said = capsys.readouterr().out
-    assert "All 3 objects of 'bolt' are marked as crowds ('iscrowd')" in said
-    assert "All 2 objects of 'nut'" in said
+    assert "Every object of 'bolt' (3) is marked as a crowd ('iscrowd')" in said
+    assert "Every object of 'nut' (2)" in said
 
 
 def test_crowds_beside_objects_of_their_class_are_dropped(
@@ -242,7 +242,7 @@ def test_crowds_beside_objects_of_their_class_are_dropped(
     assert len(gathered(tmp_path / "out")) == 3
     said = capsys.readouterr().out
     assert "Of the objects of 'bolt' 2 are marked as crowds and dropped" in said
-    assert "All 2 objects of 'nut'" in said
+    assert "Every object of 'nut' (2)" in said
 
 
 def test_the_file_of_a_layout_is_a_source_too(tmp_path: Path) -> None:
@@ -261,3 +261,18 @@ def test_each_layout_trains(make: Callable[[Path], None], tmp_path: Path) -> Non
     trainer = Trainer(seeded(preset.model), preset, data, seed=0)
     trainer.run(tmp_path / "checkpoint.pt")
     assert (tmp_path / "checkpoint.pt").is_file()
+
+
+def test_films_within_files_whose_names_are_alike(tmp_path: Path) -> None:
+    for name, file in {"a": "a.1.json", "b": "a.2.json", "c": "a.2.JSON"}.items():
+        content = labelme(name, imagePath="lost.png", imageData=encoded(film(name)))
+        put_text(tmp_path / "a" / file, content)
+    assert main([str(tmp_path / "a"), "--out", str(tmp_path / "out")]) == 0
+    assert len(gathered(tmp_path / "out")) == len(truth())
+    for record in load_coco(tmp_path / "out").images:
+        shown = read_radiograph(record) == 180
+        drawn = np.zeros_like(shown)
+        for item in record.annotations:
+            left, top, width, height = map(int, item.outline_box)
+            drawn[top : top + height, left : left + width] = True
+        assert np.array_equal(shown, drawn)
