@@ -22,6 +22,7 @@ from datasets.gather.merge import merge_categories, merge_films, remarks
 from datasets.gather.picture import look_at
 from datasets.gather.source import read_sources
 from model.cli import finish
+from model.data.coco import DatasetError
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -43,11 +44,18 @@ def _gather(paths: list[Path], out: Path, class_name: str) -> None:
         categories = merge_categories(sources)
         seen = look_at(sources)
         entries = merge_films(seen)
-        write_folder(out, work, entries, categories)
+        try:
+            write_folder(out, work, entries, categories)
+        except DatasetError as error:  # what was dropped says why
+            raise DatasetError(
+                str(error), *(line for source in sources for line in source.ledger.losses())
+            ) from None
     for line in table((source.ledger for source in sources), str(out)):
         print(line)  # noqa: T201  # the command's answer
     for sentence in remarks(seen, entries, categories):
         print(f"- {sentence}")  # noqa: T201
+    if class_name and class_name not in categories:
+        print(f"- No object is a '{class_name}': all masks say their classes.")  # noqa: T201
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -53,6 +53,12 @@ class Ledger:
         entry.instances += instances
         entry.times += 1
 
+    def losses(self) -> Iterator[str]:
+        """A sentence for each reason."""
+        for entry in self.dropped.values():
+            more = f", and {entry.times - 1:,} more like it" if entry.times > 1 else ""
+            yield f"{self.name}: {entry.sentence}{more}"
+
     def _film_name(self, found: re.Match[str]) -> str:
         name = self.film_names.get(found[1])
         return found[0] if name is None else f"'{name}'"

@@ -49,4 +49,12 @@ def read_exports(source: Path, scratch: Path, class_name: str) -> Iterator[Expor
         VocClasses(source)  # which refuses class masks without objects
     if recognise_masks(source):
         return read_masks(source, class_name)
-    return read_coco(source)  # which says what it misses
+    try:
+        return iter(list(read_coco(source)))  # which says what it misses
+    except DatasetError as error:
+        raise DatasetError(
+            f"{error}; nor labelme's files, YOLO's data.yaml beside labels, or films with masks in "
+            "a folder such as 'masks'"
+            if source.is_dir()
+            else str(error)
+        ) from None

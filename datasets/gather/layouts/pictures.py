@@ -25,12 +25,19 @@ _LIMITS = Limits(MOST_PIXELS)
 
 
 def pictures(folder: Path) -> Iterator[Path]:
-    """The files below a folder that are films by the ends of their names, in order."""
+    """The files below a folder that are films by their endings, or DICOM files, in order."""
     for path in sorted(folder.rglob("*")):
         below = path.relative_to(folder)
-        is_picture = path.suffix.lower() in _ENDINGS and not any(map(is_clutter, below.parts))
-        if is_picture and path.is_file():
+        if any(map(is_clutter, below.parts)) or not path.is_file():
+            continue
+        if path.suffix.lower() in _ENDINGS or _is_dicom(path):
             yield path
+
+
+def _is_dicom(path: Path) -> bool:
+    """Whether a file of whatever name is one: archives call films by numbers."""
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"
 
 
 def film_size(content: bytes) -> Size:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from datasets.gather.__main__ import main
+from tests.support.dicom import dicom_file
 from tests.support.exports import (
     SHAPES,
     SIZE,
@@ -389,3 +390,21 @@ def test_nothing_to_train_on(
         put_png(source / "masks" / "a.png", np.zeros(SIZE, np.uint8))
     said = refused(source, capsys)
     assert "No image shows an object" in said or "the data set has no categories" in said
+    assert layout != "yolo" or "a line of 'labels/a.txt': it is a box, without an outline" in said
+
+
+def test_what_is_no_layout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put_films(tmp_path / "a")
+    said = refused(tmp_path / "a", capsys)
+    assert "holds no JSON file of annotations; nor labelme's files, YOLO's data.yaml" in said
+    assert "neither a folder nor a file" in refused(tmp_path / "nowhere", capsys)
+
+
+def test_dicom_films_of_any_name_have_masks(tmp_path: Path) -> None:
+    films, masks = tmp_path / "a" / "images", tmp_path / "a" / "masks" / "bolt"
+    put_png(masks / "1.2.840.113.png", label_map("b"))
+    films.mkdir()
+    (films / "1.2.840.113").write_bytes(dicom_file(film("b").astype(np.uint16) * 16))
+    assert main([str(tmp_path / "a"), "--out", str(tmp_path / "out")]) == 0
+    ((_, name, mask),) = gathered(tmp_path / "out")
+    assert (name, mask) == ("bolt", mask_of(SHAPES["b"][0][1]).tobytes())
