@@ -65,7 +65,13 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("sources", nargs="+", type=Path, metavar="SOURCE", help="a data set, or a zip file of one")
+    add(
+        "sources",
+        nargs="+",
+        type=Path,
+        metavar="SOURCE",
+        help="a folder, a zip file, or a JSON or YAML file",
+    )
     add("--out", type=Path, required=True, help="a folder, new or empty")
     add(
         "--class",

@@ -95,7 +95,7 @@ def remarks(
     """What the result does not show by itself: a sentence each."""
     yield from _classes(sources, ids)
     for seen in sources:
-        yield from seen.source.remarks
+        yield from seen.source.notes
     yield from _patients(sources)
     if not any(entry.record.patient for entry in entries):
         yield (

@@ -50,16 +50,16 @@ class Source:
         class_names: which the films' labels index.
         category_ids: one a class.
         films: in the source's order.
+        notes: sentences on how it was read.
         split: train, val or test; "" for a source without splits.
-        remarks: a sentence each for what was understood and may be meant otherwise.
     """
 
     ledger: Ledger
     class_names: tuple[str, ...]
     category_ids: tuple[int, ...]
     films: tuple[Film, ...]
+    notes: tuple[str, ...] = ()
     split: str = ""
-    remarks: tuple[str, ...] = ()
 
 
 def read_sources(path: Path, scratch: Path, class_name: str = "") -> list[Source]:
@@ -121,8 +121,8 @@ def _source(export: Export, path: Path, name: str) -> Source:
     }
     films = [_film(record, entries[record.image_id]) for record in data.images]
     kept = tuple(_without_crowds(films, ledger))
-    remarks = tuple(f"{name}: {remark}" for remark in export.remarks)
-    return Source(ledger, data.class_names, data.category_ids, kept, export.split, remarks)
+    notes = tuple(f"{name}: {note}" for note in export.notes)
+    return Source(ledger, data.class_names, data.category_ids, kept, notes, export.split)
 
 
 def _drop_faulty(document: dict[str, Any], faults: list[str], ledger: Ledger) -> Iterator[str]:

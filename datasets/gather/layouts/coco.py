@@ -46,12 +46,12 @@ def read_coco(source: Path) -> Iterator[Export]:
         read_document(source)  # which says why one has to be named
     order = sorted(zip(splits, files, strict=True), key=lambda pair: SPLITS.index(pair[0]))
     read = [(split, *read_document(file)) for split, file in order]
-    remarks = list(_take_brush_masks([document for _, document, _ in read]))
+    notes = list(_take_brush_masks([document for _, document, _ in read]))
     for split, document, films in read:
         _number_texts(document)
         said, lost = take_edited_maps(document, source)
-        yield Export(document, films, split, lost, [*remarks, *said])
-        remarks = []
+        yield Export(document, films, split, lost, [*notes, *said])
+        notes = []
 
 
 def _take_brush_masks(documents: list[Entry]) -> Iterator[str]:

@@ -27,7 +27,7 @@ class Export:
         films: who finds its films.
         split: train, val or test; "" for a source without splits.
         lost: what is not in the document.
-        remarks: a sentence each for what was understood and may be meant otherwise.
+        notes: sentences on what was understood and may be meant otherwise.
         film_names: by image id, where the ids are none that the source has.
     """
 
@@ -35,5 +35,5 @@ class Export:
     films: Films
     split: str = ""
     lost: Sequence[Loss] = ()
-    remarks: Sequence[str] = ()
+    notes: Sequence[str] = ()
     film_names: Mapping[str, str] = field(default_factory=dict)

@@ -128,6 +128,6 @@ def _add_objects(
             translation.drop(sentence, instances=1, split=split)
     joined = sum(len(parts) - 1 for parts in groups.values())
     if joined:
-        translation.remarks["Shapes of one label and 'group_id' are one object."] = None
+        translation.notes["Shapes of one label and 'group_id' are one object."] = None
     for (label, _), parts in groups.items():
         translation.add_object(film, label, unite(parts, size))

@@ -87,10 +87,10 @@ def read_masks(source: Path, class_name: str) -> Iterator[Export]:
 def _say_what_was_understood(
     translation: Translation, by_film: Mapping[PurePosixPath, list[tuple[PurePosixPath, str]]]
 ) -> None:
-    translation.remarks["Each value of a mask that is not 0 is taken for one object."] = None
+    translation.notes["Each value of a mask that is not 0 is taken for one object."] = None
     said = sorted({name for own in by_film.values() for _, name in own} - {""})
     if said:
-        translation.remarks[f"Classes that names of masks say: {', '.join(said)}."] = None
+        translation.notes[f"Classes that names of masks say: {', '.join(said)}."] = None
 
 
 def _by_film(
@@ -139,7 +139,7 @@ def _read(translation: Translation, content: bytes, size: Size) -> Labels:
     values, counts = np.unique(labels[labels > 0], return_counts=True)
     full = int(counts[values == _FULL].sum())
     if len(values) > _SOFT and values[-1] == _FULL and full > 0.5 * counts.sum():
-        translation.remarks[
+        translation.notes[
             "Masks with soft edges are taken for one object each: its pixels are of 128 and more."
         ] = None
         return (labels > _FULL // 2).astype(np.uint32)

@@ -34,7 +34,7 @@ class Translation:
     """
 
     def __init__(self, folder: Path, class_names: Sequence[str] = ()) -> None:
-        self.remarks: dict[str, None] = {}
+        self.notes: dict[str, None] = {}
         self._folder = folder
         self._category_ids = {name: key for key, name in enumerate(class_names, 1)}
         self._films = KnownFilms()
@@ -105,6 +105,6 @@ class Translation:
                 self._films,
                 split,
                 lost,
-                list(self.remarks) if split == splits[0] else [],
+                list(self.notes) if split == splits[0] else [],
                 {str(image["id"]): image["file_name"] for image in images},
             )
