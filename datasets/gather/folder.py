@@ -1,4 +1,7 @@
-"""COCO writer of a merged data set: `annotations.json` and `images/`, whole or not at all."""
+"""COCO writer of a merged data set: `annotations.json` and `images/`, whole or not at all.
+
+A set with splits is several such folders.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Never
 
 from tqdm import tqdm
 
-from datasets.gather.merge import Entry, numbered
-from model.data.coco import Annotation, load_coco
+from datasets.gather.merge import Entry, by_split, numbered
+from model.data.coco import Annotation, DatasetError, load_coco
 
 _PLAIN = re.compile(r"\w[\w .-]{0,98}\w")  # a name that every system and `load_coco` take
 
@@ -56,17 +59,34 @@ def write_folder(
     Raises:
         DatasetError: if there is no object in it to train on.
     """
-    names = _file_names(entries)
     whole = work / "whole"
-    (whole / "images").mkdir(parents=True)
+    splits = by_split(entries)
+    with tqdm(total=len(entries), desc="copying films", unit="film") as progress:
+        for split, own in splits.items():
+            _write_set(whole / split, own, categories, progress)
+    trained = splits.get("", splits.get("train"))
+    if trained is None:
+        raise DatasetError("No film is of the split 'train': there is nothing to train on.")
+    load_coco(whole / ("" if "" in splits else "train")).require_objects()
+    # Without the last of them it is no data set.
+    last = ["images", "annotations.json"] if "" in splits else ["test", "val", "train"]
+    for name in last:
+        if (whole / name).exists():
+            (whole / name).rename(folder / name)
+
+
+def _write_set(
+    folder: Path, entries: Sequence[Entry], categories: dict[str, int], progress: tqdm[Never]
+) -> None:
+    names = _file_names(entries)
+    (folder / "images").mkdir(parents=True)
     files = {entry.picture.file: entry.record.path for entry in entries}
-    for digest, path in tqdm(files.items(), desc="copying films", unit="film"):
-        shutil.copyfile(path, whole / "images" / names[digest])
+    for digest, path in files.items():
+        shutil.copyfile(path, folder / "images" / names[digest])
+    progress.update(len(entries))
     text = json.dumps(_document(entries, categories, names), separators=(",", ":"))
-    (whole / "annotations.json").write_text(text + "\n", encoding="utf-8")
-    load_coco(whole).require_objects()
-    for name in ("images", "annotations.json"):  # without the latter it is no data set
-        (whole / name).rename(folder / name)
+    (folder / "annotations.json").write_text(text + "\n", encoding="utf-8")
+    load_coco(folder)
 
 
 def _file_names(entries: Sequence[Entry]) -> dict[str, str]:

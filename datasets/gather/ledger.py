@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 
@@ -35,12 +35,14 @@ class Ledger:
         films: entries in its list of images.
         instances: entries in its list of annotations.
         dropped: by reason.
+        film_names: by image id, where sentences shall have them in place of the ids.
     """
 
     name: str
     films: int
     instances: int
     dropped: dict[str, Dropped] = field(default_factory=dict)
+    film_names: Mapping[str, str] = field(default_factory=dict)
 
     def drop(
         self, sentence: str, *, films: int = 0, instances: int = 0, hides: bool = True
@@ -53,12 +55,25 @@ class Ledger:
             instances: how many, those of the dropped films among them.
             hides: whether instances are there to see on films that may stay.
         """
+        if self.film_names:
+            sentence = re.sub(r"\bannotation \d+\b", "an object", sentence)
+            sentence = re.sub(r"\bimage (\d+)\b", self._film_name, sentence)
         reason = re.sub(r"'.*'|\d+", "", sentence)
         entry = self.dropped.setdefault(reason, Dropped(sentence))
         entry.films += films
         entry.instances += instances
         entry.times += 1
         entry.hides |= hides and instances > 0 and not films
+
+    def losses(self) -> Iterator[str]:
+        """A sentence for each reason."""
+        for entry in self.dropped.values():
+            more = f", and {entry.times - 1:,} more like it" if entry.times > 1 else ""
+            yield f"{self.name}: {entry.sentence}{more}"
+
+    def _film_name(self, found: re.Match[str]) -> str:
+        name = self.film_names.get(found[1])
+        return found[0] if name is None else f"'{name}'"
 
     @property
     def loses_objects(self) -> bool:

@@ -11,6 +11,7 @@ from datasets.gather.picture import Picture, Seen
 from datasets.gather.source import Film, Source
 from model.data.coco import DatasetError, ImageRecord
 from model.data.coco_entries import read_categories
+from model.data.orientation import TURNED_BY_VIEWERS
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,13 @@ class Entry:
         film: its `image_id` is the first source's, as its place in the set.
         picture: what it is known by.
         seen: the source that it is taken from.
+        split: of the last source with splits that shows it; "" where there is none.
     """
 
     film: Film
     picture: Picture
     seen: Seen
+    split: str
 
     @property
     def record(self) -> ImageRecord:
@@ -56,18 +59,19 @@ def merge_films(sources: Sequence[Seen]) -> list[Entry]:
     """Each film once, as the last source has it that shows it.
 
     It keeps the place and the id that it had first, so that films without a patient stay in their
-    fold, and the patient, pixel spacing and attribution where the later source names none. Where no
-    source names a patient, a DICOM film's own pseudonym does.
+    fold, and its split, patient, pixel spacing and attribution where the later source names none.
+    Where no source names a patient, a DICOM film's own pseudonym does.
     """
     found: dict[bytes, Entry] = {}
     for seen in sources:
         for film, picture in zip(seen.source.films, seen.pictures, strict=True):
-            first = found.get(picture.greys)
+            first, split = found.get(picture.greys), seen.source.split
             if first is not None:
                 _tell_replacement(first, seen)
                 film = _inherit(film, first.film)
                 picture = replace(picture, patient=picture.patient or first.picture.patient)
-            found[picture.greys] = Entry(film, picture, seen)
+                split = split or first.split
+            found[picture.greys] = Entry(film, picture, seen, split)
     entries = list(found.values())
     ids = numbered(entry.record.image_id for entry in entries)
     patients = _patients_of(entries)
@@ -105,20 +109,21 @@ def remarks(
     sources: Sequence[Seen], entries: Sequence[Entry], ids: dict[str, int]
 ) -> Iterator[str]:
     """What the result does not show by itself: a sentence each."""
-    for name, key in ids.items():
-        for seen in sources:
-            source = seen.source
-            given = dict(zip(source.class_names, source.category_ids, strict=True))
-            if name not in given:
-                yield (
-                    f"'{name}' is no class of {source.ledger.name}: where its films show one, it "
-                    "counts as background."
-                )
-            elif given[name] != key:
-                yield f"'{name}' is category {key}, which is {given[name]} in {source.ledger.name}."
+    yield from _classes(sources, ids)
     for seen in sources:
         yield from seen.source.notes
     yield from _patients(sources)
+    if not any(entry.record.patient for entry in entries):
+        yield (
+            "No film has a patient: each counts as one of its own, and films of one patient may "
+            "come into several folds. 'patient_id' of the images in annotations.json says it."
+        )
+    splits = by_split(entries)
+    if len(splits) > 1:
+        yield from _splits(splits)
+    turned = sum(entry.picture.is_turned for entry in entries)
+    if turned:
+        yield f"Films that have {TURNED_BY_VIEWERS}: {turned:,}."
     own = [entry.picture.patient for entry in entries]
     hashed = [one for one, entry in zip(own, entries, strict=True) if one == entry.record.patient]
     hashed = list(filter(None, hashed))
@@ -132,6 +137,40 @@ def remarks(
         yield f"{dicom:,} of the films are DICOM files, which carry the patient's identity."
     if any(seen.source.ledger.loses_objects for seen in sources):
         yield "Objects that were dropped from a film that stays count as background there."
+
+
+def _classes(sources: Sequence[Seen], ids: dict[str, int]) -> Iterator[str]:
+    for name, key in ids.items():
+        for seen in sources:
+            source = seen.source
+            given = dict(zip(source.class_names, source.category_ids, strict=True))
+            if name not in given:
+                yield (
+                    f"'{name}' is no class of {source.ledger.name}: where its films show one, it "
+                    "counts as background."
+                )
+            elif given[name] != key:
+                yield f"'{name}' is category {key}, which is {given[name]} in {source.ledger.name}."
+
+
+def by_split(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
+    """The films of each split, all under "" where there are not several.
+
+    Films of sources without splits are trained on.
+    """
+    splits: defaultdict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        splits[entry.split or "train"].append(entry)
+    return dict(splits) if len(splits) > 1 else {"": list(entries)}
+
+
+def _splits(splits: dict[str, list[Entry]]) -> Iterator[str]:
+    counts = ", ".join(f"{name} {len(entries):,}" for name, entries in splits.items())
+    yield f"Films by split, each a data set in the folder of its name: {counts}."
+    patients = [{entry.record.patient for entry in entries} - {""} for entries in splits.values()]
+    torn = sum(found > 1 for found in Counter(chain.from_iterable(patients)).values())
+    if torn:
+        yield f"Patients with films in several splits: {torn:,}. What is measured on them flatters."
 
 
 def _patients(sources: Sequence[Seen]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from datasets.gather.pseudonym import patient_pseudonym
 from datasets.gather.source import Film, Source
 from model.data.coco import DatasetError
+from model.data.orientation import orientation
 from model.data.radiograph import read_radiograph
 from solo.decoding.decode import sniff
 
@@ -27,12 +28,14 @@ class Picture:
             depth, so that a corrected film is known again.
         file: SHA-256 of its file in hexadecimal.
         is_dicom: whether that file is a DICOM file.
+        is_turned: whether that file has an orientation other than the one it is stored in.
         patient: a pseudonym by a DICOM film's own patient; "" where there is none.
     """
 
     greys: bytes
     file: str
     is_dicom: bool
+    is_turned: bool
     patient: str = ""
 
 
@@ -83,4 +86,4 @@ def _picture(film: Film) -> Picture | DatasetError:
     file = hashlib.sha256(content).hexdigest()
     is_dicom = sniff(content) == "dicom"
     patient = patient_pseudonym(content) if is_dicom else ""
-    return Picture(digest.digest(), file, is_dicom, patient)
+    return Picture(digest.digest(), file, is_dicom, orientation(content) != 1, patient)

@@ -1,6 +1,6 @@
-"""Sources of a gathered data set, all read into one form whatever they are.
+"""Sources of a gathered data set, all read and checked in one form whatever they are.
 
-`read_source` is where a format is told from another.
+`datasets.gather.layouts.detection` is where a layout is told from another.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from typing import Any
 from zipfile import is_zipfile
 
 from datasets.gather.archive import unpack
+from datasets.gather.layouts.detection import read_exports
+from datasets.gather.layouts.export import Export
 from datasets.gather.ledger import Ledger
-from model.data.coco import CROWDS, DatasetError, ImageRecord, examine_document, read_document
+from model.data.coco import CROWDS, DatasetError, ImageRecord, examine_document
 from model.data.coco_entries import patient_of
 from model.data.coco_values import is_text, whole_number
 
@@ -51,6 +53,7 @@ class Source:
         category_ids: one a class.
         films: in the source's order.
         notes: sentences on how it was read.
+        split: train, val or test; "" for a source without splits.
     """
 
     ledger: Ledger
@@ -58,47 +61,62 @@ class Source:
     category_ids: tuple[int, ...]
     films: tuple[Film, ...]
     notes: tuple[str, ...] = ()
+    split: str = ""
 
 
-def read_source(path: Path, scratch: Path) -> Source:
-    """Reads a data set; no film is decoded.
+def read_sources(path: Path, scratch: Path, class_name: str = "") -> list[Source]:
+    """Reads a data set, one source for each of its splits; no film of a COCO data set is decoded.
 
     Args:
-        path: a COCO data set as `load_coco` takes it, a folder of DICOM films with SEG objects, or
-            a zip file of either.
-        scratch: a folder that is not there, for the content of a zip file.
+        path: a folder in one of the layouts that are read, an annotation file, or a zip file.
+        scratch: a folder that is not there, for the content of a zip file; one beside it is for
+            films that are within JSON files.
+        class_name: of objects whose layout has no classes.
 
     Raises:
-        DatasetError: if there is no annotation file that could be read in part, if it is not clear
-            what its categories or images are, or if a zip file is not to be trusted.
+        DatasetError: if the layout is unknown or unclear, if it is not clear what the categories or
+            images are, or if a zip file is not to be trusted.
     """
+    embedded = scratch.with_name(f"{scratch.name}-films")
     if not path.is_file() or not (path.suffix.lower() == ".zip" or is_zipfile(path)):
-        return _read(path, str(path))
+        return _read(path, str(path), embedded, class_name)
     unpack(path, scratch)
     try:
-        source = _read(scratch, str(path))
+        sources = _read(scratch, str(path), embedded, class_name)
     except DatasetError as error:
         sentence = str(error).replace(str(scratch), str(path))
         advice = "give the path of one"  # of several annotation files
         raise DatasetError(sentence.replace(advice, f"unpack it, and {advice}")) from None
-    for film in source.films:
+    inside = scratch.resolve(), embedded.resolve()
+    for film in (film for source in sources for film in source.films):
         # A document with frames may lead to any file of the machine: see `FilmFiles.find`.
-        if not film.record.path.resolve().is_relative_to(scratch.resolve()):
+        if not any(map(film.record.path.resolve().is_relative_to, inside)):
             raise DatasetError(f"{path}: image {film.record.image_id} lies outside of the archive")
-    return source
+    return sources
 
 
-def _read(path: Path, name: str) -> Source:
+def _read(path: Path, name: str, embedded: Path, class_name: str) -> list[Source]:
     from datasets.gather.dicom_seg import read_dicom_seg  # only here: it takes the classes above
 
-    return read_dicom_seg(path, name) or _read_coco(path, name)
+    if seg := read_dicom_seg(path, name):
+        return [seg]
+    return [
+        _source(export, path, f"{name} ({export.split})" if export.split else name)
+        for export in read_exports(path, embedded, class_name)
+    ]
 
 
-def _read_coco(path: Path, name: str) -> Source:
-    document, files = read_document(path)
-    data, faults = examine_document(document, files)
+def _source(export: Export, path: Path, name: str) -> Source:
+    document = export.document
+    data, faults = examine_document(document, export.films)
     faults = [fault.replace(str(path), name) for fault in faults]  # a scratch folder means nothing
-    ledger = Ledger(name, len(document["images"]), len(document["annotations"]))
+    ledger = Ledger(
+        name, len(document["images"]), len(document["annotations"]), film_names=export.film_names
+    )
+    for loss in export.lost:
+        ledger.films += loss.films
+        ledger.instances += loss.instances
+        ledger.drop(loss.sentence, films=loss.films, instances=loss.instances)
     unclear = list(_drop_faulty(document, faults, ledger))
     if unclear:
         raise DatasetError(*(f"{name}: {fault}" for fault in unclear))
@@ -109,7 +127,8 @@ def _read_coco(path: Path, name: str) -> Source:
     }
     films = [_film(record, entries[record.image_id]) for record in data.images]
     kept = tuple(_without_crowds(films, ledger))
-    return Source(ledger, data.class_names, data.category_ids, kept)
+    notes = tuple(f"{name}: {note}" for note in export.notes)
+    return Source(ledger, data.class_names, data.category_ids, kept, notes, export.split)
 
 
 def _drop_faulty(document: dict[str, Any], faults: list[str], ledger: Ledger) -> Iterator[str]:

@@ -1,13 +1,18 @@
-"""The annotation file of a COCO data set, where annotation tools export it."""
+"""The annotation file of a COCO data set, or its files by split, where tools export them."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
+from pathlib import Path, PurePath
 
 ANNOTATIONS = "annotations"  # the folder beside those of the films
 # Where exports have their JSON, nearest first: CVAT and mmdetection in `annotations/`, Roboflow
 # beside the images of each split, an archive perhaps in a folder of its own.
 _ANNOTATION_FILES = ("*", "annotations/*", "*/*", "*/annotations/*", "*/*/*")
+# What COCO has beside `instances_*.json` for the same images.
+_OF_OTHER_TASKS = ("captions_", "person_keypoints_", "image_info_", "panoptic_", "stuff_")
+_SPLITS = {"train": "train(ing)?", "val": "val(id|idation)?", "test": "test(ing)?"}
+SPLITS = ("", *_SPLITS)  # in the order in which films are taken from them
 _NAMED = 5  # files in a sentence
 
 
@@ -22,8 +27,27 @@ def find_annotation_file(data: Path) -> tuple[Path, Path]:
         ValueError: unless there is exactly one in the place nearest to the folder that has any.
             Other JSON files are passed over.
     """
+    files, folder = find_annotation_files(data)
+    if len(files) > 1:
+        found = [path.relative_to(data) for path in files]
+        raise ValueError(
+            f"{data} holds {len(found)} JSON files, {listed(found)}: "
+            "give the path of one in place of the folder's"
+        )
+    return files[0], folder
+
+
+def find_annotation_files(data: Path) -> tuple[list[Path], Path]:
+    """All annotation files in the nearest place that has any, and the folder that has their films.
+
+    Args:
+        data: as `find_annotation_file` takes it.
+
+    Raises:
+        ValueError: if there is none. Other JSON files are passed over.
+    """
     if data.is_file():
-        return data, _film_folder(data.parent)
+        return [data], _film_folder(data.parent)
     if not data.is_dir():
         raise ValueError(f"{data} is neither a folder nor a file")
     others: dict[Path, None] = {}
@@ -31,12 +55,9 @@ def find_annotation_file(data: Path) -> tuple[Path, Path]:
         files = _json_files(data, pattern)
         found = [path for path in files if _has_annotations(data / path)]
         if len(found) > 1:
-            raise ValueError(
-                f"{data} holds {len(found)} JSON files, {listed(found)}: "
-                "give the path of one in place of the folder's"
-            )
+            found = [path for path in found if not path.name.startswith(_OF_OTHER_TASKS)] or found
         if found:
-            return data / found[0], _film_folder(data)
+            return [data / path for path in found], _film_folder(data)
         others |= dict.fromkeys(files)
     if not others:
         raise ValueError(f"{data} holds no JSON file of annotations")
@@ -45,7 +66,21 @@ def find_annotation_file(data: Path) -> tuple[Path, Path]:
             f"{data}: none of the {len(others)} JSON files, {listed(list(others))}, "
             "has 'images' and 'annotations'"
         )
-    return data / next(iter(others)), _film_folder(data)
+    return [data / next(iter(others))], _film_folder(data)
+
+
+def split_of(path: PurePath) -> str:
+    """Which split a path below a data set's folder is of: train, val, test, or "" for none.
+
+    The nearest folder that is called so counts, then a word of the file's name, in any of the
+    spellings that tools have, such as `valid/`, `Validation/` or `instances_train2017.json`.
+    """
+    words = [*reversed(path.parts[:-1]), *reversed(re.split(r"[_.-]", path.stem))]
+    for word in words:
+        for split, spelling in _SPLITS.items():
+            if re.fullmatch(rf"{spelling}\d*", word, re.IGNORECASE):
+                return split
+    return ""
 
 
 def _json_files(folder: Path, pattern: str) -> list[Path]:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,13 @@ CROWDS = (
     "masks as such ('iscrowd' is 1)."
 )
 _LISTED = 20  # faults of a kind: one slip of an export is a fault of every image
+
+
+class Films(Protocol):
+    """Who finds the film that an image's entry names."""
+
+    def find(self, name: str, *, anywhere: bool = False) -> Path:
+        """As `FilmFiles.find`."""
 
 
 class DatasetError(ValueError):
@@ -188,7 +195,7 @@ def examine_coco(path: Path) -> tuple[CocoDataset, list[str]]:
     return examine_document(*read_document(path))
 
 
-def examine_document(document: dict[str, Any], files: FilmFiles) -> tuple[CocoDataset, list[str]]:
+def examine_document(document: dict[str, Any], files: Films) -> tuple[CocoDataset, list[str]]:
     """Reads what can be read of an annotation file's content, as `examine_coco` does.
 
     Args:
@@ -288,7 +295,7 @@ def _read_annotation(
 def _read_images(
     entries: list[tuple[int, dict[str, Any]]],
     sizes: dict[int, tuple[int, int] | None],
-    files: FilmFiles,
+    files: Films,
     objects: dict[int, list[Annotation]],
     faults: list[str],
 ) -> Iterator[ImageRecord]:
@@ -321,7 +328,7 @@ def _read_images(
         )
 
 
-def _film(entry: dict[str, Any], files: FilmFiles) -> Path:
+def _film(entry: dict[str, Any], files: Films) -> Path:
     name = entry.get("file_name")
     if not isinstance(name, str):
         raise ValueError("it has no 'file_name'")

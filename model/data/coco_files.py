@@ -18,7 +18,7 @@ from urllib.parse import unquote
 from model.data.annotation_file import ANNOTATIONS, is_clutter, listed
 
 # Folders that tell nothing of their films, so that a path may have them where another has not.
-_FILM_FOLDERS = (
+FILM_FOLDERS = (
     "images",
     "image",
     "imgs",
@@ -52,7 +52,7 @@ class FilmFiles:
     """
 
     def __init__(self, folder: Path, annotation_file: Path) -> None:
-        places, known = ["", "images", "data"], [*_FILM_FOLDERS]
+        places, known = ["", "images", "data"], [*FILM_FOLDERS]
         origin = annotation_file.parent
         if origin.absolute().name == ANNOTATIONS:
             split = annotation_file.stem.rpartition("_")[2]

@@ -32,6 +32,7 @@ def segmented(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("is_zip", [False, True])
+@pytest.mark.long
 def test_what_was_found_is_what_is_trained_on(
     segmented: Path, tmp_path: Path, is_zip: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

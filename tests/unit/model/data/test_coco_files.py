@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from model.data.annotation_file import split_of
 from model.data.coco import DatasetError, load_coco
 from tests.support.coco_folder import document, image
 
@@ -83,6 +84,30 @@ def test_of_several_annotation_files_one_has_to_be_chosen(tmp_path: Path) -> Non
         load_coco(tmp_path / "cvat")
     chosen = tmp_path / "cvat" / "annotations" / "instances_valid.json"
     assert found(chosen, tmp_path) == ["cvat/images/valid/film.png"]
+
+
+@pytest.mark.parametrize(
+    ("path", "split"),
+    [
+        ("train/_annotations.coco.json", "train"),
+        ("valid/_annotations.coco.json", "val"),
+        ("annotations/instances_val2017.json", "val"),
+        ("annotations/instances_Validation.json", "val"),
+        ("Testing/labels.json", "test"),
+        ("annotations/train.json", "train"),
+        ("annotations/instances_default.json", ""),
+        ("training_day/constraint.json", ""),
+    ],
+)
+def test_splits_by_name(path: str, split: str) -> None:
+    assert split_of(Path(path)) == split
+
+
+def test_other_tasks_of_coco_do_not_hide_the_instances(tmp_path: Path) -> None:
+    export(put(tmp_path, "train2017/film.png"), "annotations/instances_train2017.json", "film.png")
+    for task in ("captions", "person_keypoints"):
+        export(tmp_path, f"annotations/{task}_train2017.json", "film.png")
+    assert found(tmp_path, tmp_path) == ["train2017/film.png"]
 
 
 def test_the_nearest_annotation_file_counts(tmp_path: Path) -> None:

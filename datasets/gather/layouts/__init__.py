@@ -1,0 +1,1 @@
+"""Layouts that annotation tools export, each read into COCO documents."""

@@ -1,0 +1,163 @@
+"""Masks and label maps beside films: PNG files in which each value that is not 0 is one object.
+
+A folder of one mask an object is the same with one value a file. Pascal VOC has the class of each
+object in a second picture, the pictures of the service in a text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import numpy.typing as npt
+
+from datasets.gather.layouts.export import Export
+from datasets.gather.layouts.mask_names import FilmNames, class_of, is_mask
+from datasets.gather.layouts.pictures import Size, as_rle, film_size, pictures, read_labels
+from datasets.gather.layouts.translation import Translation
+from datasets.gather.layouts.voc import VOID, VocClasses
+from model.data.annotation_file import split_of
+from model.data.coco import DatasetError
+
+Labels = npt.NDArray[np.uint32]
+_PASSED_OVER = re.compile(
+    "overlays|thumbnails|visuali[sz]ations?|segmentationclass.*|segmentationobjectvis.*",
+    re.IGNORECASE,
+)
+_SOFT, _FULL = 4, 255  # values from which on a mask of mostly full pixels has soft edges
+_MOST_OBJECTS = 1000  # of a film; a picture that is no label map has more
+
+
+def recognise_masks(source: Path) -> str:
+    """Names the first mask beside films; "" where there is none."""
+    films, masks = _files(source)
+    return f"masks ({masks[0]})" if films and masks else ""
+
+
+def read_masks(source: Path, class_name: str) -> Iterator[Export]:
+    """Reads masks, a document for each split.
+
+    Args:
+        source: the folder that has films and masks.
+        class_name: of the objects whose class nothing else says; "" for none.
+
+    Raises:
+        DatasetError: if the class of an object is not said, or no film can be read.
+    """
+    films, masks = _files(source)
+    translation, voc = Translation(source), VocClasses(source)
+    unnamed: list[PurePosixPath] = []
+    by_film = _by_film(films, masks, translation)
+    for path in films:
+        split = split_of(path.with_name("_"))
+        own = by_film.get(path, [])
+        try:
+            if not own:
+                raise ValueError("it has no mask: a film without objects needs one that is all 0")
+            size = film_size((source / path).read_bytes())
+        except ValueError as error:
+            translation.drop(f"'{path}': {error}", films=1, instances=len(own), split=split)
+            continue
+        key = translation.add_film(source / path, size, split)
+        for mask, name in own:
+            try:
+                for called, labels in _objects(source, mask, size, voc, translation):
+                    if called or name or class_name:
+                        translation.add_object(key, called or name or class_name, as_rle(labels))
+                    else:
+                        unnamed.append(mask)
+            except ValueError as error:
+                translation.drop(f"the mask '{mask}': {error}", instances=1, split=split)
+    if unnamed:
+        raise DatasetError(
+            f"{source} looks like films with masks in which each value is one object, such as "
+            f"{unnamed[0]}, but nothing says of which class they are: name it by --class NAME, or "
+            "put the masks into a folder for each class"
+        )
+    if not voc:
+        _say_what_was_understood(translation, by_film)
+    yield from translation.exports()
+
+
+def _say_what_was_understood(
+    translation: Translation, by_film: Mapping[PurePosixPath, list[tuple[PurePosixPath, str]]]
+) -> None:
+    translation.notes["Each value of a mask that is not 0 is taken for one object."] = None
+    said = sorted({name for own in by_film.values() for _, name in own} - {""})
+    if said:
+        translation.notes[f"Classes that names of masks say: {', '.join(said)}."] = None
+
+
+def _by_film(
+    films: list[PurePosixPath], masks: list[PurePosixPath], translation: Translation
+) -> dict[PurePosixPath, list[tuple[PurePosixPath, str]]]:
+    """The masks of each film, with the class that their names say."""
+    names = FilmNames(films)
+    by_film: defaultdict[PurePosixPath, list[tuple[PurePosixPath, str]]] = defaultdict(list)
+    for mask in masks:
+        try:
+            film, rest = names.film_of(mask)
+        except ValueError as error:
+            translation.drop(f"the mask '{mask}' is of no film: {error}", instances=1)
+            continue
+        by_film[film].append((mask, class_of(mask, film, rest)))
+    return by_film
+
+
+def _objects(
+    source: Path, mask: PurePosixPath, size: Size, voc: VocClasses, translation: Translation
+) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
+    """Each object of a mask, with the class that the pictures say; "" for none."""
+    content = (source / mask).read_bytes()
+    labels = _read(translation, content, size)
+    classes = voc.classes_of(mask, labels) if voc else _described(content)
+    for value in np.unique(labels[labels > 0]).tolist():
+        if value in classes or not voc:
+            yield classes.get(value, ""), labels == value
+
+
+def _files(source: Path) -> tuple[list[PurePosixPath], list[PurePosixPath]]:
+    """Films and masks below a folder."""
+    films: list[PurePosixPath] = []
+    masks: list[PurePosixPath] = []
+    for path in pictures(source) if source.is_dir() else ():
+        below = PurePosixPath(path.relative_to(source).as_posix())
+        if not any(map(_PASSED_OVER.fullmatch, below.parts[:-1])):
+            (masks if is_mask(below) else films).append(below)
+    return films, masks
+
+
+def _read(translation: Translation, content: bytes, size: Size) -> Labels:
+    """A mask's values; those of soft edges are taken to one object's mask."""
+    labels = read_labels(content, size)
+    labels[labels == VOID] = 0
+    values, counts = np.unique(labels[labels > 0], return_counts=True)
+    full = int(counts[values == _FULL].sum())
+    if len(values) > _SOFT and values[-1] == _FULL and full > 0.5 * counts.sum():
+        translation.notes[
+            "Masks with soft edges are taken for one object each: its pixels are of 128 and more."
+        ] = None
+        return (labels > _FULL // 2).astype(np.uint32)
+    if len(values) > _MOST_OBJECTS:
+        raise ValueError(f"it has {len(values):,} values, as no mask of objects has")
+    return labels
+
+
+def _described(content: bytes) -> Mapping[int, str]:
+    """Class by value, from the text that pictures of `python -m solo` and of the service have."""
+    place = 8
+    while place + 8 <= len(content):
+        length, kind = struct.unpack_from(">I4s", content, place)
+        if kind == b"tEXt" and content[place + 8 : place + 16] == b"Comment\0":
+            try:
+                instances = json.loads(content[place + 16 : place + 8 + length])["instances"]
+                return {number: str(found["label"]) for number, found in enumerate(instances, 1)}
+            except (ValueError, RecursionError, KeyError, TypeError):
+                return {}
+        place += 12 + length
+    return {}

@@ -1,0 +1,411 @@
+"""Layouts with faults: what is dropped, what is refused, and in which words."""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from datasets.gather.__main__ import main
+from tests.support.dicom import dicom_file
+from tests.support.exports import (
+    SHAPES,
+    SIZE,
+    coco,
+    encoded,
+    film,
+    gathered,
+    label_map,
+    labelme,
+    mask_of,
+    put_films,
+    put_png,
+    put_text,
+    put_yolo,
+    shape,
+    truth,
+    yolo_line,
+)
+
+A = [entry for entry in truth() if entry[0] == "a"]
+BOLT = SHAPES["a"][0][1]
+
+
+def dropped(source: Path, capsys: pytest.CaptureFixture[str]) -> list[tuple[int, int, str]]:
+    """What the table says of a source, whose result is the two objects of film `a` alone."""
+    out = source.with_name("out")
+    assert main([str(source), "--out", str(out)]) == 0
+    assert gathered(out) == A
+    said = capsys.readouterr().out
+    rows = [line.split(maxsplit=2) for line in said.splitlines()[1:] if not line.startswith("-")]
+    counts = [(int(films), int(objects)) for films, objects, _ in rows]
+    assert counts[-1] == (
+        sum(films for films, _ in counts[:-1]),
+        sum(objects for _, objects in counts[:-1]),
+    )
+    return [(int(films), int(objects), text) for films, objects, text in rows[1:-1]]
+
+
+def refused(source: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """The one sentence, or the few, of a source from which nothing is written."""
+    out = source.with_name("out")
+    assert main([str(source), "--out", str(out)]) == 1
+    assert not out.exists()
+    told = [line for line in capsys.readouterr().err.splitlines() if "|" not in line and line]
+    assert told
+    return "\n".join(told)
+
+
+def bomb(size: tuple[int, int]) -> bytes:
+    """A PNG of a few bytes that says it is of another size."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", size[1], size[0], 8, 0, 0, 0, 0))
+    pixels = chunk(b"IDAT", zlib.compress(bytes(100)))
+    return b"\x89PNG\r\n\x1a\n" + head + pixels + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("0 0.5 0.5 0.2 0.2", "it is a box, without an outline"),
+        ("0 0.1 0.1 0.2 0.1 0.2", "it has 6 words"),
+        ("0 0.1 0.1 0.2", "it has 4 words"),
+        ("0", "it has 1 words"),
+        ("7 .1 .1 .2 .1 .2 .2", "it is of class 7, which has no name"),
+        ("-1 .1 .1 .2 .1 .2 .2", "it is of class -1"),
+        ("0.5 .1 .1 .2 .1 .2 .2", "a class that is none"),
+        ("bolt .1 .1 .2 .1 .2 .2", "something other than numbers"),
+        ("0 .1 .1 .2 nan .2 .2", "not finite"),
+        ("0 .1 .1 .2 inf .2 .2", "not finite"),
+        ("1e400 .1 .1 .2 .1 .2 .2", "not finite"),
+        ("0 .1 .1 .2 1e300 .2 .2", "not finite"),
+        ("0 10 10 20 10 20 20", "no parts of the film's width and height"),
+        ("0 .1 .1 .2 .1 .3 .1", "encloses no area"),
+        ("\0\0\0", "it has 1 words"),
+        ("0 1.1 1.1 1.2 1.1 1.2 1.2", "outside the image"),
+    ],
+)
+def test_lines_of_yolo(
+    line: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_yolo(tmp_path / "a" / "images", tmp_path / "a" / "labels", "a")
+    put_text(tmp_path / "a" / "data.yaml", "names: [bolt, nut]")
+    with (tmp_path / "a" / "labels" / "a.txt").open("a") as file:
+        file.write(f"\n{line}\n")
+    ((films, objects, text),) = dropped(tmp_path / "a", capsys)
+    assert (films, objects) == (0, -1)
+    assert sentence in text
+
+
+@pytest.mark.long
+def test_a_polygon_of_a_million_points(tmp_path: Path) -> None:
+    put_yolo(tmp_path / "a" / "images", tmp_path / "a" / "labels", "a")
+    put_text(tmp_path / "a" / "data.yaml", "names: [bolt, nut]")
+    angle = np.linspace(0, 2 * np.pi, 10**6, endpoint=False)
+    points = np.stack([0.5 + 0.3 * np.cos(angle), 0.5 + 0.3 * np.sin(angle)], 1).ravel()
+    line = "0 " + " ".join(map(str, points.tolist()))
+    put_text(tmp_path / "a" / "labels" / "a.txt", line)
+    assert main([str(tmp_path / "a"), "--out", str(tmp_path / "out")]) == 0
+    ((_, _, mask),) = gathered(tmp_path / "out")
+    assert np.frombuffer(mask, bool).sum() == pytest.approx(
+        np.pi * 0.09 * SIZE[0] * SIZE[1], rel=0.02
+    )
+
+
+def test_films_without_labels_show_nothing_and_labels_without_films_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_yolo(tmp_path / "a" / "images", tmp_path / "a" / "labels", "a")
+    put_films(tmp_path / "a" / "images", "x")
+    put_text(tmp_path / "a" / "labels" / "lost.txt", yolo_line(0, BOLT))
+    put_text(tmp_path / "a" / "data.yaml", "names: [bolt, nut]")
+    ((films, objects, text),) = dropped(tmp_path / "a", capsys)
+    assert (films, objects) == (-1, -1)
+    assert "'labels/lost.txt' has no film" in text
+    document = json.loads((tmp_path / "out" / "annotations.json").read_text())
+    assert len(document["images"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("names: [no, Yes]", ""),
+        ("names: {0: bolt, 2: nut}", "not numbered from 0 on"),
+        ("names: bolt", "no list of names"),
+        ("names: [[bolt], nut]", "no list of names"),
+        ("names: [bolt, nut]\nkpt_shape: [17, 3]", "is of key points"),
+        ("names: [bolt, bolt]", "have one name twice"),
+        ("names: [bolt, Bolt]", "differ by case"),
+        ("names: ['', nut]", "has no 'name' in letters"),
+        ("names: !!python/object/apply:os.system ['false', '-1']", ""),
+        ("names: &a [*a]", "holds no JSON file"),
+        ("names: [" + "[" * 5000, "holds no JSON file"),
+        ("names: [bolt, nut]\ntrain: ../../../../../etc\nval: /etc/passwd", ""),
+    ],
+)
+def test_configurations_of_yolo(
+    text: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_yolo(tmp_path / "a" / "images", tmp_path / "a" / "labels", "a")
+    put_text(tmp_path / "a" / "data.yaml", text)
+    if sentence:
+        assert sentence in refused(tmp_path / "a", capsys)
+    else:
+        assert main([str(tmp_path / "a"), "--out", str(tmp_path / "out")]) == 0
+        names = {name for _, name, _ in gathered(tmp_path / "out")}
+        assert names in ({"no", "Yes"}, {"bolt", "nut"}, {"false", "-1"})
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"points": []}, "instance segmentation needs an outline"),
+        ({"points": [[0, 0], [5, 5]]}, "three or more x, y pairs"),
+        ({"points": [[0, 0], [5, 5]], "shape_type": "line"}, "of type 'line' encloses no area"),
+        ({"points": [[3, 3]], "shape_type": "point"}, "of type 'point' encloses no area"),
+        ({"points": [[3, 3]], "shape_type": "circle"}, "a circle has two points, it has 1"),
+        ({"points": [[3, 0], [3, 9]], "shape_type": "rectangle"}, "encloses no area"),
+        ({"points": [[0, 0], [float("nan"), 5], [5, 0]]}, "no finite numbers"),
+        ({"points": [[0, 0], [1e300, 5], [5, 0]]}, "no finite numbers"),
+        ({"points": [[0, 0], ["5", 5], [5, 0]]}, "no finite numbers"),
+        ({"points": [[0, 0], [1e4, 5], [5, 0]]}, "farther out of the image"),
+        ({"points": "none"}, "no finite numbers"),
+        ({"label": None}, "it has no label"),
+        ({"label": "\ud800"}, "it has no label"),
+        ({"shape_type": ["polygon"]}, "encloses no area"),
+        ({"shape_type": "mask"}, "a mask has two points, it has 4"),
+    ],
+)
+def test_shapes_of_labelme(
+    change: dict[str, Any], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_films(tmp_path / "a", "a")
+    document = labelme("a")
+    document["shapes"].append(shape("bolt", BOLT, **change))
+    put_text(tmp_path / "a" / "a.json", document)
+    ((films, objects, text),) = dropped(tmp_path / "a", capsys)
+    assert (films, objects) == (0, -1)
+    assert sentence in text
+
+
+@pytest.mark.parametrize(
+    ("mask", "sentence"),
+    [
+        (base64.b64encode(bomb((30_000, 30_000))).decode(), "is of 30000 x 30000 pixels, not 21"),
+        (base64.b64encode(bomb((21, 17))).decode(), "its data are damaged"),
+        ("%%", "no base64"),
+        (None, "without its picture"),
+        (base64.b64encode(b"GIF89a").decode(), "no PNG file"),
+        (encoded(np.zeros((21, 17), np.uint8)), "its mask is empty"),
+    ],
+)
+def test_masks_of_labelme_that_cannot_be_read(
+    mask: str | None, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_films(tmp_path / "a", "a")
+    document = labelme("a")
+    box = [[4, 6], [20, 26]]
+    document["shapes"].append(shape("nut", BOLT, points=box, shape_type="mask", mask=mask))
+    put_text(tmp_path / "a" / "a.json", document)
+    ((_, objects, text),) = dropped(tmp_path / "a", capsys)
+    assert objects == -1
+    assert sentence in text
+
+
+def test_forms_of_labelme(tmp_path: Path) -> None:
+    """Rectangle, circle, mask, and shapes that one `group_id` joins."""
+    put_films(tmp_path / "a", "a")
+    mask = encoded(np.full((20, 16), 255, np.uint8))
+    shapes = [
+        shape("box", BOLT, shape_type="rectangle", points=[[20, 26], [4, 6]]),
+        shape("mask", BOLT, shape_type="mask", points=[[4, 6], [19, 25]], mask=mask),
+        shape("disc", BOLT, shape_type="circle", points=[[30, 24], [30, 4]]),
+        *(shape("pair", box, group_id=3) for _, box in SHAPES["a"]),
+        shape("mixed", SHAPES["a"][1][1], group_id=3),
+        shape("mixed", BOLT, group_id=3, shape_type="mask", points=[[4, 6], [19, 25]], mask=mask),
+    ]
+    put_text(tmp_path / "a" / "a.json", labelme("a", shapes=shapes))
+    assert main([str(tmp_path / "a"), "--out", str(tmp_path / "out")]) == 0
+    found = {name: mask for _, name, mask in gathered(tmp_path / "out")}
+    rows, columns = np.mgrid[: SIZE[0], : SIZE[1]] + 0.5
+    disc = np.frombuffer(found.pop("disc"), bool).reshape(SIZE)
+    exact = (columns - 30) ** 2 + (rows - 24) ** 2 < 20**2
+    assert (disc ^ exact).sum() <= 0.02 * exact.sum()
+    both = mask_of(BOLT) | mask_of(SHAPES["a"][1][1])
+    assert found == {
+        "box": mask_of(BOLT).tobytes(),
+        "mask": mask_of(BOLT).tobytes(),
+        "pair": both.tobytes(),
+        "mixed": both.tobytes(),
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"imagePath": "../../secret.png"}, "outside"),
+        ({"imagePath": "lost.png"}, "there is no file"),
+        ({"imagePath": 5}, "there is no file"),
+        ({"imagePath": "lost.png", "imageData": "%"}, "no base64"),
+        ({"imagePath": "lost.png", "imageData": "R0lGODlh"}, "none of DICOM, PNG"),
+        ({"shapes": 5}, "is no JSON file of labelme"),
+        ({"imageHeight": 47}, "'b.png' is 48 x 64 pixels, its annotations are for 47 x 64"),
+    ],
+)
+def test_files_of_labelme(
+    changes: dict[str, Any], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_png(tmp_path.parent / "secret.png", film("s"))
+    put_films(tmp_path / "a", "ab")
+    put_text(tmp_path / "a" / "a.json", labelme("a"))
+    put_text(tmp_path / "a" / "b.json", labelme("b", **changes))
+    found = [text for _, _, text in dropped(tmp_path / "a", capsys)]
+    assert any(sentence in text for text in found), found
+
+
+def test_films_that_tools_turn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Their outlines are in coordinates of the turned film, which nothing else shows."""
+    tag = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x03\0\0\0\0\0\0"
+    body = b"eXIf" + tag
+    chunk = struct.pack(">I", len(tag)) + body + struct.pack(">I", zlib.crc32(body))
+    for layout in ("yolo", "labelme", "coco"):
+        source = tmp_path / layout / "a"
+        if layout == "yolo":
+            put_yolo(source / "images", source / "labels", "ab")
+            put_text(source / "data.yaml", "names: [bolt, nut]")
+        else:
+            put_films(source, "ab")
+        if layout == "labelme":
+            for name in "ab":
+                put_text(source / f"{name}.json", labelme(name))
+        if layout == "coco":
+            put_text(source / "annotations.json", coco("ab"))
+        (path,) = source.rglob("b.png")
+        content = path.read_bytes()
+        path.write_bytes(content[:33] + chunk + content[33:])
+        if layout == "coco":  # which has sizes, and mostly tools that do not turn films
+            assert main([str(source), "--out", str(source.with_name("out"))]) == 0
+            assert "have an EXIF orientation" in capsys.readouterr().out
+        else:
+            ((films, objects, text),) = dropped(source, capsys)
+            assert (films, objects) == (-1, -1)
+            assert "an EXIF orientation" in text
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (bomb((30_000, 30_000)), "it is of 30000 x 30000 pixels, not 48 x 64"),
+        (bomb(SIZE), "its data are damaged"),
+        (b"", "it is no PNG file"),
+        (cv2.imencode(".jpg", film("b"))[1].tobytes(), "it is no PNG file"),
+    ],
+)
+def test_masks_that_cannot_be_read(
+    content: bytes, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_films(tmp_path / "a" / "images", "a")
+    for label, box in SHAPES["a"]:
+        put_png(tmp_path / "a" / "masks" / label / "a.png", mask_of(box) * np.uint8(255))
+    (tmp_path / "a" / "masks" / "bolt" / "a_2.png").write_bytes(content)
+    ((films, objects, text),) = dropped(tmp_path / "a", capsys)
+    assert (films, objects) == (0, -1)
+    assert sentence in text
+
+
+def test_films_without_masks_and_masks_without_films(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_films(tmp_path / "a" / "images", "axy")
+    for label, box in SHAPES["a"]:
+        put_png(tmp_path / "a" / "masks" / label / "a.png", mask_of(box) * np.uint8(255))
+    put_png(tmp_path / "a" / "masks" / "bolt" / "y.png", np.zeros(SIZE, np.uint8))
+    put_png(tmp_path / "a" / "masks" / "bolt" / "z.png", label_map("a"))
+    rows = dropped(tmp_path / "a", capsys)
+    assert sorted(row[:2] for row in rows) == [(-1, 0), (0, -1)]
+    assert "has no mask: a film without objects needs one that is all 0" in str(rows)
+    document = json.loads((tmp_path / "out" / "annotations.json").read_text())
+    assert [entry["file_name"] for entry in document["images"]] == ["images/a.png", "images/y.png"]
+
+
+def test_masks_with_soft_edges_are_one_object(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_films(tmp_path / "a" / "images", "a")
+    for label, box in SHAPES["a"]:
+        soft = cv2.GaussianBlur(mask_of(box) * np.uint8(255), (3, 3), 0)
+        put_png(tmp_path / "a" / "masks" / label / "a.png", soft)
+    assert main([str(tmp_path / "a"), "--out", str(tmp_path / "out")]) == 0
+    for (_, name, mask), (_, same, exact) in zip(gathered(tmp_path / "out"), A, strict=True):
+        assert name == same
+        found, wanted = np.frombuffer(mask, bool), np.frombuffer(exact, bool)
+        assert (found ^ wanted).sum() <= 4  # the corners
+    assert "soft edges" in capsys.readouterr().out
+
+
+def test_class_pictures_alone_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_films(tmp_path / "a" / "JPEGImages")
+    put_png(tmp_path / "a" / "SegmentationClass" / "a.png", label_map("a"))
+    assert "export it with SegmentationObject" in refused(tmp_path / "a", capsys)
+
+
+def test_layouts_side_by_side_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_yolo(tmp_path / "a" / "images", tmp_path / "a" / "labels")
+    put_text(tmp_path / "a" / "data.yaml", "names: [bolt, nut]")
+    put_text(tmp_path / "a" / "annotations.json", coco())
+    said = refused(tmp_path / "a", capsys)
+    assert "may be COCO (annotations.json) or YOLO (data.yaml): give a folder" in said
+    for file in ("annotations.json", "data.yaml"):
+        assert main([str(tmp_path / "a" / file), "--out", str(tmp_path / f"out-{file}")]) == 0
+        assert gathered(tmp_path / f"out-{file}") == truth()
+
+
+@pytest.mark.parametrize("layout", ["yolo", "labelme", "masks"])
+def test_nothing_to_train_on(
+    layout: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "a"
+    put_films(source / "images", "a")
+    if layout == "yolo":
+        put_text(source / "labels" / "a.txt", "0 .5 .5 .1 .1")
+        put_text(source / "data.yaml", "names: [bolt, nut]")
+    elif layout == "labelme":
+        put_text(source / "images" / "a.json", labelme("a", shapes=[]))
+    else:
+        put_png(source / "masks" / "a.png", np.zeros(SIZE, np.uint8))
+    said = refused(source, capsys)
+    assert "No image shows an object" in said or "the data set has no categories" in said
+    assert layout != "yolo" or "a line of 'labels/a.txt': it is a box, without an outline" in said
+
+
+def test_what_is_no_layout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put_films(tmp_path / "a")
+    said = refused(tmp_path / "a", capsys)
+    assert "holds no JSON file of annotations; nor labelme's files, YOLO's data.yaml" in said
+    assert "neither a folder nor a file" in refused(tmp_path / "nowhere", capsys)
+
+
+def test_dicom_films_of_any_name_have_masks(tmp_path: Path) -> None:
+    films, masks = tmp_path / "a" / "images", tmp_path / "a" / "masks" / "bolt"
+    put_png(masks / "1.2.840.113.png", label_map("b"))
+    films.mkdir()
+    (films / "1.2.840.113").write_bytes(dicom_file(film("b").astype(np.uint16) * 16))
+    assert main([str(tmp_path / "a"), "--out", str(tmp_path / "out")]) == 0
+    ((_, name, mask),) = gathered(tmp_path / "out")
+    assert (name, mask) == ("bolt", mask_of(SHAPES["b"][0][1]).tobytes())
