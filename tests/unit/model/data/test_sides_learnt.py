@@ -17,7 +17,7 @@ from model.evaluate import measure, predict
 from model.network.backbone import load_imagenet
 from model.network.solo_network import SoloNetwork
 from model.training.trainer import Trainer
-from tests.support.coco_folder import annotation, circle, disc_film, image, write
+from tests.support.coco_folder import Document, annotation, circle, disc_film, image, write
 
 SIDE = 128
 STEPS = 150
@@ -26,7 +26,9 @@ STEPS = 150
 def two_discs(folder: Path, count: int, seed: int) -> CocoDataset:
     """Films with two equal discs, "left" on the right of the film, as a patient faces the viewer."""
     rng = np.random.default_rng(seed)
-    images, objects, films = [], [], {}
+    images: list[Document] = []
+    objects: list[Document] = []
+    films = {}
     for number in range(count):
         name = f"{number}.png"
         images.append(image(id=number, file_name=name, height=SIDE, width=SIDE))
@@ -49,9 +51,7 @@ def two_discs(folder: Path, count: int, seed: int) -> CocoDataset:
 def quality(train: CocoDataset, test: CocoDataset, augmentation: Augmentation) -> float:
     """AP on the test films after `STEPS` steps."""
     preset = PRESETS["cxr-lungs"]((train.class_names, train.category_ids))
-    model = replace(
-        preset.model, canvas_size=(SIDE, SIDE), levels=(Level(4, 16, 8, (1, 2048)),)
-    )
+    model = replace(preset.model, canvas_size=(SIDE, SIDE), levels=(Level(4, 16, 8, (1, 2048)),))
     recipe = replace(
         preset.train, iterations=STEPS, batch_size=4, ema_decay=0.95, augmentation=augmentation
     )
@@ -62,7 +62,6 @@ def quality(train: CocoDataset, test: CocoDataset, augmentation: Augmentation) -
     for images, objects in trainer._batches():
         trainer._train_step(images, objects)
     measured = measure(test, predict(trainer.averaged, test))
-    print(augmentation, measured)
     assert measured["ap"] is not None
     return measured["ap"]
 
