@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from model.configuration.recipe import Augmentation
 from model.data.augment import random_placement
-from model.data.coco import CocoDataset, ImageRecord
+from model.data.coco import CROWDS, CocoDataset, ImageRecord
 from model.data.copy_paste import paste
 from model.data.film_cache import FilmCache, Reduced, share_of_memory
 from model.data.objects import Objects
@@ -69,6 +69,7 @@ class TrainingStream(Dataset[Sample]):
         self.sides = find_sides(data.class_names, self.augmentation.side_pairs)
         self._swapped = self.sides.swapped
         self._factors = repeat_factors(data, self.augmentation.repeat_threshold)
+        self._crowds_alone = data.crowds_alone
         self._longest = round(2.5 * max(canvas_size))
         self._cache = FilmCache(share_of_memory(1) if cache_bytes is None else cache_bytes)
 
@@ -109,6 +110,7 @@ class TrainingStream(Dataset[Sample]):
         kept = self._cache.most_bytes
         films = kept // self._longest**2
         told = self.sides.describe() if self.augmentation.mirror else []
+        told += [f"Every '{name}' is a crowd. {CROWDS}" for name in self._crowds_alone]
         return [
             *told,
             f"Films are kept in up to {kept / 2**20:,.0f} MiB of memory by each process that reads "

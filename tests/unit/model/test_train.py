@@ -146,7 +146,7 @@ def test_a_broken_data_set_is_described(tmp_path: Path, capsys: pytest.CaptureFi
     ("more", "sentence"),
     [
         (("--fold", "2", "--folds", "2"), "there is no fold 2 of 2"),
-        (("--fold", "0", "--folds", "5"), "4 patients cannot be split into 5 folds"),
+        (("--fold", "0", "--folds", "5"), "fold 0 of 5 has 0 of the 4 patients"),
         (("--batch-size", "0"), "--batch-size must be 1 or more"),
         (("--iterations", "0"), "--iterations must be 1 or more"),
         (("--threads", "0"), "--threads must be 1 or more"),
