@@ -13,8 +13,8 @@ from torch.utils.data import Dataset
 
 from model.configuration.recipe import Augmentation
 from model.data.augment import random_placement
-from model.data.coco import CROWDS, CocoDataset, ImageRecord
-from model.data.copy_paste import paste
+from model.data.coco import CROWDS, CocoDataset, DatasetError, ImageRecord
+from model.data.copy_paste import Placed, paste
 from model.data.film_cache import FilmCache, Reduced, share_of_memory
 from model.data.objects import Objects
 from model.data.photometric import change_grey_values
@@ -50,6 +50,7 @@ class TrainingStream(Dataset[Sample]):
 
     Raises:
         ValueError: if `side_pairs` does not fit the classes.
+        DatasetError: if there are objects, but every one is too small on this canvas.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class TrainingStream(Dataset[Sample]):
         self.length = length
         self.seed = seed
         self.augmentation = augmentation or Augmentation()
+        _require_visible(data, canvas_size, self.augmentation.scale[1])
         self.sides = find_sides(data.class_names, self.augmentation.side_pairs)
         self._swapped = self.sides.swapped
         self._factors = repeat_factors(data, self.augmentation.repeat_threshold)
@@ -84,13 +86,15 @@ class TrainingStream(Dataset[Sample]):
         to_canvas = self._place(record, rng)
         # Black is what the letterbox puts around a film; other collimators leave other greys.
         fill = int(rng.integers(0, 256)) if rng.random() < 0.5 else 0
-        grey = warp(film, _from_reduced(to_canvas, reduction), self.canvas_size, fill)
+        placed = _from_reduced(to_canvas, reduction)
+        grey = warp(film, placed, self.canvas_size, fill)
         masks, labels = self._objects(record, to_canvas)
         if self.augmentation.copy_paste:
             # Of its own, so that what else is drawn does not depend on it.
             own = np.random.default_rng((self.seed, turn, place, _PASTING))
             if own.random() < self.augmentation.copy_paste:
-                grey, pasted, more = self._paste(grey, own)
+                shown = warp(_white(film), placed, self.canvas_size, 0)
+                grey, pasted, more = self._paste(Placed(grey, shown), own)
                 masks, labels = np.concatenate([masks, pasted]), labels + more
         if self.augmentation.grey_values:
             grey = change_grey_values(grey, rng)
@@ -107,14 +111,14 @@ class TrainingStream(Dataset[Sample]):
 
     def notes(self) -> list[str]:
         """What a user should know of the samples before the first step, a sentence each."""
-        kept = self._cache.most_bytes
-        films = kept // self._longest**2
         told = self.sides.describe() if self.augmentation.mirror else []
         told += [f"Every '{name}' is a crowd. {CROWDS}" for name in self._crowds_alone]
+        kept, films = self._cache.most_bytes, len(self.images)
+        room = kept // self._longest**2
         return [
             *told,
-            f"Films are kept in up to {kept / 2**20:,.0f} MiB of memory by each process that reads "
-            f"them: {min(films, len(self.images)):,} of {len(self.images):,} or more.",
+            f"Films are kept in memory, up to {kept / 2**20:,.0f} MiB in each process that reads "
+            f"them, which holds {f'all {films:,}' if room >= films else f'{room:,} of {films:,}'}.",
         ]
 
     def _read(self, record: ImageRecord) -> Reduced:
@@ -144,21 +148,38 @@ class TrainingStream(Dataset[Sample]):
         return np.concatenate(masks), labels
 
     def _paste(
-        self, grey: npt.NDArray[np.uint8], rng: np.random.Generator
+        self, target: Placed, rng: np.random.Generator
     ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], list[int]]:
         """A film with about half of the objects of another one, their masks and labels."""
         record = self.images[int(rng.integers(len(self.images)))]
         film, reduction = self._read(record)
         to_canvas = self._place(record, rng)
         masks, labels = self._objects(record, to_canvas)
-        chosen = rng.random(len(masks)) < _PASTED
-        masks = masks[chosen]
-        whole = np.full_like(film, 255)
-        source, shown = (
-            warp(each, _from_reduced(to_canvas, reduction), self.canvas_size, 0)
-            for each in (film, whole)
+        drawn = np.flatnonzero(rng.random(len(masks)) < _PASTED)
+        placed = _from_reduced(to_canvas, reduction)
+        source = Placed(*(warp(f, placed, self.canvas_size, 0) for f in (film, _white(film))))
+        grey, masks, kept = paste(target, source, masks[drawn])
+        large = (masks >= 128).sum((1, 2)) >= SMALLEST_OBJECT
+        return grey, masks[large], [labels[place] for place in drawn[kept][large]]
+
+
+def _require_visible(data: CocoDataset, canvas_size: tuple[int, int], largest: float) -> None:
+    """Refuses a data set whose objects all vanish on the canvas, even on films scaled up."""
+    areas = [
+        annotation.area * (min(canvas_size[0] / film.height, canvas_size[1] / film.width)) ** 2
+        for film in data.images
+        for annotation in film.annotations
+        if not annotation.is_crowd
+    ]
+    if areas and max(areas) * largest**2 < SMALLEST_OBJECT:
+        raise DatasetError(
+            f"The largest object covers {max(areas):.1f} pixels of a canvas of {canvas_size}, and "
+            f"{SMALLEST_OBJECT} are the least that is trained on: take a larger canvas."
         )
-        return paste(grey, source, shown, masks), masks, np.array(labels)[chosen].tolist()
+
+
+def _white(film: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    return np.full_like(film, 255)
 
 
 def _from_reduced(to_canvas: Affine, reduction: tuple[float, float]) -> Affine:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from model.configuration.recipe import Augmentation
 from model.data.coco import CocoDataset, load_coco
-from model.data.copy_paste import GreyImage, paste
+from model.data.copy_paste import GreyImage, Placed
+from model.data.copy_paste import paste as paste_placed
 from model.data.dataset import TrainingStream
 from tests.support.coco_folder import disc_film, disc_folder
 
@@ -29,7 +30,14 @@ def disc(centre: tuple[float, float] = (30, 34), radius: float = 9) -> GreyImage
     return np.where(disc_film(centre, radius, SIZE) > 100, 255, 0).astype(np.uint8)
 
 
-@given(st.integers(0, 120), st.integers(0, 120), st.integers(-60, 60))
+def paste(
+    film: GreyImage, source: GreyImage, shown: GreyImage, masks: list[GreyImage]
+) -> GreyImage:
+    stacked = np.stack(masks) if masks else np.empty((0, *SIZE), np.uint8)
+    return paste_placed(Placed(film, WHOLE), Placed(source, shown), stacked)[0]
+
+
+@given(st.integers(60, 120), st.integers(0, 120), st.integers(-60, 60))
 def test_what_an_object_adds_is_added(target: int, background: int, added: int) -> None:
     inside = disc() > 0
     source = np.clip(background + added * inside, 0, 255).astype(np.uint8)
@@ -76,6 +84,28 @@ def test_nothing_pasted_changes_nothing_nor_does_an_object_without_surroundings(
     assert np.array_equal(paste(film, flat(200), WHOLE, [WHOLE]), film)
 
 
+def test_what_would_not_be_seen_is_not_pasted() -> None:
+    source = np.where(disc() > 0, 90, 40).astype(np.uint8)
+    beside = WHOLE.copy()
+    beside[:, :32] = 0  # the disc is at x 21 to 39: most of it is outside of this film
+    for film in (Placed(flat(250), WHOLE), Placed(flat(60), beside)):
+        grey, masks, chosen = paste_placed(film, Placed(source, WHOLE), disc()[None])
+        assert np.array_equal(grey, film.grey)
+        assert masks.shape == (0, *SIZE)
+        assert chosen.tolist() == [False]
+
+
+def test_the_film_cuts_what_reaches_out_of_it() -> None:
+    source = np.where(disc() > 0, 90, 40).astype(np.uint8)
+    shown = WHOLE.copy()
+    shown[:, :28] = 0
+    grey, masks, chosen = paste_placed(Placed(flat(60), shown), Placed(source, WHOLE), disc()[None])
+    assert chosen.tolist() == [True]
+    assert not masks[0, :, :28].any()
+    assert (grey[:, :28] == 60).all()
+    assert np.array_equal(grey[:, 28:] > 80, masks[0, :, 28:] > 0)
+
+
 @pytest.fixture
 def discs(tmp_path: Path) -> CocoDataset:
     return load_coco(disc_folder(tmp_path / "discs", 4, empty=(2,)))
@@ -98,7 +128,7 @@ def test_samples_have_the_objects_of_their_film_and_pasted_ones_after_them(
         brighter = (found.masks[count:] == 255).any(0)
         assert (after[0][brighter] >= before[0][brighter]).all()
         more += len(found.labels) - count
-    assert 8 <= more <= 25  # half of the objects of films of which three in four have one
+    assert 5 <= more <= 25  # half of the objects of films of which three in four have one
 
 
 def test_pasting_depends_on_seed_and_index_alone_and_happens_as_often_as_asked(

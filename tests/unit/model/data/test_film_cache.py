@@ -70,4 +70,8 @@ def test_a_stream_keeps_to_its_bound_and_says_so(tmp_path: Path) -> None:
     for index in range(12):
         assert stream[index][0].shape == (1, 64, 64)
     assert stream._cache.used_bytes == 2 * 80 * 100
-    assert "memory by each process" in stream.notes()[-1]
+    assert stream.notes()[-1].endswith("which holds 0 of 4.")  # a film may have 160 x 160 pixels
+    roomy = TrainingStream(data, (64, 64), 12, 0, cache_bytes=2**30)
+    assert roomy.notes()[-1].endswith(
+        "up to 1,024 MiB in each process that reads them, which holds all 4."
+    )

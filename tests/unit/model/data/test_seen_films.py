@@ -43,7 +43,9 @@ def test_ids_and_names_of_another_data_set_are_no_sign(discs: CocoDataset, tmp_p
     other = load_coco(disc_folder(tmp_path / "more", 8))  # the same ids, patients and names
     shown = part(other, 6, 7)
     renamed = shown.subset(
-        tuple(replace(film, image_id=10 + n, patient=f"p{n}") for n, film in enumerate(shown.images))
+        tuple(
+            replace(film, image_id=10 + n, patient=f"p{n}") for n, film in enumerate(shown.images)
+        )
     )
     require_unseen(NETWORK, trained(discs), renamed, renamed)
 
