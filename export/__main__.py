@@ -15,7 +15,7 @@ from export.out_of_distribution import describe
 from export.parity import ParityError
 from model.cli import finish, tell_replacement
 from model.data.coco import load_coco
-from model.network.checkpoint import keep_weights, load_network
+from model.network.checkpoint import keep_weights, load_network, trained_films
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -50,7 +50,8 @@ def _export(arguments: argparse.Namespace) -> None:
     about = read_about(arguments.about)
     data = [load_coco(folder) for folder in arguments.data]
     canvases = load_canvases(data, network.config.canvas_size)
-    parity = export(network, about, canvases, arguments.out, data)
+    trained = trained_films(arguments.checkpoint)
+    parity = export(network, about, canvases, arguments.out, data, trained)
     if arguments.weights_out:
         tell_replacement(arguments.weights_out)
         keep_weights(arguments.checkpoint, arguments.weights_out)

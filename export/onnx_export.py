@@ -24,6 +24,7 @@ from export.parity import Parity, compare
 from export.wrapper import FEATURES_NAME, OnnxNetwork, OnnxNetworkWithFeatures
 from model.cli import tell_replacement
 from model.data.coco import CocoDataset
+from model.network.checkpoint import TRAINED_FILMS
 from model.network.solo_network import SoloNetwork
 from solo.contract.manifest import (
     INPUT_NAME,
@@ -54,6 +55,7 @@ def export(
     canvases: npt.NDArray[np.float32],
     out: Path,
     data: Sequence[CocoDataset] = (),
+    trained: Sequence[str] | None = None,
 ) -> Parity:
     """Exports a network, compares the graph with it, and only then writes the file.
 
@@ -64,6 +66,7 @@ def export(
         out: the .onnx file; an existing one stays untouched unless the new one has passed.
         data: what the out-of-distribution score is fitted on; without, or with films of too few
             patients, there is none.
+        trained: digests of the films that the network was trained on, where they are known.
 
     Raises:
         ParityError: if the graph differs from the network.
@@ -73,7 +76,7 @@ def export(
     module = OnnxNetwork(network)
     graph, entry = fit_score(trace(network), data)
     manifest = manifest.model_copy(update={"out_of_distribution": entry})
-    onnx.helper.set_model_props(graph, manifest.to_metadata())
+    onnx.helper.set_model_props(graph, {**manifest.to_metadata(), **as_metadata(trained)})
     graph.producer_name = "solo-xray"
     graph.doc_string = manifest.intended_use
     parity = compare(module, graph.SerializeToString(), canvases)
@@ -104,6 +107,20 @@ def read_manifest(path: Path) -> Manifest:
     """
     properties = read_graph(path).metadata_props
     return Manifest.from_metadata({entry.key: entry.value for entry in properties})
+
+
+def as_metadata(trained: Sequence[str] | None) -> dict[str, str]:
+    """Digests of the films that a network was trained on as ONNX `metadata_props`.
+
+    They stand beside the manifest: who serves a model does not ask for them.
+    """
+    return {} if trained is None else {TRAINED_FILMS: " ".join(trained)}
+
+
+def trained_films(graph: onnx.ModelProto) -> list[str] | None:
+    """The inverse of `as_metadata`; None where a file does not say."""
+    found = [entry.value for entry in graph.metadata_props if entry.key == TRAINED_FILMS]
+    return found[0].split() if found else None
 
 
 def check_place(out: Path, *kept: Path) -> None:

@@ -12,13 +12,21 @@ from typing import Any, Literal
 import onnx
 import onnxruntime
 
-from export.onnx_export import check_place, read_manifest, write_model
+from export.onnx_export import (
+    as_metadata,
+    check_place,
+    read_graph,
+    read_manifest,
+    trained_films,
+    write_model,
+)
 from export.out_of_distribution import describe, fit_score
 from export.score_graph import with_features
-from model.cli import finish
+from model.cli import finish, tell
 from model.data.coco import CocoDataset, load_coco
 from model.data.radiograph import read_radiograph
-from model.data.split import split_by_patient
+from model.data.seen_films import SEEN_FILMS_HELP, require_unseen, unknown_films
+from model.data.split import FOLDS_HELP, Folds, folds_argument, split_by_patient
 from model.evaluate import measure
 from model.evaluation.average_precision import Number
 from model.evaluation.images import Prediction
@@ -66,7 +74,8 @@ def variant_command(
         "fitted on all",
     )
     parser.add_argument("--fold", type=int, help="the model was trained without this fold")
-    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--folds", type=folds_argument, default=Folds(), help=FOLDS_HELP)
+    parser.add_argument("--seen-films", action="store_true", help=SEEN_FILMS_HELP)
     parser.add_argument("--most-loss", type=float, default=MOST_LOSS, help="of AP")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args(argv)
@@ -103,12 +112,17 @@ def _make(arguments: argparse.Namespace, bits: Bits, convert: Convert) -> None:
     check_place(arguments.out, arguments.model)
     given = arguments.model.read_bytes()
     manifest = read_manifest(arguments.model)
+    trained = trained_films(read_graph(arguments.model))
     if manifest.precision != "float32":
         raise ValueError(f"{arguments.model} is in {manifest.precision} already")
     first, *others = [load_coco(folder) for folder in arguments.data]
     seen = unseen = first
     if arguments.fold is not None:
         seen, unseen = split_by_patient(first, arguments.fold, arguments.folds)
+        if trained is None:
+            tell(unknown_films(arguments.model))
+        elif not arguments.seen_films:
+            require_unseen(arguments.model, trained, first, unseen)
     with tempfile.TemporaryDirectory() as folder:
         model = _expose_features(arguments.model, manifest, Path(folder))
         graph = convert(model, manifest, seen)
@@ -124,7 +138,7 @@ def _make(arguments: argparse.Namespace, bits: Bits, convert: Convert) -> None:
         }
     )
     del graph.metadata_props[:]
-    onnx.helper.set_model_props(graph, reduced.to_metadata())
+    onnx.helper.set_model_props(graph, {**reduced.to_metadata(), **as_metadata(trained)})
     before, after = quality(given, unseen), quality(graph.SerializeToString(), unseen)
     for name, figures in (("float32", before), (bits, after)):
         said = ", ".join(f"{key} {value}" for key, value in figures.items())

@@ -18,15 +18,16 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from model.cli import finish
+from model.cli import finish, tell
 from model.data.coco import CocoDataset, load_coco
 from model.data.radiograph import read_radiograph
-from model.data.split import split_by_patient
+from model.data.seen_films import SEEN_FILMS_HELP, require_unseen, unknown_films
+from model.data.split import FOLDS_HELP, Folds, folds_argument, split_by_patient
 from model.evaluation.average_precision import Number
 from model.evaluation.images import ImageQuality, Prediction, judge
 from model.evaluation.quality import Quality, summarise
 from model.evaluation.report import refuse_to_overwrite, write_report
-from model.network.checkpoint import load_network
+from model.network.checkpoint import load_network, trained_films
 from model.network.device import usable_device
 from model.network.postprocess import find_instances
 from model.network.solo_network import SoloNetwork
@@ -58,7 +59,7 @@ def predict(network: SoloNetwork, data: CocoDataset) -> Iterator[Prediction]:
 
 
 def cross_validate(
-    networks: list[SoloNetwork], data: CocoDataset, folds: int
+    networks: list[SoloNetwork], data: CocoDataset, folds: int | Folds
 ) -> tuple[CocoDataset, Iterator[Prediction]]:
     """Cross-validates: each film is answered by the network trained without its patient.
 
@@ -70,12 +71,18 @@ def cross_validate(
     Raises:
         ValueError: if there are more networks than folds, or `split_by_patient` refuses.
     """
-    if len(networks) > folds:
-        raise ValueError(f"there are {len(networks)} networks for {folds} folds")
-    held_out = [split_by_patient(data, fold, folds)[1] for fold in range(len(networks))]
+    held_out = parts_held_out(len(networks), data, folds)
     films = data.subset(tuple(record for part in held_out for record in part.images))
     predictions = map(predict, networks, held_out)
     return films, chain.from_iterable(predictions)
+
+
+def parts_held_out(networks: int, data: CocoDataset, folds: int | Folds) -> list[CocoDataset]:
+    """The films that each of the first so many networks has to answer in a cross-validation."""
+    count = folds if isinstance(folds, int) else folds.count
+    if networks > count:
+        raise ValueError(f"there are {networks} networks for {count} folds")
+    return [split_by_patient(data, fold, folds)[1] for fold in range(networks)]
 
 
 def measure(
@@ -118,17 +125,33 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     data = load_coco(arguments.data)
     networks = [load_network(path).to(device) for path in arguments.checkpoints]
     if len(networks) == 1:
+        whole = data
         if arguments.fold is not None:
-            _, data = split_by_patient(data, arguments.fold, arguments.folds)
+            _, data = split_by_patient(whole, arguments.fold, arguments.folds)
+        _require_unseen(arguments, whole, [data])
         predictions = predict(networks[0], data)
     elif arguments.fold is not None:
         raise ValueError("--fold is for one checkpoint: several answer for a fold each, in order")
     else:
+        _require_unseen(arguments, data, parts_held_out(len(networks), data, arguments.folds))
         data, predictions = cross_validate(networks, data, arguments.folds)
     quality, films = assess(data, predictions, arguments.score_threshold)
     if arguments.report:
         write_report(arguments.report, data, quality, films, arguments.worst)
     print(json.dumps(quality.to_dict(), indent=1))  # noqa: T201  # the command's answer
+
+
+def _require_unseen(
+    arguments: argparse.Namespace, data: CocoDataset, measured: list[CocoDataset]
+) -> None:
+    if arguments.seen_films:
+        return
+    for path, films in zip(arguments.checkpoints, measured, strict=True):
+        trained = trained_films(path)
+        if trained is None:
+            tell(unknown_films(path))
+        else:
+            require_unseen(path, trained, data, films)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -148,7 +171,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--data", type=Path, required=True, help="a COCO data set")
     add("--fold", type=int, help="only the films that training held out")
-    add("--folds", type=int, default=5)
+    add("--folds", type=folds_argument, default=Folds(), help=FOLDS_HELP)
+    add("--seen-films", action="store_true", help=SEEN_FILMS_HELP)
     add("--score-threshold", type=float, default=SCORE_THRESHOLD, help="for Dice and counts")
     add("--report", type=Path, help="a folder, new or empty, for tables and pictures")
     add("--worst", type=int, default=8, help="films to draw in the report")

@@ -23,10 +23,10 @@ from model.cli import finish, tell
 from model.configuration.presets import PRESETS
 from model.configuration.recipe import PrecisionName, Preset
 from model.data.coco import CocoDataset, load_coco
-from model.data.split import split_by_patient
+from model.data.split import FOLDS_HELP, Folds, describe_split, folds_argument, split_by_patient
 from model.evaluate import measure, predict
 from model.network.backbone import load_imagenet
-from model.network.checkpoint import adopt_backbone, fine_tune
+from model.network.checkpoint import adopt_backbone, fine_tune, trained_films
 from model.network.device import usable_device
 from model.network.solo_network import SoloNetwork
 from model.training.distributed import ProcessGroup, own_device
@@ -65,6 +65,7 @@ def _train(arguments: argparse.Namespace, device: torch.device, group: ProcessGr
     held_out: CocoDataset | None = None
     if arguments.fold is not None:
         data, held_out = split_by_patient(data, arguments.fold, arguments.folds)
+        _tell(group, describe_split(data, held_out))
     data.require_objects()
     preset = _choose_preset(arguments, data)
 
@@ -76,6 +77,10 @@ def _train(arguments: argparse.Namespace, device: torch.device, group: ProcessGr
     if not goes_on:
         _initialise(network, arguments)
     trainer = Trainer(network.to(device), preset, data, arguments.seed, arguments.workers, group)
+    for note in trainer.stream.notes():
+        _tell(group, note)
+    if arguments.weights:
+        trainer.seen_before = tuple(trained_films(arguments.weights) or ())
     if goes_on:
         trainer.resume(checkpoint)
         unused = ", and --weights is not used" if arguments.weights else ""
@@ -153,7 +158,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--precision", choices=get_args(PrecisionName), help="of the network; losses are float32")
     add("--seed", type=int, default=0)
     add("--fold", type=int, help="hold this fold of patients out, and measure on it at the end")
-    add("--folds", type=int, default=5)
+    add("--folds", type=folds_argument, default=Folds(), help=FOLDS_HELP)
     add("--weights", type=Path, help="a checkpoint to fine-tune")
     add("--trust-films", action="store_true", help="do not read every film before the first step")
     add("--backbone-weights", type=Path, help="a torchvision state dict for a ResNet")

@@ -11,6 +11,7 @@ import numpy as np
 
 from model.data.coco import CROWDS, CocoDataset, ImageRecord
 from model.data.orientation import TURNED_BY_VIEWERS, orientation
+from model.data.sides import find_sides
 
 _NAMED = 8  # ids in a sentence; the rest is counted
 
@@ -44,6 +45,7 @@ def examine(data: CocoDataset) -> list[Finding]:
     """Examines categories, outlines, negatives and patients of one data set."""
     return [
         *_categories(data),
+        *_sides(data),
         *_outlines(data),
         *_turned(data),
         *_patients(data),
@@ -83,13 +85,26 @@ def _categories(data: CocoDataset) -> Iterator[Finding]:
         )
     counts = Counter(a.label for r in data.images for a in r.annotations if not a.is_crowd)
     for label, name in enumerate(data.class_names):
-        if not counts[label]:
+        if name in data.crowds_alone:
+            yield Finding(f"Every '{name}' is a crowd: the network cannot learn it.")
+        elif not counts[label]:
             yield Finding(f"No object is a '{name}': the network cannot learn it.")
     if counts and max(counts.values()) > 100 * min(counts.values()):
         rare = data.class_names[min(counts, key=counts.__getitem__)]
         yield Finding(
             f"'{rare}' has {counted(min(counts.values()), 'object')}, the most frequent class "
-            f"{max(counts.values())}: expect little of the rare one."
+            f"{max(counts.values())}: expect little of the rare one. "
+            "augmentation.repeat_threshold shows films of rare classes more often."
+        )
+
+
+def _sides(data: CocoDataset) -> Iterator[Finding]:
+    sides = find_sides(data.class_names)
+    told = sides.describe()
+    if told:
+        kept = [record for record in data.images if not sides.may_mirror(record)]
+        yield Finding(
+            "Classes have sides, and training mirrors films. " + " ".join(told), _ids(kept)
         )
 
 

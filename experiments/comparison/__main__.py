@@ -27,7 +27,7 @@ from model.configuration.network import ModelConfig
 from model.configuration.presets import PRESETS
 from model.configuration.recipe import PrecisionName
 from model.data.coco import CocoDataset, DatasetError, load_coco
-from model.data.split import split_by_patient
+from model.data.split import FOLDS_HELP, Folds, folds_argument, split_by_patient
 
 _BYTES = 4  # of a weight
 _HEADER = (
@@ -144,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     tests = parser.add_mutually_exclusive_group(required=True)
     tests.add_argument("--test", type=Path, help="another to test on")
     tests.add_argument("--fold", type=int, help="or the fold of patients to test on")
-    add("--folds", type=int, default=5)
+    add("--folds", type=folds_argument, default=Folds(), help=FOLDS_HELP)
     add("--steps", type=int, default=2000)
     add("--canvas", type=int, help="pixels along its sides, if not the preset's")
     add("--precision", choices=get_args(PrecisionName), default="float32", help="in training")

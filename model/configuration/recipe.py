@@ -21,6 +21,15 @@ class Augmentation:
         aspect: largest change of the aspect, as a natural logarithm.
         rotation_degrees: standard deviation of the angle, which is cut at 20 degrees.
         grey_values: whether brightness, contrast, noise and sharpness change.
+        side_pairs: classes whose labels a mirrored film swaps, such as ("left lung", "right
+            lung"); None finds them by their names (`model.data.sides`), () swaps none.
+        repeat_threshold: classes that are on a smaller part of the films than this are seen more
+            often (repeat-factor sampling, arXiv 1908.03195; `model.data.repeats`); 0 for never.
+        copy_paste: the part of the films that gets objects of another one, 0 to 1 (arXiv
+            2012.07177; `model.data.copy_paste`).
+
+    Raises:
+        ValueError: if a part is not between 0 and 1.
     """
 
     mirror: float = 0.5
@@ -28,6 +37,15 @@ class Augmentation:
     aspect: float = 0.14
     rotation_degrees: float = 7.0
     grey_values: bool = True
+    side_pairs: tuple[tuple[str, str], ...] | None = None
+    repeat_threshold: float = 0.0
+    copy_paste: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuses parts that are none."""
+        for name in ("mirror", "repeat_threshold", "copy_paste"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"augmentation.{name} must be from 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -71,6 +89,8 @@ class TrainConfig:
         augmentation = dict(values.get("augmentation", {}))
         if "scale" in augmentation:
             augmentation["scale"] = tuple(augmentation["scale"])
+        if augmentation.get("side_pairs") is not None:
+            augmentation["side_pairs"] = tuple(map(tuple, augmentation["side_pairs"]))
         return cls(
             **{
                 **values,

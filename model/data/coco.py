@@ -147,6 +147,14 @@ class CocoDataset:
             )
         return np.array([self.class_names.index(name) for name in class_names], np.int64)
 
+    @property
+    def crowds_alone(self) -> tuple[str, ...]:
+        """The classes of which objects are annotated, but all as crowds, which teaches nothing."""
+        objects = [annotation for record in self.images for annotation in record.annotations]
+        crowds = {annotation.label for annotation in objects if annotation.is_crowd}
+        taught = {annotation.label for annotation in objects if not annotation.is_crowd}
+        return tuple(self.class_names[label] for label in sorted(crowds - taught))
+
     def require_objects(self) -> None:
         """Checks that there is something to train on.
 
@@ -207,7 +215,9 @@ def examine_document(document: dict[str, Any], files: Films) -> tuple[CocoDatase
     images = with_ids("image", document["images"], faults)
     sizes = {key: image_size(entry.get("height"), entry.get("width")) for key, entry in images}
     labels = {key: label for label, key in enumerate(names)}
-    objects = _read_annotations(document["annotations"], labels, sizes, faults)
+    # Without an image that has an id, every annotation would be of one that is not there.
+    annotations = document["annotations"] if sizes or not document["images"] else []
+    objects = _read_annotations(annotations, labels, sizes, faults)
     records = tuple(_read_images(images, sizes, files, objects, faults))
     if not document["images"]:
         faults.append("the data set has no images")
@@ -300,6 +310,7 @@ def _read_images(
     faults: list[str],
 ) -> Iterator[ImageRecord]:
     shown: dict[tuple[Path, int], int] = {}
+    lost: list[str] = []
     for key, entry in entries:
         size, path, own = sizes[key], None, []
         if size is None:
@@ -311,6 +322,7 @@ def _read_images(
                 own.append(f": {path.name} is the film of image {other} too")
         except ValueError as error:
             own.append(f": {error}")
+            lost.append(f"image {key}: {error}")
         own += image_faults(entry)
         faults += [f"image {key}{fault}" for fault in own]
         if own or path is None or size is None:
@@ -325,6 +337,12 @@ def _read_images(
             annotations=tuple(objects[key]),
             spacing_mm=None if spacing_mm is None else (spacing_mm[0], spacing_mm[1]),
             frame=frame_of(entry),
+        )
+    if 1 < len(lost) == len(entries):
+        faults[:] = [fault for fault in faults if fault not in set(lost)]
+        faults.append(
+            f"none of the {len(lost):,} films is found; {lost[0]}. Give the folder that holds "
+            "annotations and films, or the annotation file within it"
         )
 
 

@@ -10,23 +10,30 @@ from model.data.coco_values import is_patient, is_spacing, is_text, whole_number
 from solo.contract.manifest import check_name
 
 Entry = dict[str, Any]
+_LISTS = {"image": "images", "category": "categories"}  # by the kind of their entries
 
 
 def with_ids(kind: str, entries: list[Any], faults: list[str]) -> list[tuple[int, Entry]]:
-    """The entries that have an id, each with it; adds a fault for every other one.
+    """The entries that have an id, each with it; adds a fault for every other one, or one for all.
 
     Args:
         kind: of the entries, for the faults.
         entries: of one list of the document.
         faults: to add to.
     """
-    found = []
+    found, without = [], []
     for index, entry in enumerate(entries):
         key = whole_number(entry.get("id")) if isinstance(entry, dict) else None
         if key is None:
-            faults.append(f"{kind} number {index} has no integer 'id'")
+            without.append(f"{kind} number {index} has no integer 'id'")
         else:
             found.append((key, entry))
+    if len(without) > 1 and not found:
+        without = [
+            f"none of the {len(without):,} entries of '{_LISTS.get(kind, kind)}' has an integer "
+            "'id': COCO's ids are whole numbers, which 'image_id' and 'category_id' repeat"
+        ]
+    faults += without
     faults += repeated(f"{kind} id", (str(key) for key, _ in found))
     return found
 

@@ -14,6 +14,8 @@ from model.configuration.recipe import Preset, TrainConfig
 from model.network.solo_network import SoloNetwork
 from model.network.state_dict import first_misfit
 
+TRAINED_FILMS = "trained_films"  # digests (`model.data.seen_films`), in checkpoints and exports
+
 
 class CheckpointError(ValueError):
     """The file is no checkpoint of this project, or does not fit."""
@@ -64,11 +66,24 @@ def load_checkpoint(path: Path) -> tuple[Preset, dict[str, Any]]:
 def keep_weights(path: Path, out: Path) -> None:
     """Writes a checkpoint's averaged weights alone: to fine-tune from, not to resume.
 
+    The digests of the films that they were trained on stay with them.
+
     Raises:
         CheckpointError: if the file is no checkpoint.
     """
     preset, state = load_checkpoint(path)
-    save_checkpoint(out, preset, {"weights": state["weights"]})
+    kept = {name: state[name] for name in ("weights", TRAINED_FILMS) if name in state}
+    save_checkpoint(out, preset, kept)
+
+
+def trained_films(path: Path) -> list[str] | None:
+    """Digests of the films that a checkpoint was trained on, or None where it does not say.
+
+    Raises:
+        CheckpointError: if the file is no checkpoint.
+    """
+    films = load_checkpoint(path)[1].get(TRAINED_FILMS)
+    return films if isinstance(films, list) else None
 
 
 def load_network(path: Path) -> SoloNetwork:

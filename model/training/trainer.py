@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,16 @@ from tqdm import tqdm
 from model.configuration.recipe import Preset
 from model.data.coco import CocoDataset
 from model.data.dataset import TrainingStream, collate
+from model.data.film_cache import share_of_memory
 from model.data.objects import Objects
-from model.network.checkpoint import CheckpointError, load_checkpoint, load_weights, save_checkpoint
+from model.data.seen_films import film_digests
+from model.network.checkpoint import (
+    TRAINED_FILMS,
+    CheckpointError,
+    load_checkpoint,
+    load_weights,
+    save_checkpoint,
+)
 from model.network.solo_network import SoloNetwork
 from model.training.criterion import Criterion
 from model.training.distributed import ProcessGroup
@@ -61,10 +70,17 @@ class Trainer:
         self.workers = workers
         train = preset.train
         self.part = self.group.part_of(train.batch_size)
+        self.data = data
         self.films = [record.image_id for record in data.images]
+        self.seen_before: tuple[str, ...] = ()  # by the weights that the run started from
         length = train.iterations * train.batch_size
         self.stream = TrainingStream(
-            data, preset.model.canvas_size, length, seed, train.augmentation
+            data,
+            preset.model.canvas_size,
+            length,
+            seed,
+            train.augmentation,
+            share_of_memory(workers),
         )
         self.criterion = Criterion(preset.model)
         self.optimizer = build_optimizer(network, train)
@@ -112,6 +128,7 @@ class Trainer:
             "step": self.step,
             "seed": self.seed,
             "films": self.films,
+            TRAINED_FILMS: self._trained_films,
             "weights": self.averaged.state_dict(),
             "last_weights": self.network.state_dict(),
             "averaged_steps": self.average.n_averaged,
@@ -148,6 +165,11 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state.get("scaler", {}))
         self.step = int(state["step"])
+        self.seen_before = tuple(state.get(TRAINED_FILMS, ()))
+
+    @cached_property
+    def _trained_films(self) -> list[str]:
+        return sorted({*self.seen_before, *film_digests(self.data).values()})
 
     def _batches(self) -> Iterator[tuple[Tensor, list[Objects]]]:
         """This process's part of every batch that is left."""

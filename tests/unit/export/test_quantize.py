@@ -14,8 +14,11 @@ import pytest
 
 from export import quantize as module
 from export import reduced_precision
+from export.onnx_export import as_metadata, trained_films
 from export.quantize import main, quantize
 from model.data.coco import load_coco
+from model.data.seen_films import film_digests
+from model.data.split import split_by_patient
 from solo.contract.manifest import OUTPUT_NAMES, Manifest
 from tests.support.coco_folder import disc_folder
 from tests.support.exported import exported, film_canvases
@@ -125,6 +128,30 @@ def test_a_model_that_loses_too_much_is_not_written(
     assert main([str(model), "--films", str(tmp_path / "films"), "--out", str(out)]) == 1
     assert "AP falls by 0.020, and may by 0.005" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_a_fold_that_the_model_was_trained_on_proves_nothing(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = load_coco(disc_folder(tmp_path / "films", 6))
+    held_out = split_by_patient(data, 0, 2)[1]
+    trained = as_metadata(list(film_digests(held_out).values())[:1])
+    graph = onnx.load(model)
+    given = tmp_path / "trained.onnx"
+    onnx.helper.set_model_props(graph, {**manifest_of(model).to_metadata(), **trained})
+    onnx.save(graph, given)
+    monkeypatch.setattr(module, "quantize", lambda *_: int8_graph())
+    monkeypatch.setattr(reduced_precision, "quality", lambda *_: {"ap": 0.5})
+    out = tmp_path / "tiny.int8.onnx"
+    fold = ["--fold", "0", "--folds", "2", "--out", str(out)]
+    command = [str(given), "--data", str(tmp_path / "films"), *fold]
+    assert main(command) == 1
+    assert f"trained on 1 of these {len(held_out.images)} films" in capsys.readouterr().err
+    assert not out.exists()
+    assert main([*command, "--seen-films"]) == 0
+    assert trained_films(onnx.load(out)) == trained_films(graph)
+    assert main([str(model), *command[1:]]) == 0
+    assert "does not say which films" in capsys.readouterr().err
 
 
 def test_films_that_show_nothing_prove_nothing(

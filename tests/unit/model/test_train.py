@@ -16,7 +16,7 @@ from datasets.phantom.__main__ import main as make_films
 from model import train
 from model.configuration.presets import PRESETS
 from model.data.coco import CROWDS
-from model.network.checkpoint import load_checkpoint, load_network
+from model.network.checkpoint import load_checkpoint, load_network, trained_films
 from model.network.efficientnet_lite import imagenet_state_dict
 from model.training.recipes import paper_recipe
 from tests.support.coco_folder import annotation, disc_folder, document, write
@@ -98,7 +98,11 @@ def test_a_run_is_not_resumed_on_other_films(discs: Path, tmp_path: Path) -> Non
 def test_fine_tuning_starts_from_a_checkpoint(discs: Path, tmp_path: Path) -> None:
     assert command(discs, tmp_path / "first", "--iterations", "1", "--seed", "3") == 0
     weights = str(tmp_path / "first" / "checkpoint.pt")
-    assert command(discs, tmp_path / "second", "--iterations", "1", "--weights", weights) == 0
+    fold = ("--fold", "0", "--folds", "2")
+    more = ("--iterations", "1", "--weights", weights, *fold)
+    assert command(discs, tmp_path / "second", *more) == 0
+    seen = trained_films(tmp_path / "first" / "checkpoint.pt")
+    assert seen == trained_films(tmp_path / "second" / "checkpoint.pt")  # what it held out too
     first, second = (load_network(tmp_path / run / "checkpoint.pt") for run in ("first", "second"))
     # A step of AdamW moves a weight by about the rate, 2e-3.
     torch.testing.assert_close(
@@ -146,7 +150,7 @@ def test_a_broken_data_set_is_described(tmp_path: Path, capsys: pytest.CaptureFi
     ("more", "sentence"),
     [
         (("--fold", "2", "--folds", "2"), "there is no fold 2 of 2"),
-        (("--fold", "0", "--folds", "5"), "4 patients cannot be split into 5 folds"),
+        (("--fold", "0", "--folds", "5"), "fold 0 of 5 has 0 of the 4 patients"),
         (("--batch-size", "0"), "--batch-size must be 1 or more"),
         (("--iterations", "0"), "--iterations must be 1 or more"),
         (("--threads", "0"), "--threads must be 1 or more"),

@@ -106,6 +106,24 @@ def test_what_no_level_is_for_is_out_of_scale_range(tmp_path: Path) -> None:
     assert troubles(data, levels=levels) == [None, "out of scale range", "out of scale range"]
 
 
+def test_classes_with_sides_are_told(tmp_path: Path) -> None:
+    names = ("left lung", "right lung", "right middle lobe", "nodule")
+    content = document(
+        categories=[{"id": n, "name": name} for n, name in enumerate(names, 1)],
+        annotations=[
+            annotation(id=1, category_id=3),
+            annotation(id=2, category_id=4, iscrowd=1),
+        ],
+    )
+    data = load_coco(write(tmp_path, content, {"film.png": np.zeros(SIZE, np.uint8)}))
+    said = sentences(examine(data))
+    assert "training mirrors films. Mirrored films swap the labels of 'left lung' and" in said
+    assert "Films with 'right middle lobe' are not mirrored" in said
+    assert "augmentation.mirror = 0 mirrors nothing. Images 7." in said
+    assert "Every 'nodule' is a crowd: the network cannot learn it." in said
+    assert "sides" not in sentences(examine(load(tmp_path / "none", {})))
+
+
 def test_the_count_agrees_with_what_training_assigns(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     objects = [

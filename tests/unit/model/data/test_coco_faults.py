@@ -315,12 +315,29 @@ def test_a_file_that_is_no_data_set(text: bytes, sentence: str, tmp_path: Path) 
 def test_of_many_faults_of_a_kind_the_first_are_listed(tmp_path: Path) -> None:
     images = [image(id=i, file_name=f"{i}.png") for i in range(5000)]
     images[30]["height"] = 0
+    images.append(image(id=5000))  # whose film is there
     found = faults(tmp_path, document(images=images, annotations=[]))
     assert found[:20] == [f"image {i}: there is no file '{i}.png'" for i in range(20)]
     assert found[20:] == [
         "... and 4,980 more faults like the last one",
         "image 30 has no valid 'height' and 'width'",
     ]
+
+
+def test_a_wrong_folder_of_films_is_one_sentence(tmp_path: Path) -> None:
+    images = [image(id=i, file_name=f"of/{i}.png") for i in range(5000)]
+    content = document(images=images, annotations=[annotation(image_id=3, category_id=77)])
+    for_all, of_annotation = sorted(faults(tmp_path, content), reverse=True)
+    assert for_all.startswith("none of the 5,000 films is found; image 0: there is no file")
+    assert "Give the folder that holds annotations and films" in for_all
+    assert of_annotation.startswith("annotation 70 of image 3")
+
+
+def test_ids_in_letters_are_one_sentence(tmp_path: Path) -> None:
+    images = [image(id=f"film-{i}", file_name=f"{i}.png") for i in range(43)]
+    objects = [annotation(id=i, image_id=f"film-{i}") for i in range(43)]
+    (sentence,) = faults(tmp_path, document(images=images, annotations=objects))
+    assert sentence.startswith("none of the 43 entries of 'images' has an integer 'id'")
 
 
 def test_polygons_in_parts_of_the_images_size(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 from model.configuration.recipe import Augmentation
 from model.data import dataset
 from model.data.augment import random_placement
-from model.data.coco import CocoDataset, load_coco
+from model.data.coco import CocoDataset, DatasetError, load_coco
 from model.data.dataset import Sample, TrainingStream, collate
 from model.data.rasterise import warp
 from tests.support.coco_folder import (
@@ -28,6 +28,7 @@ from tests.support.coco_folder import (
     document,
     image,
     write,
+    write_unread,
 )
 
 CANVAS = (64, 64)
@@ -182,9 +183,9 @@ def test_objects_of_less_than_four_canvas_pixels_are_dropped(
 ) -> None:
     corner = 20 + side
     outline = [[20, 20, corner, 20, corner, corner, 20, corner]]
-    content = document(annotations=[annotation(segmentation=outline)])
+    content = document(annotations=[annotation(id=1), annotation(id=2, segmentation=outline)])
     data = load_coco(write(tmp_path, content, {"film.png": np.zeros(SIZE, np.uint8)}))
-    assert len(TrainingStream(data, CANVAS, 1, 0)[0][1].labels) == int(kept)
+    assert len(TrainingStream(data, CANVAS, 1, 0)[0][1].labels) == 1 + int(kept)
 
 
 def test_crowds_are_left_out_and_labels_follow_the_file(
@@ -202,6 +203,22 @@ def test_crowds_are_left_out_and_labels_follow_the_file(
     assert objects.labels.tolist() == [1, 0]
     assert objects.masks[0, 15, 20] == 255
     assert objects.masks[1, 25, 35] == 255
+
+
+def test_objects_that_all_vanish_on_the_canvas_are_refused(tmp_path: Path) -> None:
+    outline = [[20, 20, 23, 20, 23, 23, 20, 23]]  # 9 pixels of 80 x 100
+    content = document(annotations=[annotation(segmentation=outline)])
+    data = load_coco(write_unread(tmp_path, content))
+    TrainingStream(data, (64, 64), 1, 0)
+    with pytest.raises(DatasetError, match=r"covers 0\.9 pixels of a canvas of \(32, 32\)"):
+        TrainingStream(data, (32, 32), 1, 0)
+
+
+def test_a_class_of_crowds_alone_is_told(tmp_path: Path) -> None:
+    objects = [annotation(id=1), annotation(id=2, category_id=DISC, iscrowd=1)]
+    data = load_coco(write_unread(tmp_path, document(annotations=objects)))
+    assert data.crowds_alone == ("disc",)
+    assert TrainingStream(data, CANVAS, 1, 0).notes()[0].startswith("Every 'disc' is a crowd.")
 
 
 def test_a_film_without_objects_gives_empty_objects(tmp_path: Path) -> None:
@@ -234,6 +251,69 @@ def test_placements_are_drawn_for_the_films_own_size(
     monkeypatch.setattr(dataset, "random_placement", spy)
     TrainingStream(discs, CANVAS, 1, 0)[0]
     assert asked == [(SIZE, CANVAS)]
+
+
+def test_a_mirrored_film_has_the_labels_of_the_other_side(
+    tmp_path: Path, place: list[npt.NDArray[np.float64]]
+) -> None:
+    objects = [
+        annotation(id=1, category_id=1, segmentation=[circle((20, 40), 15)]),
+        annotation(id=2, category_id=2, segmentation=[circle((80, 40), 15)]),
+        annotation(id=3, category_id=3, segmentation=[circle((50, 40), 9)]),
+    ]
+    names = ("lung_r", "lung_l", "heart")
+    categories = [{"id": n, "name": name} for n, name in enumerate(names, 1)]
+    content = document(categories=categories, annotations=objects)
+    data = load_coco(write(tmp_path, content, {"film.png": np.zeros(SIZE, np.uint8)}))
+    for sign, shift, labels in ((1, 7, [0, 1, 2]), (-1, 57, [1, 0, 2])):
+        place[0] = np.array([[0.5 * sign, 0, shift], [0, 0.5, 0]])
+        objects_of = TrainingStream(data, CANVAS, 1, 0)[0][1]
+        assert objects_of.labels.tolist() == labels
+        middles = (objects_of.boxes[:, 0] + objects_of.boxes[:, 2]) / 2
+        # Whatever the film shows on the left of the canvas is a right lung, as it always is.
+        assert middles[labels.index(0)] < middles[2] < middles[labels.index(1)]
+        kept = TrainingStream(data, CANVAS, 1, 0, Augmentation(side_pairs=()))[0][1]
+        assert kept.labels.tolist() == [0, 1, 2]
+
+
+def test_films_of_a_side_alone_are_never_mirrored_and_else_placed_alike(tmp_path: Path) -> None:
+    films = {"film.png": disc_film((20, 40), 15)}
+    outline = [circle((20, 40), 15)]
+    boxes = []
+    for name in ("left rib", "rib"):
+        content = document(
+            categories=[{"id": 1, "name": name}],
+            annotations=[annotation(category_id=1, segmentation=outline)],
+        )
+        data = load_coco(write(tmp_path / name, content, films))
+        strengths = Augmentation(rotation_degrees=0, scale=(1, 1), aspect=0)
+        stream = TrainingStream(data, CANVAS, 60, 0, strengths)
+        centred = [stream[index][1].boxes for index in range(60)]
+        boxes.append([float(box[0, 0]) if len(box) else None for box in centred])
+    same = [one == other for one, other in zip(*boxes, strict=True)]
+    assert 15 < sum(same) < 45  # where the other was not mirrored they are the same
+
+
+# Mean grey, boxes and labels of some samples as they were before films knew sides, repeats and
+# pasting.
+RECORDED = {
+    0: (0.27511, [[14.0, 15.0, 34.0, 37.0]], [0]),
+    1: (0.13542, [], []),
+    4: (0.41799, [[17.0, 34.0, 40.0, 57.0]], [0]),
+    6: (0.10093, [], []),
+    9: (0.28338, [[14.0, 8.0, 46.0, 41.0]], [0]),
+    11: (0.47383, [[21.0, 22.0, 42.0, 45.0]], [0]),
+}
+
+
+def test_samples_are_those_of_earlier_versions(discs: CocoDataset) -> None:
+    """The figures of the model cards can be had again."""
+    stream = TrainingStream(discs, CANVAS, 12, 3, Augmentation(grey_values=False))
+    for index, (mean, box, labels) in RECORDED.items():
+        film, objects = stream[index]
+        assert float(film.mean()) == pytest.approx(mean, abs=2e-4)
+        assert objects.boxes.tolist() == box
+        assert objects.labels.tolist() == labels
 
 
 def test_a_stream_can_be_sent_to_a_worker_process(discs: CocoDataset) -> None:
