@@ -21,7 +21,8 @@ from model.network.heads import HeadOutputs
 from model.network.solo_network import SoloNetwork
 from model.training.criterion import Criterion
 from model.training.optimisation import learning_rate_factor
-from model.training.trainer import NonFiniteLossError, Trainer
+from model.training.step import NonFiniteLossError
+from model.training.trainer import Trainer
 from tests.support.coco_folder import disc_folder
 from tests.support.tiny import seeded, tiny_preset
 
