@@ -43,18 +43,28 @@ def scaled_rate(train: TrainConfig, batch_size: int) -> float:
     return growth if train.optimizer == "sgd" else math.sqrt(growth)
 
 
-def _changed_network(model: ModelConfig, table: Table, say: Say) -> ModelConfig:
-    if "canvas_size" in table and "levels" not in table and len(table["canvas_size"]) == 2:
-        growth = min(table["canvas_size"]) / min(model.canvas_size)
-        if growth != 1 and len(model.levels) > 1:
-            table = {**table, "levels": tuple(_grown(level, growth) for level in model.levels)}
-            say(f"the levels' scale ranges are multiplied by {growth:.4g}, as the canvas is")
-    return replace(model, **table)
+def on_canvas(model: ModelConfig, canvas_size: tuple[int, int]) -> ModelConfig:
+    """The network on another canvas; the scale ranges of its levels grow with it."""
+    levels = model.levels
+    if len(levels) > 1:  # a single one is for all sizes
+        growth = min(canvas_size) / min(model.canvas_size)
+        levels = tuple(_grown(level, growth) for level in levels)
+    return replace(model, canvas_size=canvas_size, levels=levels)
 
 
 def _grown(level: Level, growth: float) -> Level:
     low, high = level.scale_range
     return replace(level, scale_range=(low * growth, high * growth))
+
+
+def _changed_network(model: ModelConfig, table: Table, say: Say) -> ModelConfig:
+    canvas_size = table.get("canvas_size", model.canvas_size)
+    if "levels" not in table and canvas_size != model.canvas_size and len(canvas_size) == 2:
+        changed = on_canvas(model, canvas_size)
+        if changed.levels != model.levels:
+            say("the scale ranges of the levels change as the canvas does")
+        model = changed
+    return replace(model, **table)
 
 
 def _changed_training(train: TrainConfig, layer: Layer, say: Say) -> TrainConfig:
