@@ -12,8 +12,6 @@ go on after an interruption. Several processes train together when torchrun star
 from __future__ import annotations
 
 import argparse
-import math
-from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -21,11 +19,9 @@ from pathlib import Path
 import torch
 
 from model.cli import finish, tell
-from model.configuration.recipe import Preset
 from model.configuration.resolve import Say
 from model.configuration.toml_file import write_toml
-from model.data.coco import CocoDataset, load_coco
-from model.data.split import split_by_patient
+from model.data.coco import load_coco
 from model.network.checkpoint import adopt_backbone
 from model.network.device import usable_device
 from model.network.solo_network import SoloNetwork
@@ -41,10 +37,8 @@ from model.training.tensorboard import RunLog
 from model.training.trackers import TRACKERS, check_installed
 from model.training.trainer import Trainer
 from model.training.validation import Validation
+from model.training.validation_plan import choose_films, plan_validation
 from model.training.verify import load_readable
-
-Load = Callable[[Path], CocoDataset]
-_VALIDATIONS = 30  # of a run, at most, where it is not said how often
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -76,10 +70,11 @@ def _train(arguments: argparse.Namespace, device: torch.device, group: ProcessGr
     say: Say = tell if group.rank == 0 else lambda _: None
     plan = make_plan(arguments.config, layer_of(arguments), say)
     load = load_coco if arguments.trust_films else partial(load_readable, group=group)
-    data, held_out = _films(plan, load)
+    data, held_out = choose_films(plan, load)
     data.require_objects()
-    out = arguments.out or Path("runs") / Path(str(plan.run.data)).stem
+    out = arguments.out or Path("runs") / plan.name
     checkpoint = out / "checkpoint.pt"
+    goes_on = _goes_on(checkpoint, group)
     plan = choose_batch(plan, data, arguments.recipe, checkpoint, (device, group), say)
     preset = resolve(plan, data, arguments.recipe, say)
     if plan.run.weights:
@@ -87,11 +82,11 @@ def _train(arguments: argparse.Namespace, device: torch.device, group: ProcessGr
 
     torch.manual_seed(plan.run.seed)
     network = SoloNetwork(preset.model)
-    if not checkpoint.exists():
+    if not goes_on:
         initialise(network, plan.run, preset, say)
     trainer = Trainer(network.to(device), preset, data, plan.run.seed, arguments.workers, group)
-    validation = _validation(plan, preset, data, held_out, out, say)
-    if checkpoint.exists():
+    validation = plan_validation(plan, preset, data, held_out, out, say)
+    if goes_on:
         _go_on(trainer, checkpoint, validation, plan, say)
     say(describe_run(preset.train, len(data.images)))
     tell_memory(trainer, say)
@@ -106,37 +101,15 @@ def _train(arguments: argparse.Namespace, device: torch.device, group: ProcessGr
             log.close()
 
 
-def _films(plan: Plan, load: Load) -> tuple[CocoDataset, CocoDataset | None]:
-    """The films to train on, and those to validate on."""
-    data, settings = load(plan.data), plan.validation
-    if settings.fold is not None:
-        return split_by_patient(data, settings.fold, settings.folds)
-    if settings.val is None:
-        return data, None
-    held_out = load(Path(settings.val))
-    held_out.labels_of(data.class_names)
-    return data, held_out
-
-
-def _validation(
-    plan: Plan,
-    preset: Preset,
-    data: CocoDataset,
-    held_out: CocoDataset | None,
-    out: Path,
-    say: Say,
-) -> Validation | None:
-    settings = plan.validation
-    if held_out is None:
-        if settings.patience is not None or settings.validate_every is not None:
-            raise ValueError("--patience and --validate-every need --val or --fold")
-        return None
-    steps_a_pass = len(data.images) / preset.train.batch_size
-    passes = preset.train.iterations / steps_a_pass
-    between = settings.validate_every or math.ceil(passes / _VALIDATIONS)
-    every = max(1, round(between * steps_a_pass))
-    say(f"validated every {every} steps ({between:g} passes) on {len(held_out.images)} films")
-    return Validation(held_out, every, settings.patience, out)
+def _goes_on(checkpoint: Path, group: ProcessGroup) -> bool:
+    """Whether there is a checkpoint to go on from, for all processes alike."""
+    found = int(checkpoint.exists())
+    if group.highest(found) != group.lowest(found):
+        raise ValueError(
+            f"{checkpoint} is there for some of the processes only: copy it to every machine, or "
+            "let --out be a folder that they share"
+        )
+    return bool(found)
 
 
 def _go_on(

@@ -39,6 +39,12 @@ class Plan:
         assert self.run.data is not None
         return Path(self.run.data)
 
+    @property
+    def name(self) -> str:
+        """The data set's folder, by which a run is called; of a split, the one above it."""
+        folder = self.data if self.data.is_dir() else self.data.parent
+        return folder.parent.name if folder.name in ("train", "annotations") else folder.name
+
 
 def make_plan(config: Path | None, flags: Layer, say: Say) -> Plan:
     """Finds the file of a run, and lays the flags over it.

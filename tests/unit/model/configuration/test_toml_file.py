@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def test_what_is_written_is_read_back(name: str, tmp_path: Path) -> None:
         ("[trainig]\nbatch_size = 2", "the top has no 'trainig': is 'training' meant?"),
         ("network = 3", "'network' must be a table [network], not 3"),
         ("[network]\nclass_names = ['x']", "[network] has no 'class_names'"),
-        ("[network]\nvariant = 'solo2'", "not 'solo2': is 'solo' meant?"),
+        ("[network]\nvariant = 'solo2'", "not 'solo2': is 'solov2' meant?"),
         ("[training]\nbatch_size = '8'", "[training] batch_size must be a valid integer, not '8'"),
         ("[training]\nbatch_size = true", "[training] batch_size must be a valid integer"),
         ("[network]\nlevels = [{pyramid = 3}]", "levels[0] lacks stride, num_grid, scale_range"),
@@ -66,9 +67,8 @@ def test_what_is_written_is_read_back(name: str, tmp_path: Path) -> None:
 def test_a_mistake_is_named_with_what_may_be_meant(
     text: str, sentence: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(ValueError, match="") as caught:
+    with pytest.raises(ValueError, match=re.escape(sentence)):
         changed(text, tmp_path)
-    assert sentence in str(caught.value)
 
 
 def test_none_is_written_in_a_word(tmp_path: Path) -> None:
