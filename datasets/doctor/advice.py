@@ -41,7 +41,8 @@ def fitting_canvas(data: CocoDataset, canvas_size: tuple[int, int]) -> tuple[tup
     first = reached
     while reached is not None and reached < _ENOUGH and max(canvas_size) < _LARGEST:
         height, width = (
-            min(_LARGEST, round(_LARGER * side / _STRIDE) * _STRIDE) for side in canvas_size
+            side + max(_STRIDE, round((_LARGER - 1) * side / _STRIDE) * _STRIDE)
+            for side in canvas_size
         )
         better = highest_precision(data, (height, width))
         if better is None or better < reached + _WORTH:

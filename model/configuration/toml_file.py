@@ -24,6 +24,7 @@ _HEAD = """\
 # All settings of this run, for `python -m model.train --config THIS_FILE --out ANOTHER_FOLDER`.
 # Flags override the file; docs/training.md explains the fields.
 """
+_PATHS = ("data", "weights", "backbone_weights", "val")
 
 
 def read_toml(path: Path) -> Layer:
@@ -42,7 +43,7 @@ def read_toml(path: Path) -> Layer:
 def write_toml(
     path: Path, run: RunSettings, preset: Preset, validation: ValidationSettings
 ) -> None:
-    """Writes all settings of a run, so that `read_toml` gives them back."""
+    """Writes all settings of a run, so that `read_toml` gives them back from wherever."""
     training = asdict(preset.train)
     values = {
         RUN: asdict(run),
@@ -62,4 +63,6 @@ def write_toml(
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if value is not None}
+    """Without what is not set; paths absolute."""
+    given = {key: value for key, value in values.items() if value is not None}
+    return given | {key: str(Path(given[key]).absolute()) for key in _PATHS if key in given}

@@ -81,14 +81,7 @@ def make_plan(config: Path | None, flags: Layer, say: Say) -> Plan:
     chosen = flags.over(file, "validation")
     if not {"val", "fold"} & chosen.keys():
         chosen |= split
-    validation = ValidationSettings(**chosen)
-    run = replace(
-        run,
-        data=_absolute(run.data),
-        weights=_absolute(run.weights),
-        backbone_weights=_absolute(run.backbone_weights),
-    )
-    return Plan(run, replace(validation, val=_absolute(validation.val)), file, flags)
+    return Plan(run, ValidationSettings(**chosen), file, flags)
 
 
 def resolve(plan: Plan, data: CocoDataset, recipe: str | None, say: Say) -> Preset:
@@ -144,8 +137,3 @@ def _split_folders(run: RunSettings, say: Say) -> tuple[RunSettings, dict[str, s
             say(f"{root / train} is trained on, {root / val} validated on")
             return replace(run, data=str(root / train)), {"val": str(root / val)}
     return run, {}
-
-
-def _absolute(path: str | None) -> str | None:
-    """A path that a file repeats from wherever it is read."""
-    return None if path is None else str(Path(path).absolute())

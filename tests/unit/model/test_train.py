@@ -260,9 +260,10 @@ def test_a_backbone_of_random_numbers_is_told(
 
 
 def test_its_own_file_repeats_a_run(discs: Path, tmp_path: Path) -> None:
+    fold = ("--fold", "0", "--folds", "2")
     levels = ("--levels", "3:8:12:1:30", "4:16:6:25:200")
     changes = ("--canvas", "96", "--mirror", "0", "--min-area", "none", "--no-grey-values", *levels)
-    assert command(discs, tmp_path / "one", "--epochs", "0.5", "--fold", "0", *changes) == 0
+    assert command(discs, tmp_path / "one", "--epochs", "0.5", *fold, *changes) == 0
     config = tmp_path / "one" / "config.toml"
     again = ["--config", str(config), "--out", str(tmp_path / "two"), "--device", "cpu"]
     assert train.main([*again, "--threads", "1"]) == 0

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from datasets.doctor import __main__ as doctor
-from model.configuration.presets import PRESETS
+from model.configuration.presets import PRESETS, Categories
+from model.configuration.recipe import Preset
 from model.configuration.resolve import apply_layer
 from model.configuration.toml_file import read_toml
 from tests.support.coco_folder import annotation, disc_folder, document, write_unread
@@ -18,7 +20,11 @@ from tests.unit.datasets.doctor.test_doctor import load, ring
 
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PRESETS, "tiny", lambda categories: tiny_preset(3, categories))
+    def tiny(categories: Categories) -> Preset:
+        preset = tiny_preset(3, categories)
+        return replace(preset, model=replace(preset.model, max_instances=20))
+
+    monkeypatch.setitem(PRESETS, "tiny", tiny)
 
 
 def propose(data: Path) -> int:
@@ -37,13 +43,13 @@ def test_what_fits_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_small_crowded_objects_need_a_canvas_levels_and_cells_of_their_own(
     tmp_path: Path,
 ) -> None:
-    """Rows of squares of 5 pixels, 8 apart, on a canvas of 64 whose finest cells are 8 wide."""
+    """Squares of 5 pixels in the middle of larger ones, on a canvas whose masks are 16 x 16."""
     squares = [
-        {"segmentation": ring(x + shift, y + shift, 5)}
-        for x in range(2, 60, 8)
-        for y in range(2, 60, 8)
-        for shift in (0, 2)
-    ] * 2
+        {"segmentation": ring(x - inset, y - inset, 5 + 2 * inset)}
+        for x in range(6, 60, 16)
+        for y in range(6, 60, 16)
+        for inset in (0, 3)
+    ]
     load(tmp_path, *squares)
     assert propose(tmp_path) == 0
     path = tmp_path / "training.toml"

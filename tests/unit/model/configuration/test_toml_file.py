@@ -26,7 +26,7 @@ def changed(text: str, folder: Path, preset: Preset | None = None) -> Preset:
 def test_what_is_written_is_read_back(name: str, tmp_path: Path) -> None:
     preset = PRESETS[name](CATEGORIES)
     path = tmp_path / "config.toml"
-    run = RunSettings(name, data="films", seed=3)
+    run = RunSettings(name, data="/films", seed=3)
     write_toml(path, run, preset, ValidationSettings(fold=2, patience=5))
     layer = read_toml(path)
     assert apply_layer(tiny_preset(), layer) == preset  # whatever it is laid over
