@@ -14,6 +14,7 @@ from model.data.coco import CocoDataset
 from model.training.recipes import paper_recipe
 
 ADVICE = "training.toml"  # in a data set's folder, by the doctor
+_FILMS = {"val", "fold"}  # either names the films to validate on
 _SPLITS = (("train", "valid"), ("train", "val"))
 
 
@@ -79,7 +80,10 @@ def make_plan(config: Path | None, flags: Layer, say: Say) -> Plan:
     if run.preset not in PRESETS:
         raise ValueError(f"preset must be one of {', '.join(sorted(PRESETS))}, not '{run.preset}'")
     chosen = flags.over(file, "validation")
-    if not {"val", "fold"} & chosen.keys():
+    given = _FILMS & flags.tables["validation"].keys()
+    if given:  # whichever of the two the file names
+        chosen = {key: value for key, value in chosen.items() if key not in _FILMS - given}
+    if not _FILMS & chosen.keys():
         chosen |= split
     return Plan(run, ValidationSettings(**chosen), file, flags)
 

@@ -314,3 +314,14 @@ def test_of_epochs_and_iterations_the_command_line_counts(discs: Path, tmp_path:
     given = ["--config", str(config), "--data", str(discs), "--threads", "1", "--device", "cpu"]
     assert train.main([*given, "--iterations", "1", "--out", str(tmp_path / "run")]) == 0
     assert load_checkpoint(tmp_path / "run" / "checkpoint.pt")[1]["step"] == 1
+
+
+def test_a_flag_for_other_films_overrides_the_files_fold(
+    discs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, other = tmp_path / "mine.toml", disc_folder(tmp_path / "other", 3)
+    config.write_text('preset = "tiny"\n[validation]\nfold = 0\nfolds = 2\n')
+    given = ["--config", str(config), "--data", str(discs), "--threads", "1", "--device", "cpu"]
+    given += ["--iterations", "1", "--val", str(other), "--out", str(tmp_path / "run")]
+    assert train.main(given) == 0
+    assert "passes) on 3 films" in capsys.readouterr().err
