@@ -9,6 +9,18 @@ from pathlib import Path
 INTERRUPTED = 130  # as shells count a process that Ctrl-C ended
 
 
+class Interrupted(KeyboardInterrupt):
+    """A signal that a command answered in order.
+
+    Attributes:
+        exit_code: as shells count a process that the signal ended.
+    """
+
+    def __init__(self, signal_number: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.exit_code = 128 + signal_number
+
+
 def finish(
     work: Callable[[], None],
     *errors: type[Exception],
@@ -29,6 +41,9 @@ def finish(
     told: tuple[type[Exception], ...] = (ValueError, OSError, *errors)
     try:
         work()
+    except Interrupted as signal:
+        tell(f"\n{before}{signal}")
+        return signal.exit_code
     except KeyboardInterrupt:
         tell(f"\n{before}{interrupted}")  # below the progress bar
         return INTERRUPTED

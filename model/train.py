@@ -1,9 +1,10 @@
 """Trains a network on a data set in COCO format.
 
-    python -m model.train --preset cxr-lungs --data DIR --out runs/mine
+    python -m model.train --data DIR --preset cxr-lungs --epochs 50 --out runs/mine
+    python -m model.train --config runs/mine/config.toml --out runs/again
 
-Run the same command again to go on after an interruption. Several processes train together when
-torchrun starts them:
+The doctor's training.toml in DIR is taken where there is no --config. Run the same command again to
+go on after an interruption. Several processes train together when torchrun starts them:
 
     torchrun --nproc-per-node 2 -m model.train --preset solov2-r50 --data DIR --out runs/mine
 """
@@ -11,34 +12,38 @@ torchrun starts them:
 from __future__ import annotations
 
 import argparse
-import json
-from dataclasses import replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import get_args
 
 import torch
 
 from model.cli import finish, tell
-from model.configuration.presets import PRESETS
-from model.configuration.recipe import PrecisionName, Preset
-from model.data.coco import CocoDataset, load_coco
-from model.data.split import FOLDS_HELP, Folds, describe_split, folds_argument, split_by_patient
-from model.evaluate import measure, predict
-from model.network.backbone import load_imagenet
-from model.network.checkpoint import adopt_backbone, fine_tune, trained_films
+from model.configuration.resolve import Say
+from model.configuration.toml_file import write_toml
+from model.data.coco import load_coco
+from model.network.checkpoint import adopt_backbone, trained_films
 from model.network.device import usable_device
 from model.network.solo_network import SoloNetwork
 from model.training.distributed import ProcessGroup, own_device
-from model.training.recipes import SCHEDULES, paper_recipe
+from model.training.memory_plan import choose_batch, tell_memory
+from model.training.observers import Log, Logs
+from model.training.options import build_parser, layer_of
+from model.training.plan import Plan, make_plan, resolve
+from model.training.progress import describe_run
+from model.training.start import initialise
+from model.training.step import NonFiniteLossError
 from model.training.tensorboard import RunLog
-from model.training.trainer import NonFiniteLossError, Trainer
+from model.training.trackers import TRACKERS, check_installed
+from model.training.trainer import Trainer
+from model.training.validation import Validation
+from model.training.validation_plan import choose_films, plan_validation
 from model.training.verify import load_readable
 
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments = build_parser(__doc__).parse_args(argv)
     return finish(
         lambda: _join_and_train(arguments),
         NonFiniteLossError,
@@ -50,7 +55,9 @@ def main(argv: list[str] | None = None) -> int:
 def _join_and_train(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(_at_least("--threads", arguments.threads, 1))
     _at_least("--workers", arguments.workers, 0)
-    _at_least("--seed", arguments.seed, 0)
+    _at_least("--save-every", arguments.save_every, 1)
+    for name in arguments.log:
+        check_installed(name)
     device = usable_device(own_device(arguments.device))
     group = ProcessGroup.join(device)
     try:
@@ -60,112 +67,77 @@ def _join_and_train(arguments: argparse.Namespace) -> None:
 
 
 def _train(arguments: argparse.Namespace, device: torch.device, group: ProcessGroup) -> None:
+    say: Say = tell if group.rank == 0 else lambda _: None
+    plan = make_plan(arguments.config, layer_of(arguments), say)
     load = load_coco if arguments.trust_films else partial(load_readable, group=group)
-    data = load(arguments.data)
-    held_out: CocoDataset | None = None
-    if arguments.fold is not None:
-        data, held_out = split_by_patient(data, arguments.fold, arguments.folds)
-        _tell(group, describe_split(data, held_out))
+    data, held_out = choose_films(plan, load, say)
     data.require_objects()
-    preset = _choose_preset(arguments, data)
+    out = arguments.out or Path("runs") / plan.name
+    checkpoint = out / "checkpoint.pt"
+    goes_on = _goes_on(checkpoint, group)
+    plan = choose_batch(plan, data, arguments.recipe, checkpoint, (device, group), say)
+    preset = resolve(plan, data, arguments.recipe, say)
+    if plan.run.weights:
+        preset = adopt_backbone(preset, Path(plan.run.weights))
 
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    checkpoint = arguments.out / "checkpoint.pt"
-    torch.manual_seed(arguments.seed)
+    torch.manual_seed(plan.run.seed)
     network = SoloNetwork(preset.model)
-    goes_on = checkpoint.exists()
     if not goes_on:
-        _initialise(network, arguments)
-    trainer = Trainer(network.to(device), preset, data, arguments.seed, arguments.workers, group)
+        initialise(network, plan.run, preset, say)
+    trainer = Trainer(network.to(device), preset, data, plan.run.seed, arguments.workers, group)
+    if plan.run.weights:
+        trainer.seen_before = tuple(trained_films(Path(plan.run.weights)) or ())
     for note in trainer.stream.notes():
-        _tell(group, note)
-    if arguments.weights:
-        trainer.seen_before = tuple(trained_films(arguments.weights) or ())
+        say(note)
+    validation = plan_validation(plan, preset, data, held_out, out, say)
     if goes_on:
-        trainer.resume(checkpoint)
-        unused = ", and --weights is not used" if arguments.weights else ""
-        _tell(group, f"{checkpoint} is there already: going on from step {trainer.step}{unused}")
-    log = RunLog(arguments.out / "tensorboard", trainer.step) if group.rank == 0 else None
+        _go_on(trainer, checkpoint, validation, plan, say)
+    say(describe_run(preset.train, len(data.images)))
+    tell_memory(trainer, say)
+    if group.rank == 0:
+        out.mkdir(parents=True, exist_ok=True)
+        write_toml(out / "config.toml", plan.run, preset, plan.validation)
+    log = _open_logs(out, trainer, arguments.log) if group.rank == 0 else None
     try:
-        trainer.run(checkpoint, log=log)
+        trainer.run(checkpoint, arguments.save_every, log, validation)
     finally:
         if log is not None:
             log.close()
-    if held_out is not None and group.rank == 0:
-        _measure(trainer, held_out, arguments.out / "metrics.json")
 
 
-def _choose_preset(arguments: argparse.Namespace, data: CocoDataset) -> Preset:
-    preset = PRESETS[arguments.preset]((data.class_names, data.category_ids))
-    if arguments.weights:
-        preset = adopt_backbone(preset, arguments.weights)
-    train = preset.train
-    if arguments.batch_size is not None:
-        train = replace(train, batch_size=_at_least("--batch-size", arguments.batch_size, 1))
-    if arguments.recipe is not None:
-        train = paper_recipe(arguments.recipe, len(data.images), train.batch_size)
-    if arguments.precision is not None:
-        train = replace(train, precision=arguments.precision)
-    if arguments.iterations is not None:
-        train = replace(train, iterations=_at_least("--iterations", arguments.iterations, 1))
-    return Preset(preset.model, train)
+def _goes_on(checkpoint: Path, group: ProcessGroup) -> bool:
+    """Whether there is a checkpoint to go on from, for all processes alike."""
+    found = int(checkpoint.exists())
+    if group.highest(found) != group.lowest(found):
+        raise ValueError(
+            f"{checkpoint} is there for some of the processes only: copy it to every machine, or "
+            "let --out be a folder that they share"
+        )
+    return bool(found)
+
+
+def _go_on(
+    trainer: Trainer, checkpoint: Path, validation: Validation | None, plan: Plan, say: Say
+) -> None:
+    length = trainer.resume(checkpoint, validation)
+    unused = ", and --weights is not used" if plan.run.weights else ""
+    say(f"{checkpoint} is there already: going on from step {trainer.step}{unused}")
+    if length:
+        say(length)
+    if trainer.stopped:
+        say("the validation has stopped this run: more --epochs go on, if there is a need")
+
+
+def _open_logs(out: Path, trainer: Trainer, names: list[str]) -> Log:
+    settings = {**asdict(trainer.preset.train), "canvas": trainer.preset.model.canvas_size}
+    trackers = [TRACKERS[name](out, settings) for name in names]
+    return Logs(RunLog(out / "tensorboard", trainer.step), *trackers)
 
 
 def _at_least(name: str, value: int, least: int) -> int:
     if value < least:
         raise ValueError(f"{name} must be {least} or more")
     return value
-
-
-def _measure(trainer: Trainer, held_out: CocoDataset, path: Path) -> None:
-    text = json.dumps(measure(held_out, predict(trainer.averaged, held_out)), indent=1)
-    if path.exists():
-        _tell(trainer.group, f"{path} is there already: it is replaced by this measurement")
-    path.write_text(text + "\n", encoding="utf-8")
-    print(text)  # noqa: T201  # the command's answer
-
-
-def _tell(group: ProcessGroup, sentence: str) -> None:
-    if group.rank == 0:
-        tell(sentence)
-
-
-def _initialise(network: SoloNetwork, arguments: argparse.Namespace) -> None:
-    if arguments.weights:
-        fine_tune(network, arguments.weights)
-    elif arguments.backbone_weights or network.config.backbone == "efficientnet_lite0":
-        load_imagenet(network.backbone, arguments.backbone_weights)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m model.train",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("--preset", choices=sorted(PRESETS), required=True)
-    add("--data", type=Path, required=True, help="a COCO data set: its folder, or its JSON file")
-    add(
-        "--out",
-        type=Path,
-        required=True,
-        help="checkpoint.pt, metrics.json and tensorboard/ go here",
-    )
-    add("--recipe", choices=sorted(SCHEDULES), help="the papers' SGD schedule, not the preset's")
-    add("--iterations", type=int, help="instead of the preset's")
-    add("--batch-size", type=int, help="images a step, all processes together")
-    add("--precision", choices=get_args(PrecisionName), help="of the network; losses are float32")
-    add("--seed", type=int, default=0)
-    add("--fold", type=int, help="hold this fold of patients out, and measure on it at the end")
-    add("--folds", type=folds_argument, default=Folds(), help=FOLDS_HELP)
-    add("--weights", type=Path, help="a checkpoint to fine-tune")
-    add("--trust-films", action="store_true", help="do not read every film before the first step")
-    add("--backbone-weights", type=Path, help="a torchvision state dict for a ResNet")
-    add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    add("--threads", type=int, default=torch.get_num_threads())
-    add("--workers", type=int, default=0, help="processes that prepare samples")
-    return parser
 
 
 if __name__ == "__main__":

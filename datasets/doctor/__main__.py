@@ -16,6 +16,13 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from datasets.doctor.advice import (
+    Look,
+    advice_path,
+    advise,
+    fitting_canvas,
+    write_advice,
+)
 from datasets.doctor.boxes import find_contradicted
 from datasets.doctor.cells import PlacedImage, Survey, place_objects, survey
 from datasets.doctor.findings import compare, counted, examine
@@ -23,8 +30,11 @@ from datasets.doctor.page import draw_page
 from datasets.doctor.proposals import describe_levels, propose
 from datasets.doctor.resolution import find_coarseness
 from model.cli import finish
+from model.configuration.network import ModelConfig
 from model.configuration.presets import PRESETS
+from model.configuration.resolve import on_canvas
 from model.data.coco import CocoDataset, load_coco
+from model.training.plan import ADVICE
 from model.training.verify import load_readable
 
 _MEASURED = 20  # films whose outlines are compared at their own size
@@ -43,6 +53,10 @@ def _examine(arguments: argparse.Namespace) -> None:
         raise FileNotFoundError(f"{arguments.page.parent} is not a folder")
     if arguments.page and arguments.page.suffix.lower() != ".png":
         raise ValueError(f"{arguments.page} must end with .png: the page is a picture")
+    if arguments.propose and advice_path(arguments.data).exists():
+        raise FileExistsError(
+            f"{advice_path(arguments.data)} is there already: nothing is overwritten"
+        )
     if arguments.films < 1:
         raise ValueError("--films must be 1 or more")
     data = load_readable(arguments.data)
@@ -55,21 +69,52 @@ def _examine(arguments: argparse.Namespace) -> None:
         _list(compare(data, other))
     data.require_objects()
 
-    config = PRESETS[arguments.preset]((data.class_names, data.category_ids)).model
+    preset = PRESETS[arguments.preset]((data.class_names, data.category_ids)).model
     data = _sample(data, arguments.films)
-    progress = tqdm(data.images, desc="placing objects", unit="film")
-    placed = [PlacedImage.of(place_objects(record, config.canvas_size)) for record in progress]
-    seen = survey(data, placed, config)
-    _say(f"\n{arguments.preset}, on a canvas of {config.canvas_size}:")
+    seen, look = _look(data, preset)
+    _say(f"\n{arguments.preset}, on a canvas of {preset.canvas_size}:")
     _list(seen.findings() or ["every object has a cell of its own."])
-    _list(find_coarseness(_thin_out(data, _MEASURED), config.canvas_size))
-    better = propose(seen, lambda other: survey(data, placed, other))
+    few = _thin_out(data, _MEASURED)
+    _list(find_coarseness(few, preset.canvas_size))
+    better = propose(seen, look)
     if better is not seen:
         _say(f"\nProposed instead, {_counted(seen)} becomes {_counted(better)}:")
         _say(describe_levels(better.config))
+    if arguments.propose:
+        _propose(arguments, data, few, (preset, seen, better))
     if arguments.page:
         _, png = cv2.imencode(".png", draw_page(data, seen))
         arguments.page.write_bytes(png.tobytes())
+
+
+def _look(data: CocoDataset, config: ModelConfig) -> tuple[Survey, Look]:
+    """The objects under a configuration, and a way to survey them under others of its canvas."""
+    progress = tqdm(data.images, desc="placing objects", unit="film")
+    placed = [PlacedImage.of(place_objects(record, config.canvas_size)) for record in progress]
+
+    def look(other: ModelConfig) -> Survey:
+        return survey(data, placed, other)
+
+    return look(config), look
+
+
+def _propose(
+    arguments: argparse.Namespace,
+    data: CocoDataset,
+    few: CocoDataset,
+    found: tuple[ModelConfig, Survey, Survey],
+) -> None:
+    """Writes the advice for training, on a canvas that the outlines need."""
+    preset, seen, better = found
+    canvas_size, why = fitting_canvas(few, preset.canvas_size)
+    if canvas_size != preset.canvas_size:
+        seen, look = _look(data, on_canvas(preset, canvas_size))
+        better = propose(seen, look)
+    advice = advise(seen, better, preset, why)
+    path = advice_path(arguments.data)
+    write_advice(path, arguments.preset, advice)
+    changed = ", ".join(advice) or "nothing but the preset's name"
+    _say(f"\n{path} has {changed}: `python -m model.train --data {arguments.data}` takes it.")
 
 
 def _sample(data: CocoDataset, most: int) -> CocoDataset:
@@ -110,6 +155,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--preset", choices=sorted(PRESETS), required=True)
     add("--other", type=Path, help="the data set to test on: what do they share?")
     add("--page", type=Path, help="write a PNG of the films in most trouble")
+    add(
+        "--propose",
+        action="store_true",
+        help=f"write what is advised into the data set as {ADVICE}, which training takes",
+    )
     add("--films", type=int, default=300, help="look closely at so many at most")
     return parser
 

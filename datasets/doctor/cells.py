@@ -107,7 +107,7 @@ class Survey:
             if ids:
                 share = f"{self.count(trouble)} of {len(self.objects)}"
                 found.append(Finding(f"{share} {meaning}", ids))
-        most = self._most_on_a_film()
+        most = self.most_on_a_film()
         if most > self.config.max_instances:
             found.append(
                 Finding(
@@ -117,7 +117,8 @@ class Survey:
             )
         return found
 
-    def _most_on_a_film(self) -> int:
+    def most_on_a_film(self) -> int:
+        """Objects of the film that has the most."""
         ids, counts = np.unique([item.image_id for item in self.objects], return_counts=True)
         return int(counts.max()) if len(ids) else 0
 

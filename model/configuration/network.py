@@ -126,7 +126,11 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         if len(self.canvas_size) != 2 or any(side % 32 or side < 32 for side in self.canvas_size):
-            raise ValueError(f"canvas_size must be two multiples of 32, not {self.canvas_size}")
+            nearest = tuple(max(32, round(side / 32) * 32) for side in self.canvas_size[:2])
+            raise ValueError(
+                f"canvas_size must be two multiples of 32, not {self.canvas_size}: "
+                f"{nearest} is the nearest"
+            )
         if len(self.class_names) != len(self.category_ids) or not self.class_names:
             raise ValueError("class_names and category_ids must run in parallel")
         for name, choices in _CHOICES.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -60,11 +61,15 @@ class TrainConfig:
         weight_decay: none on norms and biases.
         warmup_iterations: linear rise to the peak rate.
         clip_norm: largest norm of the gradient.
-        ema_decay: of the average of the weights that is evaluated and exported.
+        ema_decay: of the average of the weights that is evaluated and exported, at its highest:
+            it rises to there (`model.training.averaging`).
         optimizer: "adamw", or the papers' "sgd" with momentum 0.9.
         milestones: parts of the run, in (0, 1), after each of which the rate falls to a tenth;
             without any it falls in a cosine to 1 %.
         frozen_batch_norm: keep the backbone's running statistics, as the papers do with ImageNet's.
+        frozen_backbone: train the rest alone; the backbone stays as it starts.
+        accumulate: parts that a batch is computed in, one after the other, where it does not fit
+            into memory as a whole; their gradients add up to the whole batch's.
         precision: of the network's arithmetic in training; losses are always in float32.
         augmentation: what changes at random in each film.
     """
@@ -80,8 +85,29 @@ class TrainConfig:
     optimizer: OptimizerName = "adamw"
     milestones: tuple[float, ...] = ()
     frozen_batch_norm: bool = False
+    frozen_backbone: bool = False
+    accumulate: int = 1
     precision: PrecisionName = "float32"
     augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        for name in ("iterations", "batch_size", "accumulate"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        if self.batch_size % self.accumulate:
+            nearest = min(
+                (part for part in range(1, self.batch_size + 1) if not self.batch_size % part),
+                key=lambda part: abs(part - self.accumulate),
+            )
+            raise ValueError(
+                f"a batch of {self.batch_size} cannot be divided into {self.accumulate} equal "
+                f"parts: accumulate may be {nearest}"
+            )
+        for name, (low, high) in _RANGES.items():
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f"{name} must lie in {low} to {high}, not {getattr(self, name)}")
+        if any(not 0 < milestone < 1 for milestone in self.milestones):
+            raise ValueError(f"milestones are parts of the run in (0, 1), not {self.milestones}")
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
@@ -98,6 +124,16 @@ class TrainConfig:
                 "augmentation": Augmentation(**augmentation),
             }
         )
+
+
+_RANGES = {
+    "learning_rate": (1e-9, 10.0),
+    "backbone_learning_rate": (0.0, 10.0),
+    "weight_decay": (0.0, 10.0),
+    "warmup_iterations": (0, 1_000_000),
+    "clip_norm": (1e-6, math.inf),
+    "ema_decay": (0.0, 0.999999),
+}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from torch import Tensor, distributed, nn
@@ -37,7 +39,12 @@ class ProcessGroup:
         """Joins the process group that torchrun started; a group of one where it did not."""
         if os.environ.get("WORLD_SIZE", "1") == "1":
             return cls()
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        if device.type == "cuda":
+            torch.cuda.set_device(device)  # where objects are gathered
+        # The others wait while the first one validates.
+        distributed.init_process_group(
+            "nccl" if device.type == "cuda" else "gloo", timeout=timedelta(hours=12)
+        )
         return cls(distributed.get_rank(), distributed.get_world_size())
 
     def leave(self) -> None:
@@ -45,15 +52,18 @@ class ProcessGroup:
         if self.size > 1:
             distributed.destroy_process_group()
 
-    def part_of(self, batch_size: int) -> range:
-        """The places in a batch that are this process's.
+    def part_of(self, batch_size: int, parts: int = 1) -> range:
+        """The places in a batch that are this process's, who takes them in so many parts.
 
         Raises:
             ValueError: if the batch cannot be divided.
         """
-        if batch_size % self.size:
+        if batch_size % (self.size * parts):
+            each = f", each of which takes {parts} parts," if parts > 1 else ""
+            least = self.size * parts
             raise ValueError(
-                f"a batch of {batch_size} cannot be divided among {self.size} processes"
+                f"a batch of {batch_size} cannot be divided among {self.size} processes{each}: "
+                f"{max(least, round(batch_size / least) * least)} can"
             )
         own = batch_size // self.size
         return range(self.rank * own, (self.rank + 1) * own)
@@ -77,22 +87,26 @@ class ProcessGroup:
             find_unused_parameters=_leaves_maps_unused(network.config),
         )
 
-    def share(
-        self, losses: dict[str, Tensor], objects: Sequence[Objects], config: ModelConfig
-    ) -> dict[str, Tensor]:
-        """Scales losses to this process's part of the whole batch's; the parts add up to them.
+    def positives(
+        self, objects: Sequence[Objects], config: ModelConfig, parts: int = 1
+    ) -> Tensor | None:
+        """Positive cells of the whole batch; None where one process takes it in one part.
 
-        `model.training.criterion` divides the category loss by one more than the positive cells of
-        its images, the mask loss by the positive cells. Here these become the whole batch's.
+        Args:
+            objects: this process's.
+            config: the network's.
+            parts: that this process takes one after the other.
         """
-        if self.size == 1:
-            return losses
-        own = positive_cells(objects, config)
-        every = self.total({"positives": own})["positives"]
-        return {
-            "category": losses["category"] * ((own + 1) / (every + 1)),
-            "mask": losses["mask"] * (own.clamp(min=1) / every.clamp(min=1)),
-        }
+        if self.size == parts == 1:
+            return None
+        return self.total({"positives": positive_cells(objects, config)})["positives"]
+
+    def exchange(self, wrapped: nn.Module, *, last: bool) -> AbstractContextManager[None]:
+        """Context of a backward pass: gradients are averaged over the group after the last part."""
+        if last or not isinstance(wrapped, nn.parallel.DistributedDataParallel):
+            return nullcontext()
+        waiting: AbstractContextManager[None] = wrapped.no_sync()
+        return waiting
 
     def gather(self, sentences: list[str]) -> list[str]:
         """Gathers the texts of all processes, in the order of their ranks."""
@@ -102,12 +116,51 @@ class ProcessGroup:
         distributed.all_gather_object(said, sentences)
         return [sentence for each in said for sentence in each or ()]
 
+    def highest(self, value: int) -> int:
+        """The highest number that a process has."""
+        if self.size == 1:
+            return value
+        device = "cuda" if distributed.get_backend() == "nccl" else "cpu"
+        found = torch.tensor(value, device=device)
+        distributed.all_reduce(found, distributed.ReduceOp.MAX)
+        return int(found)
+
+    def lowest(self, value: int) -> int:
+        """The lowest number that a process has."""
+        return -self.highest(-value)
+
     def total(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
         """All-reduce: the sum over the group, without gradients."""
         summed = torch.stack([value.detach().to(torch.float64) for value in values.values()])
         if self.size > 1:
             distributed.all_reduce(summed)
         return dict(zip(values, summed, strict=True))
+
+
+def share(
+    losses: dict[str, Tensor],
+    objects: Sequence[Objects],
+    config: ModelConfig,
+    positives: Tensor | None,
+) -> dict[str, Tensor]:
+    """Scales the losses of a part to its share of the whole batch's; the shares add up to them.
+
+    `model.training.criterion` divides the category loss by one more than the positive cells of
+    its images, the mask loss by the positive cells. Here these become the whole batch's.
+
+    Args:
+        losses: of a part of the batch.
+        objects: of that part.
+        config: the network's.
+        positives: as `ProcessGroup.positives` gives them.
+    """
+    if positives is None:
+        return losses
+    own = positive_cells(objects, config)
+    return {
+        "category": losses["category"] * ((own + 1) / (positives + 1)),
+        "mask": losses["mask"] * (own.clamp(min=1) / positives.clamp(min=1)),
+    }
 
 
 def own_device(name: str) -> str:

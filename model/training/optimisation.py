@@ -39,9 +39,11 @@ def learning_rate_factor(step: int, config: TrainConfig) -> float:
 
 
 def _parameter_groups(network: SoloNetwork, config: TrainConfig) -> list[dict[str, Any]]:
-    """Backbone and the rest at their own rates; no decay on norms and biases."""
+    """Backbone, unless frozen, and the rest at their rates; no decay on norms and biases."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
+        if not parameter.requires_grad:
+            continue
         in_backbone = name.startswith("backbone.")
         peak = config.backbone_learning_rate if in_backbone else config.learning_rate
         decay = config.weight_decay if parameter.ndim > 1 else 0.0

@@ -31,7 +31,7 @@ class RunLog:
     def __init__(
         self, folder: Path, step: int = 0, scalars_every: int = 10, pictures_every: int = 500
     ) -> None:
-        self._writer = SummaryWriter(str(folder), purge_step=step or None)
+        self._writer = SummaryWriter(str(folder), purge_step=step)
         self._scalars_every = scalars_every
         self._pictures_every = pictures_every
 

@@ -1,4 +1,4 @@
-"""Training loop with checkpoints, exact resume and averaged weights."""
+"""Training loop with checkpoints, exact resume, validation and an end in order."""
 
 from __future__ import annotations
 
@@ -7,16 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import Tensor
 from torch.utils.data import DataLoader, Subset
-from tqdm import tqdm
 
+from model.cli import Interrupted
 from model.configuration.recipe import Preset
 from model.data.coco import CocoDataset
-from model.data.dataset import TrainingStream, collate
-from model.data.film_cache import share_of_memory
+from model.data.dataset import collate
 from model.data.objects import Objects
 from model.data.seen_films import film_digests
 from model.network.checkpoint import (
@@ -27,20 +24,15 @@ from model.network.checkpoint import (
     save_checkpoint,
 )
 from model.network.solo_network import SoloNetwork
-from model.training.criterion import Criterion
 from model.training.distributed import ProcessGroup
-from model.training.mixed_precision import autocast, gradient_scaler, in_float32
-from model.training.optimisation import build_optimizer, learning_rate_factor
-from model.training.tensorboard import RunLog
-
-_SMALLEST_SCALE = 1.0  # of a float16 loss; below it overflow is no matter of scale
-
-
-class NonFiniteLossError(RuntimeError):
-    """The loss or its gradient is infinite or not a number; the message names step and images."""
+from model.training.interruption import Interruption, leave_signals_to_the_trainer
+from model.training.observers import Log, Validator
+from model.training.progress import Means, Progress
+from model.training.resumption import check_same_run, describe_length
+from model.training.step import Steps
 
 
-class Trainer:
+class Trainer(Steps):
     """Trains a network and keeps the running average of its weights.
 
     Args:
@@ -61,68 +53,79 @@ class Trainer:
         workers: int = 0,
         group: ProcessGroup | None = None,
     ) -> None:
-        self.group = group or ProcessGroup()
-        # Depthwise convolutions train a quarter faster on a CPU in this layout.
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # no stub
-        self.network = network
-        self.preset = preset
-        self.seed = seed
+        super().__init__(network, preset, data, seed, workers, group)
         self.workers = workers
-        train = preset.train
-        self.part = self.group.part_of(train.batch_size)
         self.data = data
-        self.films = [record.image_id for record in data.images]
         self.seen_before: tuple[str, ...] = ()  # by the weights that the run started from
-        length = train.iterations * train.batch_size
-        self.stream = TrainingStream(
-            data,
-            preset.model.canvas_size,
-            length,
-            seed,
-            train.augmentation,
-            share_of_memory(workers),
-        )
-        self.criterion = Criterion(preset.model)
-        self.optimizer = build_optimizer(network, train)
-        self.device = next(network.parameters()).device
-        self.scaler = gradient_scaler(self.device, train.precision)
-        self.average = AveragedModel(
-            network, multi_avg_fn=get_ema_multi_avg_fn(train.ema_decay), use_buffers=True
-        )
-        self.wrapped = self.group.wrap(network)
-        self.step = 0
+        self.stopped = False  # early, by a validation
+        self._recent = Means()
 
     @property
-    def averaged(self) -> SoloNetwork:
-        """The network with the averaged weights, the one to evaluate and export."""
-        network = self.average.module
-        assert isinstance(network, SoloNetwork)
-        return network.eval()
+    def passes(self) -> float:
+        """Passes over the films, so far."""
+        return self.step * self.preset.train.batch_size / len(self.films)
 
-    def run(self, checkpoint: Path, save_every: int = 200, log: RunLog | None = None) -> None:
-        """Trains to the last iteration, saving as it goes.
+    def run(
+        self,
+        checkpoint: Path,
+        save_every: int = 200,
+        log: Log | None = None,
+        validation: Validator | None = None,
+    ) -> None:
+        """Trains to the last iteration or until a validation stops it, saving as it goes.
+
+        Args:
+            checkpoint: is replaced.
+            save_every: steps from one checkpoint to the next.
+            log: of the group's first process.
+            validation: in every process; the first one's is asked. The best network's weights go
+                into `best.pt` beside the checkpoint.
 
         Raises:
             NonFiniteLossError: with the step and its images, before the weights are touched.
+            Interrupted: after Ctrl-C or SIGTERM, once the step is done and saved.
         """
-        total, first = self.preset.train.iterations, self.group.rank == 0
-        with tqdm(
-            total=total, initial=self.step, unit="step", smoothing=0.05, disable=not first
-        ) as progress:
-            for images, objects in self._batches():
+        first, progress = self.group.rank == 0, Progress(self)
+        with progress, Interruption(patient=self.group.size > 1) as interruption:
+            for images, objects in self._batches() if not self.stopped else ():
                 if log is not None:
                     log.pictures(self.step, images, objects)
-                values = self._train_step(images, objects)
+                values = self._train_step(images, objects, interruption.signal_number)
+                signal_number = int(values.pop("signal"))
+                self._recent.add(values)
                 if log is not None:
                     log.scalars(self.step, values)
-                progress.set_postfix(
-                    {name: f"{values[name]:.3f}" for name in ("category", "mask")}, refresh=False
-                )
-                progress.update()
-                if first and (self.step % save_every == 0 or self.step == total):
-                    self.save(checkpoint)
+                progress.advance(values)
+                done = self.step == self.preset.train.iterations
+                if validation is not None and (done or self.step % validation.every == 0):
+                    self.stopped = self._validate(validation, checkpoint.with_name("best.pt"))
+                done = done or self.stopped
+                if first and (done or signal_number or self.step % save_every == 0):
+                    self.save(checkpoint, validation)
+                if signal_number and not done:
+                    raise Interrupted(
+                        signal_number,
+                        f"interrupted after step {self.step}, which is saved: the same command "
+                        "goes on from there",
+                    )
+                if done:
+                    break
+        if validation is not None and first:
+            validation.finish(self.averaged)
 
-    def save(self, path: Path) -> None:
+    def _validate(self, validation: Validator, best: Path) -> bool:
+        """Asks the first process's validation; whether to stop, for all."""
+        stop = False
+        if self.group.rank == 0:
+            means = self._recent.take()
+            verdict = validation.after(self.step, self.passes, means, self.averaged)
+            stop = verdict.stop
+            if verdict.is_best:
+                weights = {"weights": self.averaged.state_dict(), "films": self.films}
+                save_checkpoint(best, self.preset, weights)
+        return bool(self.group.highest(int(stop)))
+
+    def save(self, path: Path, validation: Validator | None = None) -> None:
         """Writes a checkpoint from which `resume` goes on as if nothing had happened."""
         state = {
             "step": self.step,
@@ -134,29 +137,35 @@ class Trainer:
             "averaged_steps": self.average.n_averaged,
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
+            "recent": self._recent.state(),
+            "stopped": self.stopped,
+            "validation": None if validation is None else validation.state(),
         }
         save_checkpoint(path, self.preset, state)
 
-    def resume(self, path: Path) -> None:
-        """Goes on from a checkpoint of the same run.
+    def resume(self, path: Path, validation: Validator | None = None) -> str | None:
+        """Goes on from a checkpoint of the same run, which may have been of another length.
+
+        Returns:
+            What the schedule does where the length is another.
 
         Raises:
             CheckpointError: if it is of another network, recipe, seed or set of films, or holds
                 weights only.
         """
         preset, state = load_checkpoint(path)
-        if "optimizer" not in state:
-            raise CheckpointError(f"{path} holds weights only: start from it with --weights")
-        if preset != self.preset or state.get("seed") != self.seed:
-            raise CheckpointError(f"{path} is of a run with other settings: it cannot be resumed")
-        if state.get("films") != self.films:
-            raise CheckpointError(f"{path} is of a run on other films: it cannot be resumed")
+        check_same_run(path, (preset, state), (self.preset, self.seed, self.films))
         try:
             self._restore(state)
+            if validation is not None and state.get("validation") is not None:
+                validation.restore(state["validation"])
         except (LookupError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(
                 f"{path} cannot be resumed, a part is damaged: {error}"
             ) from error
+        length = describe_length(self.step, preset, self.preset)
+        self.stopped = self.stopped and length is None
+        return length
 
     def _restore(self, state: dict[str, Any]) -> None:
         load_weights(self.network, state["last_weights"])
@@ -164,6 +173,8 @@ class Trainer:
         self.average.n_averaged.copy_(state["averaged_steps"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state.get("scaler", {}))
+        self._recent.restore(state.get("recent", {}))
+        self.stopped = bool(state.get("stopped", False))
         self.step = int(state["step"])
         self.seen_before = tuple(state.get(TRAINED_FILMS, ()))
 
@@ -181,62 +192,5 @@ class Trainer:
             num_workers=self.workers,
             collate_fn=collate,
             persistent_workers=False,
+            worker_init_fn=leave_signals_to_the_trainer,
         )
-
-    def _train_step(self, images: Tensor, objects: list[Objects]) -> dict[str, float]:
-        """One step; returns the whole batch's losses, the gradient's norm and the rate."""
-        train = self.preset.train
-        factor = learning_rate_factor(self.step, train)
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["peak"] * factor
-        losses = self._losses(images, objects)
-        values = {name: float(value) for name, value in self.group.total(losses).items()}
-        if not torch.isfinite(torch.tensor(list(values.values()))).all():
-            raise NonFiniteLossError(
-                f"the loss is not finite at step {self.step}: {values}; {self._batch_name()}"
-            )
-        self.optimizer.zero_grad(set_to_none=True)
-        # A group's gradients are averaged, but the parts of its losses add up.
-        total = torch.stack(list(losses.values())).sum() * self.group.size
-        self.scaler.scale(total).backward()
-        self.scaler.unscale_(self.optimizer)
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), train.clip_norm)
-        # A scaled float16 gradient may overflow: the scaler then skips the step and scales less.
-        may_overflow = self.scaler.is_enabled() and self.scaler.get_scale() > _SMALLEST_SCALE
-        if not may_overflow and not torch.isfinite(norm):
-            raise NonFiniteLossError(
-                f"the gradient is not finite at step {self.step}; {self._batch_name()}"
-            )
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        self.average.update_parameters(self.network)
-        self.step += 1
-        return {**values, "gradient_norm": float(norm), "rate": train.learning_rate * factor}
-
-    def _losses(self, images: Tensor, objects: list[Objects]) -> dict[str, Tensor]:
-        """This process's part of the batch's losses, in float32."""
-        train = self.preset.train
-        self.network.train()
-        if train.frozen_batch_norm:
-            _freeze_statistics(self.network.backbone)
-        with autocast(self.device, train.precision):
-            outputs = self.wrapped(images.to(self.device, memory_format=torch.channels_last))
-        moved = [_move(each, self.device) for each in objects]
-        losses = self.criterion(in_float32(outputs), moved)
-        return self.group.share(losses, moved, self.preset.model)
-
-    def _batch_name(self) -> str:
-        size = self.preset.train.batch_size
-        first = self.step * size
-        ids = [self.stream.film(place).image_id for place in range(first, first + size)]
-        return f"the batch has the images {', '.join(map(str, ids))}"
-
-
-def _freeze_statistics(backbone: nn.Module) -> None:
-    for module in backbone.modules():
-        if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm):
-            module.eval()
-
-
-def _move(objects: Objects, device: torch.device) -> Objects:
-    return Objects(objects.masks.to(device), objects.boxes.to(device), objects.labels.to(device))

@@ -14,6 +14,7 @@ import torch
 
 from datasets.phantom.__main__ import main as make_films
 from model import train
+from model.configuration.network import Level
 from model.configuration.presets import PRESETS
 from model.data.coco import CROWDS
 from model.network.checkpoint import load_checkpoint, load_network, trained_films
@@ -74,8 +75,10 @@ def test_the_same_command_goes_on_and_another_does_not(
     assert not (tmp_path / "run" / "metrics.json").exists()  # nothing was held out
     said = capsys.readouterr().err
     assert "checkpoint.pt is there already: going on from step 1" in said
-    assert command(discs, tmp_path / "run", "--iterations", "2") == 1
-    assert "a run with other settings: it cannot be resumed" in capsys.readouterr().err
+    assert command(discs, tmp_path / "run", "--iterations", "1", "--rate", "0.1") == 1
+    assert "other settings: training.learning_rate (0.002 there, 0.1" in capsys.readouterr().err
+    assert command(discs, tmp_path / "run", "--epochs", "1") == 0  # two steps of two for 4 films
+    assert "a run of 1 steps goes on to 2: the learning rate" in capsys.readouterr().err
 
 
 def test_crowds_alone_are_not_trained_on(
@@ -151,11 +154,23 @@ def test_a_broken_data_set_is_described(tmp_path: Path, capsys: pytest.CaptureFi
     [
         (("--fold", "2", "--folds", "2"), "there is no fold 2 of 2"),
         (("--fold", "0", "--folds", "5"), "fold 0 of 5 has 0 of the 4 patients"),
-        (("--batch-size", "0"), "--batch-size must be 1 or more"),
-        (("--iterations", "0"), "--iterations must be 1 or more"),
+        (("--batch-size", "0"), "batch_size must be 1 or more"),
+        (("--iterations", "0"), "iterations must be 1 or more"),
         (("--threads", "0"), "--threads must be 1 or more"),
         (("--workers", "-1"), "--workers must be 0 or more"),
-        (("--seed", "-1"), "--seed must be 0 or more"),
+        (("--seed", "-1"), "seed must be 0 or more"),
+        (("--epochs", "2", "--iterations", "3"), "epochs and iterations exclude each other"),
+        (("--epochs", "0"), "epochs must be above 0"),
+        (("--canvas", "70"), "(64, 64) is the nearest"),
+        (("--batch-size", "4", "--accumulate", "3"), "accumulate may be 2"),
+        (("--batch-size", "auto"), "finds the largest batch that a GPU's memory holds"),
+        (("--save-every", "0"), "--save-every must be 1 or more"),
+        (("--val", "x", "--fold", "0"), "val and fold exclude each other"),
+        (("--patience", "3"), "need --val or --fold"),
+        (("--config", "none.toml"), "none.toml: No such file"),
+        (("--log", "mlflow"), "needs the package mlflow, which is not installed"),
+        (("--backbone", "resnet18", "--frozen-backbone"), "would stay at random numbers"),
+        (("--backbone", "resnet18", "--recipe", "1x"), "statistics that nothing has measured"),
         (("--device", "abacus"), "there is no device 'abacus' here"),
         (("--weights", "none.pt"), "there is no checkpoint none.pt"),
         (("--backbone-weights", "none.pth"), "none.pth"),
@@ -233,3 +248,84 @@ def test_an_unknown_preset_is_a_usage_error(
         train.main(["--preset", "large", "--data", str(discs), "--out", str(tmp_path)])
     assert caught.value.code == 2
     assert "cxr-lungs" in capsys.readouterr().err
+
+
+def test_a_backbone_of_random_numbers_is_told(
+    discs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ("--backbone", "resnet18", "--iterations", "1", "--batch-size", "1")
+    assert command(discs, tmp_path / "run", *more) == 0
+    said = capsys.readouterr().err
+    assert "WARNING: resnet18 starts from random numbers" in said
+    assert "1 steps of 1: 0.2 passes over 4 films" in said
+    # A batch of 1 in place of 2: the square root of a half.
+    assert "learning_rate is 0.00141 in place of 0.002, for a batch of 1 in place of 2" in said
+    assert "a step takes about" in said
+
+
+def test_its_own_file_repeats_a_run(discs: Path, tmp_path: Path) -> None:
+    fold = ("--fold", "0", "--folds", "2")
+    levels = ("--levels", "3:8:12:1:30", "4:16:6:25:200")
+    changes = ("--canvas", "96", "--mirror", "0", "--min-area", "none", "--no-grey-values", *levels)
+    assert command(discs, tmp_path / "one", "--epochs", "0.5", *fold, *changes) == 0
+    config = tmp_path / "one" / "config.toml"
+    again = ["--config", str(config), "--out", str(tmp_path / "two"), "--device", "cpu"]
+    assert train.main([*again, "--threads", "1"]) == 0
+    assert (tmp_path / "two" / "config.toml").read_text() == config.read_text()
+    one, two = (load_checkpoint(tmp_path / run / "checkpoint.pt") for run in ("one", "two"))
+    assert one[0] == two[0]
+    assert one[0].model.canvas_size == (96, 96)
+    assert one[0].model.levels[1] == Level(4, 16, 6, (25, 200))
+    assert one[0].train.augmentation.mirror == 0
+    assert not one[0].train.augmentation.grey_values
+    assert one[1]["step"] == 1
+    for key, value in one[1]["weights"].items():
+        assert torch.equal(value, two[1]["weights"][key]), key
+
+
+def test_a_data_sets_own_advice_is_taken_and_flags_override_it(
+    discs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--data", str(discs), "--threads", "1", "--device", "cpu", "--out"]
+    assert train.main([*given, str(tmp_path / "no")]) == 1
+    assert "--preset or --config is missing: one of " in capsys.readouterr().err
+    advice = discs / "training.toml"
+    advice.write_text('preset = "tiny"\n[network]\nmax_instances = 7\nsigma = 0.3\n')
+    assert train.main([*given, str(tmp_path / "run"), "--epochs", "0.5", "--sigma", "0.4"]) == 0
+    assert f"the settings of {advice} are taken" in capsys.readouterr().err
+    model = load_checkpoint(tmp_path / "run" / "checkpoint.pt")[0].model
+    assert (model.max_instances, model.sigma) == (7, 0.4)
+    advice.write_text('preset = "tiny"\n[network]\nsigmo = 0.3\n')
+    assert train.main([*given, str(tmp_path / "run")]) == 1
+    assert "[network] has no 'sigmo': is 'sigma' meant?" in capsys.readouterr().err
+    assert command(discs, tmp_path / "x", "--preset", "crowded", "--iterations", "0") == 1
+
+
+def test_split_folders_are_trained_and_validated_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for split, films in (("train", 4), ("valid", 2)):
+        disc_folder(tmp_path / "export" / split, films)
+    assert command(tmp_path / "export", tmp_path / "run", "--epochs", "1") == 0
+    assert "validated every 2 steps (1 passes) on 2 films" in capsys.readouterr().err
+    assert (tmp_path / "run" / "best.pt").exists()
+    assert (tmp_path / "run" / "metrics.json").exists()
+
+
+def test_of_epochs_and_iterations_the_command_line_counts(discs: Path, tmp_path: Path) -> None:
+    config = tmp_path / "mine.toml"
+    config.write_text('preset = "tiny"\n[training]\nepochs = 5\n')
+    given = ["--config", str(config), "--data", str(discs), "--threads", "1", "--device", "cpu"]
+    assert train.main([*given, "--iterations", "1", "--out", str(tmp_path / "run")]) == 0
+    assert load_checkpoint(tmp_path / "run" / "checkpoint.pt")[1]["step"] == 1
+
+
+def test_a_flag_for_other_films_overrides_the_files_fold(
+    discs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, other = tmp_path / "mine.toml", disc_folder(tmp_path / "other", 3)
+    config.write_text('preset = "tiny"\n[validation]\nfold = 0\nfolds = 2\n')
+    given = ["--config", str(config), "--data", str(discs), "--threads", "1", "--device", "cpu"]
+    given += ["--iterations", "1", "--val", str(other), "--out", str(tmp_path / "run")]
+    assert train.main(given) == 0
+    assert "passes) on 3 films" in capsys.readouterr().err

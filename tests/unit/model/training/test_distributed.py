@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from model.data.objects import Objects
-from model.training.distributed import ProcessGroup, own_device, positive_cells
+from model.training.distributed import ProcessGroup, own_device, positive_cells, share
 from tests.support.coco_folder import disc_folder
 from tests.support.parallel_run import RUNS, losses_of
 from tests.support.tiny import tiny_config
@@ -64,7 +64,8 @@ def test_alone_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     group = ProcessGroup.join(torch.device("cpu"))
     assert group == ProcessGroup(0, 1)
     losses = {"category": torch.tensor(2.0, requires_grad=True)}
-    assert group.share(losses, [], tiny_config()) is losses
+    assert group.positives([], tiny_config()) is None
+    assert share(losses, [], tiny_config(), None) is losses
     assert group.total(losses) == {"category": 2.0}
     group.leave()
 

@@ -139,3 +139,9 @@ def test_a_run_writes_curves_and_pictures_for_tensorboard(tmp_path: Path) -> Non
     assert drawn is not None
     assert drawn.shape == (64, 2 * 64, 3)
     assert (drawn == (80, 220, 80)).all(-1).any()  # a disc's outline
+
+
+def test_a_run_that_starts_anew_hides_the_curve_of_one_without_a_checkpoint(tmp_path: Path) -> None:
+    RunLog(tmp_path / "tensorboard").close()
+    starts = [e.step for e in events_in(tmp_path / "tensorboard") if e.HasField("session_log")]
+    assert starts == [0]  # TensorBoard purges what came before from this step on

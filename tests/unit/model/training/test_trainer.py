@@ -19,11 +19,14 @@ from model.data.objects import Objects
 from model.network.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from model.network.heads import HeadOutputs
 from model.network.solo_network import SoloNetwork
+from model.training.averaging import decay_at
 from model.training.criterion import Criterion
 from model.training.optimisation import learning_rate_factor
-from model.training.trainer import NonFiniteLossError, Trainer
+from model.training.step import NonFiniteLossError
+from model.training.trainer import Trainer
+from model.training.validation import Verdict
 from tests.support.coco_folder import disc_folder
-from tests.support.tiny import seeded, tiny_preset
+from tests.support.tiny import seeded, tiny_config, tiny_preset
 
 Losses = dict[str, Tensor]
 
@@ -172,7 +175,7 @@ def test_films_without_objects_train(tmp_path: Path) -> None:
     assert not torch.equal(after["head.category.weight"], before["head.category.weight"])
 
 
-def test_the_average_is_exponential_and_starts_at_the_first_weights(
+def test_the_average_rises_from_the_last_weights_to_its_decay(
     discs: CocoDataset, tmp_path: Path
 ) -> None:
     preset = tiny_preset(4, ema_decay=0.75)
@@ -190,10 +193,16 @@ def test_the_average_is_exponential_and_starts_at_the_first_weights(
     assert len(seen) == 4
     averaged = dict(trainer.averaged.named_parameters())
     for key in seen[0]:
-        # 0.75^3 of the first weights, then a quarter of each, discounted.
-        shares = (0.75**3, 0.25 * 0.75**2, 0.25 * 0.75, 0.25)
+        # The decays before the 2nd, 3rd and 4th weights are (1 + t) / (10 + t): 2/11, 3/12, 4/13.
+        shares = (2 / 11 * 3 / 12 * 4 / 13, 9 / 11 * 3 / 12 * 4 / 13, 9 / 12 * 4 / 13, 9 / 13)
         expected = sum(share * step[key] for share, step in zip(shares, seen, strict=True))
         torch.testing.assert_close(averaged[key].detach(), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_the_decay_of_a_long_run_is_the_recipes() -> None:
+    assert decay_at(150, 0.998) == pytest.approx(151 / 160)
+    assert decay_at(880, 0.99) < 0.99
+    assert [decay_at(step, 0.99) for step in (900, 10**6)] == [0.99, 0.99]
 
 
 def test_running_statistics_are_averaged_too(discs: CocoDataset, tmp_path: Path) -> None:
@@ -259,7 +268,6 @@ def test_a_short_run_warms_up_for_a_tenth_of_its_length(iterations: int) -> None
     "change",
     [
         lambda preset: replace(preset, train=replace(preset.train, learning_rate=1e-3)),
-        lambda preset: replace(preset, train=replace(preset.train, iterations=3)),
         lambda preset: replace(preset, model=replace(preset.model, sigma=0.3)),
     ],
 )
@@ -270,10 +278,11 @@ def test_a_run_of_other_settings_is_not_resumed(
     trainer = Trainer(seeded(preset.model), preset, discs, seed=0)
     trainer.save(tmp_path / "checkpoint.pt")
     other = Trainer(SoloNetwork(change(preset).model), change(preset), discs, seed=0)
-    with pytest.raises(CheckpointError, match="a run with other settings"):
+    name = r"training.learning_rate \(0.002 there, 0.001 now\)|network.sigma \(0.2 there, 0.3 now\)"
+    with pytest.raises(CheckpointError, match=f"a run with other settings: ({name})[.] It cannot"):
         other.resume(tmp_path / "checkpoint.pt")
     trainer.resume(tmp_path / "checkpoint.pt")
-    with pytest.raises(CheckpointError, match="a run with other settings"):
+    with pytest.raises(CheckpointError, match=r"settings: seed \(0 there, 1 now\)"):
         Trainer(seeded(preset.model), preset, discs, seed=1).resume(tmp_path / "checkpoint.pt")
 
 
@@ -297,3 +306,103 @@ def test_weights_alone_are_not_resumed(discs: CocoDataset, tmp_path: Path) -> No
     save_checkpoint(tmp_path / "weights.pt", preset, state)
     with pytest.raises(CheckpointError, match="holds weights only: start from it with --weights"):
         trainer.resume(tmp_path / "weights.pt")
+
+
+def test_a_longer_run_goes_on_from_a_shorter_one(discs: CocoDataset, tmp_path: Path) -> None:
+    short, long = tiny_preset(2), tiny_preset(4)
+    first = Trainer(seeded(short.model), short, discs, seed=0)
+    first.run(tmp_path / "checkpoint.pt")
+    second = Trainer(seeded(long.model), long, discs, seed=0)
+    said = second.resume(tmp_path / "checkpoint.pt")
+    # Of cosines from 100 % to 1 % after a first step of warm-up: the 2nd of 2 steps, the 3rd of 4.
+    assert said is not None
+    assert "a run of 2 steps goes on to 4" in said
+    assert "which was 100% of its peak, goes on at 75%" in said
+    samples = [second.stream.film(place).image_id for place in range(4)]
+    assert samples == [first.stream.film(place).image_id for place in range(4)]
+    second.run(tmp_path / "checkpoint.pt")
+    assert load_checkpoint(tmp_path / "checkpoint.pt")[1]["step"] == 4
+    shorter = Trainer(seeded(short.model), short, discs, seed=0)
+    with pytest.raises(CheckpointError, match="has made 4 steps already, more than 2"):
+        shorter.resume(tmp_path / "checkpoint.pt")
+
+
+def test_parts_of_a_batch_add_up_to_its_gradient(tmp_path: Path) -> None:
+    """One film has no object, so that the parts' positives differ; norms do not see the batch."""
+    data = load_coco(disc_folder(tmp_path / "four", 4, empty=(1,)))
+    wide = {"fpn_channels": 32, "head_channels": 32, "mask_branch_channels": 32}
+    config = tiny_config(norm="group", mask_channels=32, **wide)
+    gradients, losses = [], []
+    for parts in (1, 2, 4):
+        train = TrainConfig(1, batch_size=4, accumulate=parts, frozen_batch_norm=True)
+        trainer = Trainer(seeded(config), Preset(config, train), data, seed=0)
+        images, objects = next(trainer._batches())
+        values = trainer._train_step(images, objects)
+        losses.append((values["category"], values["mask"], values["gradient_norm"]))
+        gradients.append([p.grad for p in trainer.network.parameters() if p.grad is not None])
+    for other, found in zip(losses[1:], gradients[1:], strict=True):
+        assert other == pytest.approx(losses[0], rel=1e-4)
+        for one, two in zip(gradients[0], found, strict=True):
+            torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-5)
+
+
+def test_a_frozen_backbone_stays_and_the_rest_learns(discs: CocoDataset, tmp_path: Path) -> None:
+    preset = tiny_preset(2, frozen_backbone=True)
+    trainer = Trainer(seeded(preset.model), preset, discs, seed=0)
+    before = state_of(trainer.network)
+    trainer.run(tmp_path / "checkpoint.pt")
+    after = state_of(trainer.network)
+    same = {key for key in before if torch.equal(before[key], after[key])}
+    assert {key for key in before if key.startswith("backbone.")} <= same
+    assert "head.category.weight" not in same
+
+
+class Verdicts:
+    """A validation that finds what it is told to find."""
+
+    every = 1
+
+    def __init__(self, *found: tuple[bool, bool]) -> None:
+        self.found = [*found]
+        self.seen: list[tuple[int, float]] = []
+        self.finished = 0
+
+    def after(
+        self, step: int, passes: float, values: dict[str, float], network: SoloNetwork
+    ) -> Verdict:
+        assert not network.training
+        assert values.keys() >= {"category", "mask", "rate"}
+        self.seen.append((step, passes))
+        return Verdict(*self.found[len(self.seen) - 1])
+
+    def state(self) -> dict[str, object]:
+        return {"seen": self.seen}
+
+    def restore(self, state: dict[str, object]) -> None:
+        self.seen = [*state["seen"]]  # type: ignore[misc]  # as it was
+
+    def finish(self, network: SoloNetwork) -> None:
+        self.finished += 1
+
+
+def test_the_best_network_is_kept_and_a_validation_stops_the_run(
+    discs: CocoDataset, tmp_path: Path
+) -> None:
+    preset = tiny_preset(9)
+    trainer = Trainer(seeded(preset.model), preset, discs, seed=0)
+    verdicts = Verdicts((True, False), (False, False), (False, True))
+    trainer.run(tmp_path / "checkpoint.pt", validation=verdicts)
+    assert verdicts.seen == [(1, pytest.approx(2 / 3)), (2, pytest.approx(4 / 3)), (3, 2)]
+    assert verdicts.finished == 1
+    _, best = load_checkpoint(tmp_path / "best.pt")
+    assert best.keys() == {"weights", "films"}
+    last = load_checkpoint(tmp_path / "checkpoint.pt")[1]
+    assert last["step"] == 3
+    assert not equal(best["weights"], last["weights"])
+
+    again = Trainer(seeded(preset.model), preset, discs, seed=0)
+    rest = Verdicts()
+    again.resume(tmp_path / "checkpoint.pt", rest)
+    again.run(tmp_path / "checkpoint.pt", validation=rest)
+    assert again.step == 3  # it had stopped
+    assert rest.seen == verdicts.seen
