@@ -24,7 +24,7 @@ from model.configuration.presets import PRESETS
 from model.configuration.recipe import PrecisionName, Preset
 from model.data.coco import CocoDataset, load_coco
 from model.data.split import split_by_patient
-from model.evaluate import measure, predict
+from model.evaluation.measure import measure, predict
 from model.network.backbone import load_imagenet
 from model.network.checkpoint import adopt_backbone, fine_tune
 from model.network.device import usable_device
