@@ -83,7 +83,7 @@ def assess(
         distances: whether to measure boundaries, which takes longer than all else.
     """
     answers = list(predictions)
-    precision = average_precision(data, _results(data, answers))
+    precision = average_precision(data, coco_results(data, answers))
     matches = ScoredMatches.gather(data, answers, precision)
     proposed = propose_threshold(matches, data.class_names, lowest)
     if score_threshold is None:
@@ -95,7 +95,8 @@ def assess(
     return quality, films
 
 
-def _results(data: CocoDataset, answers: Sequence[Prediction]) -> list[dict[str, Any]]:
+def coco_results(data: CocoDataset, answers: Sequence[Prediction]) -> list[dict[str, Any]]:
+    """Predictions as `average_precision` takes them."""
     return [
         {
             "image_id": record.image_id,

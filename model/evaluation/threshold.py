@@ -100,14 +100,14 @@ def propose_threshold(
     grid = np.arange(int(np.ceil(round(lowest * _STEPS, 6))), _STEPS + 1) / _STEPS
     counts = np.stack([_counts(matches, threshold) for threshold in grid])  # [T, 2, C]
     wanted = matches.objects > 0
-    right, shown = counts[:, 0], counts[:, 1]
-    f1 = (2 * right / np.maximum(shown + matches.objects, 1))[:, wanted]
+    f1 = (2 * counts[:, 0] / np.maximum(counts[:, 1] + matches.objects, 1))[:, wanted]
     if not f1.any():
         return None
     chosen = _middle_of_best(f1.mean(1))
+    columns = zip(*counts[chosen].tolist(), matches.objects.tolist(), strict=True)
     classes = {
-        name: _at_threshold(*counts[chosen, :, label], int(matches.objects[label]))
-        for label, name in enumerate(class_names)
+        name: _at_threshold(right, shown, objects)
+        for name, (right, shown, objects) in zip(class_names, columns, strict=True)
     }
     seen = [found for found, there in zip(classes.values(), wanted, strict=True) if there]
     precisions = [found.precision for found in seen if found.precision is not None]

@@ -202,8 +202,10 @@ def test_one_command_makes_the_report(tmp_path: Path, capsys: pytest.CaptureFixt
     assert printed["films"] in (2, 3)
     text = (report / "report.md").read_text()
     pictures = sorted(path.name for path in report.glob("*.png"))
-    assert pictures == ["worst-01.png", "worst-02.png"]
+    figures = ["confusion.png", "precision_recall.png"]
+    assert pictures == [*figures, "worst-01.png", "worst-02.png"]
     assert all(f"({name})" in text for name in pictures)
+    assert "score threshold" in text
     assert cv2.imread(str(report / pictures[0])) is not None
     before = (report / "report.md").read_bytes()
     assert evaluate.main([*command, "--report", str(report)]) == 1
