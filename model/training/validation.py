@@ -54,7 +54,7 @@ class Validation:
         trained: what the network is trained on, for about.toml.
 
     Raises:
-        DatasetError: if no film of `data` shows an object.
+        ValueError: if no film of `data` shows an object, or `trained` has other classes.
     """
 
     def __init__(
@@ -69,6 +69,8 @@ class Validation:
             raise DatasetError(
                 "No validation film shows an object, crowds aside: there is nothing to measure."
             )
+        if trained is not None:
+            data.labels_of(trained.data.class_names)
         self.data = data
         self.every = every
         self.patience = patience

@@ -167,10 +167,9 @@ def test_what_is_quick_to_find_is_found_before_the_graph_is_made(
     gaps = ABOUT.replace('"Apache-2.0"', '" "').replace('"nobody"', '""')
     (parts / "gaps.toml").write_text(gaps)
     disc_folder(parts / "few", 4)
-    idle = seeded(tiny_config())
-    with torch.no_grad():
-        idle.head.category.bias.fill_(-9)
-    save_checkpoint(parts / "idle.pt", tiny_preset(), {"weights": idle.state_dict()})
+    idle = seeded(tiny_config()).state_dict()
+    idle["head.category.bias"] = torch.full_like(idle["head.category.bias"], -9)
+    save_checkpoint(parts / "idle.pt", tiny_preset(), {"weights": idle})
     for changes, sentence in (
         ({"about": "short.toml"}, "version: Field required"),
         # Films are not looked at either.

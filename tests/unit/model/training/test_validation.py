@@ -139,6 +139,18 @@ def test_films_without_objects_are_refused(tmp_path: Path) -> None:
             Validation(data, 1, None, tmp_path)
 
 
+def test_films_of_other_classes_are_refused_before_the_first_step(
+    discs: CocoDataset, tmp_path: Path
+) -> None:
+    categories = [{"id": 3, "name": "disc"}, {"id": 9, "name": "heart"}]
+    films = {"film.png": np.zeros((80, 100), np.uint8)}
+    data = load_coco(write(tmp_path / "hearts", document(categories=categories), films))
+    with pytest.raises(
+        ValueError, match="classes are disc, square, the data set's are disc, heart"
+    ):
+        Validation(data, 1, None, tmp_path, TrainedOn("tiny", ("discs",), discs))
+
+
 class Watching(RunLog):
     """Validates after each step."""
 
