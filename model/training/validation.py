@@ -14,9 +14,12 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from model.cli import tell
 from model.data.coco import CocoDataset, DatasetError
 from model.evaluation.figures import draw_training, save_figures, save_picture
-from model.evaluation.measure import assess, measure, predict
+from model.evaluation.images import ImageQuality
+from model.evaluation.measure import assess, headline, measure, predict
+from model.evaluation.quality import Quality
 from model.evaluation.report import draw_worst, write_metrics
 from model.network.checkpoint import load_network
 from model.network.solo_network import SoloNetwork
@@ -109,24 +112,42 @@ class Validation:
         return {"rows": [dict(row) for row in self._rows]}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Goes on from a checkpoint: what results.csv has of later steps is dropped."""
+        """Goes on from a checkpoint: the next row drops what results.csv has of later steps.
+
+        Nothing is written, since each process of a group restores.
+        """
         self._rows = [dict(row) for row in state["rows"]]
-        self._write_rows()
 
     def finish(self, network: SoloNetwork) -> None:
         """Writes what a run leaves behind, of its best weights' answers on the validation films.
 
-        metrics.json, thresholds.json, precision_recall.png, confusion.png, curves.png, worst/ and
-        about.toml. Dice and counts are at the proposed threshold.
+        These are metrics.json, thresholds.json, precision_recall.png, confusion.png, curves.png,
+        worst/ and about.toml. Dice and counts are at the proposed threshold. Prints the headline
+        metrics as JSON.
 
         Args:
             network: taken where the folder has no best.pt of this run.
         """
-        best = self._best(network)
         self.out.mkdir(parents=True, exist_ok=True)
+        self._write_rows()
+        best = self._best(network)
         lowest = best.config.candidate_threshold
         with _undisturbed(best):
             quality, films = assess(self.data, predict(best, self.data), None, lowest)
+        self._write_figures(quality, films)
+        chosen = ["the threshold"] if quality.proposed else []
+        chosen += ["the checkpoint"] if best is not network else []
+        on = f"{describe_films(self.data)}, held out of the training"
+        on += f"; chosen on them: {' and '.join(chosen)}" if chosen else ""
+        about = self.out / "about.toml"
+        write_about(about, best.config, self.trained, quality, on)
+        print(json.dumps(headline(quality), indent=1))  # noqa: T201  # the command's answer
+        said = "no score threshold is proposed, since nothing right was found"
+        if quality.proposed:
+            said = f"a score threshold of {quality.score_threshold:.2f} is proposed"
+        tell(f"{said}; pictures are in {self.out}; before python -m export, complete {about}")
+
+    def _write_figures(self, quality: Quality, films: list[ImageQuality]) -> None:
         write_metrics(self.out / "metrics.json", quality)
         proposed = None if quality.proposed is None else asdict(quality.proposed)
         text = json.dumps(proposed, indent=1, ensure_ascii=False)
@@ -138,12 +159,6 @@ class Validation:
         for old in worst.glob("worst-*.png"):
             old.unlink()
         draw_worst(worst, self.data, films, _WORST)
-        chosen = ["the threshold"] if quality.proposed else []
-        chosen += ["the checkpoint"] if best is not network else []
-        on = f"{describe_films(self.data)}, held out of the training"
-        if chosen:
-            on += f"; chosen on them: {' and '.join(chosen)}"
-        write_about(self.out / "about.toml", best.config, self.trained, quality, on)
 
     def _best(self, network: SoloNetwork) -> SoloNetwork:
         path = self.out / BEST
