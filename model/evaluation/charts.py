@@ -9,19 +9,25 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-Picture = npt.NDArray[np.uint8]
-Colour = tuple[int, int, int]
+from model.evaluation.lettering import (
+    BLACK,
+    TEXT_SIZE,
+    Colour,
+    Picture,
+    text_width,
+    write,
+    write_upwards,
+)
 
 # Okabe and Ito's colours, which most who see few colours can tell apart; blue, green, red.
 COLOURS: tuple[Colour, ...] = (
     *((178, 114, 0), (0, 94, 213), (115, 158, 0), (167, 121, 204), (0, 159, 230)),
     *((233, 180, 86), (90, 90, 90), (66, 228, 240)),
 )
-BLACK, GREY, PALE, WHITE = ((grey,) * 3 for grey in (30, 110, 225, 255))
+GREY, PALE, WHITE = ((grey,) * 3 for grey in (110, 225, 255))
 _PLOT = (360, 480)  # height and width of what the axes enclose, in pixels
 _TOP, _BOTTOM, _LEFT, _RIGHT = 44, 56, 70, 20
 _LEGEND = 230
-_TEXT = 15
 _TICKS = 6
 _CELL = 56
 _LONGEST_NAME = 26  # characters
@@ -142,42 +148,11 @@ def matrix_chart(
             corner = (left + cell - 1, first + cell - 1)
             cv2.rectangle(picture, (left, first), corner, shade, -1)
             cv2.rectangle(picture, (left, first), (left + cell, first + cell), PALE)
-            size = _TEXT if text_width(str(count)) < cell else 10
+            size = TEXT_SIZE if text_width(str(count)) < cell else 10
             if count:
                 middle = (left + cell // 2, first + cell // 2 + size // 3)
                 write(picture, str(count), middle, size, WHITE if part > 0.5 else BLACK, 0.5)
     return picture
-
-
-def write(
-    picture: Picture,
-    text: str,
-    place: tuple[int, int],
-    size: int = _TEXT,
-    colour: Colour = BLACK,
-    align: float = 0,
-) -> None:
-    """Writes a line of any script: (x, y) is on its base line, `align` 0 left of it to 1 right."""
-    x = place[0] - round(align * text_width(text, size))
-    cv2.putText(picture, text, (x, place[1]), colour, cv2.FontFace("sans"), size)
-
-
-def write_upwards(picture: Picture, text: str, place: tuple[int, int], align: float) -> None:
-    """The same from below to above: (x, y) is on its base line."""
-    width = text_width(text) + 4
-    strip: Picture = np.full((_TEXT + 10, width, 3), 255, np.uint8)
-    write(strip, text, (2, _TEXT + 2))
-    upright = np.rot90(strip)
-    x = max(0, place[0] - _TEXT - 2)
-    bottom = min(picture.shape[0], place[1] + round(align * width))
-    top = max(0, bottom - width)
-    picture[top:bottom, x : x + upright.shape[1]] = upright[width - (bottom - top) :]
-
-
-def text_width(text: str, size: int = _TEXT) -> int:
-    """In pixels."""
-    _, _, width, _ = cv2.getTextSize((0, 0), text, (0, 0), cv2.FontFace("sans"), size)
-    return width
 
 
 def _shorten(name: str) -> str:

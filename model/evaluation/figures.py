@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 
 from model.evaluation.average_precision import MATCHED_AT
-from model.evaluation.charts import Line, Picture, line_chart, matrix_chart
+from model.evaluation.charts import Line, line_chart, matrix_chart
+from model.evaluation.lettering import Picture
 from model.evaluation.quality import Quality
 
 

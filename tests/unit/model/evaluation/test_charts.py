@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from model.evaluation.charts import COLOURS, Line, line_chart, matrix_chart, text_width
+from model.evaluation.charts import COLOURS, Line, line_chart, matrix_chart
 from model.evaluation.figures import draw_training
+from model.evaluation.lettering import text_width
 
 # What the axes enclose, in pixels: left, top, width, height.
 LEFT, TOP, WIDTH, HEIGHT = 70, 44, 480, 360
