@@ -10,7 +10,13 @@ from pathlib import Path
 
 from export.class_codes import tell_missing_codes
 from export.films import load_canvases
-from export.onnx_export import check_place, export, read_about, read_manifest
+from export.onnx_export import (
+    check_place,
+    describe_network,
+    export,
+    read_about,
+    read_manifest,
+)
 from export.out_of_distribution import describe
 from export.parity import ParityError
 from model.cli import finish, tell_replacement
@@ -48,6 +54,7 @@ def _export(arguments: argparse.Namespace) -> None:
         check_place(arguments.weights_out, arguments.checkpoint, arguments.about, arguments.out)
     network = load_network(arguments.checkpoint)
     about = read_about(arguments.about)
+    describe_network(network, about)  # its faults are told before films are read
     data = [load_coco(folder) for folder in arguments.data]
     canvases = load_canvases(data, network.config.canvas_size)
     trained = trained_films(arguments.checkpoint)

@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
-from pydicom.sr.codedict import codes
-from pydicom.sr.coding import Code
-
+from model.data.common_codes import common_codes
 from solo.contract.manifest import Manifest, ManifestError
 
 _FAULT = "the description does not fit: class_codes"
 _PARTS = ("value", "scheme", "meaning")
-# Names that are one thing in every radiograph; what is not here has to be said.
-_ANATOMY: Final = (
-    *("aorta", "clavicle", "diaphragm", "femur", "fibula", "heart", "humerus", "lung", "mandible"),
-    *("patella", "rib", "scapula", "sternum", "tibia", "tooth", "trachea", "ulna", "vertebra"),
-)
-_FINDINGS: Final = {
-    "mass": codes.SCT.Mass,
-    "nodule": codes.SCT.Nodule,
-    "pleural effusion": codes.SCT.PleuralEffusion,
-}
-_SIDES: Final = {"left": codes.SCT.Left, "right": codes.SCT.Right}
 
 
 def read_class_codes(table: object, class_names: Sequence[str]) -> tuple[Any, ...]:
@@ -56,24 +43,6 @@ def read_class_codes(table: object, class_names: Sequence[str]) -> tuple[Any, ..
     return found if any(found) else ()
 
 
-def common_codes(name: str) -> dict[str, Any] | None:
-    """The codes of a common class name, with or without a side before it; None for any other."""
-    words = name.lower().replace("_", " ").replace("-", " ").split()
-    side = _SIDES.get(words[0]) if words else None
-    bare = " ".join(words[1:] if side else words)
-    if bare in _ANATOMY:
-        category, kind = codes.SCT.AnatomicalStructure, getattr(codes.SCT, bare.capitalize())
-    elif bare in _FINDINGS:
-        category, kind = codes.SCT.MorphologicallyAbnormalStructure, _FINDINGS[bare]
-    else:
-        return None
-    return {
-        "category": _entry(category),
-        "type": _entry(kind),
-        "side": _entry(side) if side else None,
-    }
-
-
 def tell_missing_codes(manifest: Manifest) -> str:
     """A line that asks for the codes that a model does not have; empty where it has all."""
     coded = manifest.class_codes or (None,) * len(manifest.class_names)
@@ -86,10 +55,6 @@ def tell_missing_codes(manifest: Manifest) -> str:
         f"no codes for {', '.join(missing)}: films that show one cannot become DICOM SEG objects; "
         "give category and type under [class_codes.NAME] in the description\n"
     )
-
-
-def _entry(code: Code) -> dict[str, str]:
-    return {"value": code.value, "scheme": code.scheme_designator, "meaning": code.meaning}
 
 
 def _read_class(name: str, entry: object) -> dict[str, Any]:

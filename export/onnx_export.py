@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from export.class_codes import read_class_codes
 from export.out_of_distribution import fit_score
-from export.parity import Parity, compare
+from export.parity import Parity, compare, expect
 from export.wrapper import FEATURES_NAME, OnnxNetwork, OnnxNetworkWithFeatures
 from model.cli import tell_replacement
 from model.data.coco import CocoDataset
@@ -72,14 +72,15 @@ def export(
         ParityError: if the graph differs from the network.
         ValueError: if `about` does not make a manifest, or there are too few films.
     """
-    manifest = _manifest(network, about)
+    manifest = describe_network(network, about)
     module = OnnxNetwork(network)
+    expected = expect(module, canvases)  # before the graph, which takes longer than all else
     graph, entry = fit_score(trace(network), data)
     manifest = manifest.model_copy(update={"out_of_distribution": entry})
     onnx.helper.set_model_props(graph, {**manifest.to_metadata(), **as_metadata(trained)})
     graph.producer_name = "solo-xray"
     graph.doc_string = manifest.intended_use
-    parity = compare(module, graph.SerializeToString(), canvases)
+    parity = compare(module, graph.SerializeToString(), canvases, expected)
     write_model(graph, out)
     return parity
 
@@ -171,8 +172,19 @@ def trace(network: SoloNetwork) -> onnx.ModelProto:
     return model
 
 
-def _manifest(network: SoloNetwork, about: dict[str, Any]) -> Manifest:
+def describe_network(network: SoloNetwork, about: dict[str, Any]) -> Manifest:
+    """The manifest of a network and its description.
+
+    Raises:
+        ManifestError: naming the fields that are missing, empty or wrong.
+    """
     config = network.config
+    blank = [key for key, value in about.items() if isinstance(value, str) and not value.strip()]
+    if blank:
+        raise ManifestError(
+            f"the description is not complete: fill in {', '.join(blank)} (a sentence or a word; "
+            "where there is nothing to say, 'none')"
+        )
     values = {
         **about,
         "variant": config.variant,

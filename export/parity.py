@@ -41,23 +41,45 @@ class Parity:
     mask: int
 
 
-def compare(module: OnnxNetwork, model: bytes, canvases: npt.NDArray[np.float32]) -> Parity:
-    """Runs every film through both, in batches of 1, 2 and 5.
+def expect(module: OnnxNetwork, canvases: npt.NDArray[np.float32]) -> list[Outputs]:
+    """The network's answers that a graph is to give; before there is one, since that takes long.
 
     Args:
-        module: the network that was exported, on the CPU.
-        model: the ONNX file's bytes.
+        module: the network, on the CPU.
         canvases: float32 [n, 1, H, W], n >= 5 real films, letterboxed.
 
     Raises:
-        ParityError: naming the first film and output that differ.
         ValueError: if there are fewer films than the largest batch has room for, or no instance is
             found in any of them: that would compare nothing.
     """
     if len(canvases) < max(BATCH_SIZES):
         raise ValueError(f"parity needs {max(BATCH_SIZES)} films or more, got {len(canvases)}")
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     expected = [_answer(module, canvas) for canvas in canvases]
+    if not any((labels >= 0).any() for _, labels, _ in expected):
+        raise ValueError("the network finds nothing in any of these films: nothing to compare")
+    return expected
+
+
+def compare(
+    module: OnnxNetwork,
+    model: bytes,
+    canvases: npt.NDArray[np.float32],
+    expected: list[Outputs] | None = None,
+) -> Parity:
+    """Runs every film through both, in batches of 1, 2 and 5.
+
+    Args:
+        module: the network that was exported, on the CPU.
+        model: the ONNX file's bytes.
+        canvases: as `expect` takes them.
+        expected: what `expect` returned for them, where it was asked before.
+
+    Raises:
+        ParityError: naming the first film and output that differ.
+        ValueError: as `expect` does.
+    """
+    expected = expect(module, canvases) if expected is None else expected
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     worst_score, worst_mask = 0.0, 0
     for size in BATCH_SIZES:
         for start in range(0, len(canvases) - size + 1, size):
@@ -75,8 +97,6 @@ def compare(module: OnnxNetwork, model: bytes, canvases: npt.NDArray[np.float32]
                     score, mask = found
                 worst_score, worst_mask = max(worst_score, score), max(worst_mask, mask)
     instances = sum(int((labels >= 0).sum()) for _, labels, _ in expected)
-    if not instances:
-        raise ValueError("the network finds nothing in any of these films: nothing to compare")
     return Parity(len(canvases), instances, worst_score, worst_mask)
 
 

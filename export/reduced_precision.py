@@ -27,9 +27,9 @@ from model.data.coco import CocoDataset, load_coco
 from model.data.radiograph import read_radiograph
 from model.data.seen_films import SEEN_FILMS_HELP, require_unseen, unknown_films
 from model.data.split import FOLDS_HELP, Folds, folds_argument, split_by_patient
-from model.evaluate import measure
 from model.evaluation.average_precision import Number
-from model.evaluation.images import Prediction
+from model.evaluation.images import Prediction, restore
+from model.evaluation.measure import measure
 from solo.contract.instances import Instances
 from solo.contract.letterbox import Letterbox
 from solo.contract.manifest import INPUT_NAME, OUTPUT_NAMES, Manifest
@@ -96,7 +96,7 @@ def _predictions(session: Any, data: CocoDataset) -> Iterator[Prediction]:  # no
         canvas = letterbox.apply(read_radiograph(record))[None, None]
         scores, labels, masks = session.run(list(OUTPUT_NAMES), {INPUT_NAME: canvas})
         instances = Instances.from_outputs(scores[0], labels[0], masks[0]).relabelled(labels_here)
-        yield record, instances, letterbox.restore(instances, manifest.mask_threshold)
+        yield restore(record, instances, letterbox, manifest.mask_threshold)
 
 
 def _expose_features(path: Path, manifest: Manifest, folder: Path) -> Path:

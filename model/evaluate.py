@@ -3,59 +3,30 @@
 python -m model.evaluate CHECKPOINT --data DIR --report OUT
 python -m model.evaluate runs/fold{0,1,2,3,4}/checkpoint.pt --data DIR
 
-Prints the figures as JSON. The report has them too, as tables in Markdown, and pictures of the
-worst films.
+Prints the figures as JSON. The report has them too, as tables in Markdown, with precision-recall
+curves, the confusion matrix and pictures of the worst films.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from model.cli import finish, tell
 from model.data.coco import CocoDataset, load_coco
-from model.data.radiograph import read_radiograph
 from model.data.seen_films import SEEN_FILMS_HELP, require_unseen, unknown_films
 from model.data.split import FOLDS_HELP, Folds, folds_argument, split_by_patient
-from model.evaluation.average_precision import Number
-from model.evaluation.images import ImageQuality, Prediction, judge
-from model.evaluation.quality import Quality, summarise
+from model.evaluation.images import Prediction
+from model.evaluation.measure import SCORE_THRESHOLD, assess, predict
 from model.evaluation.report import refuse_to_overwrite, write_report
 from model.network.checkpoint import load_network, trained_films
 from model.network.device import usable_device
-from model.network.postprocess import find_instances
 from model.network.solo_network import SoloNetwork
-from solo.contract.instances import Instances
-from solo.contract.letterbox import Letterbox
-
-SCORE_THRESHOLD = 0.3
-
-
-def predict(network: SoloNetwork, data: CocoDataset) -> Iterator[Prediction]:
-    """Infers the instances of each film, with the data set's labels, masks in its own pixels.
-
-    Raises:
-        ValueError: unless network and data set have the same classes.
-    """
-    config = network.config
-    labels_here = data.labels_of(config.class_names)
-    device = next(network.parameters()).device
-    for record in tqdm(data.images, desc="evaluating", unit="film"):
-        film = read_radiograph(record)
-        letterbox = Letterbox.fit((record.height, record.width), config.canvas_size)
-        canvas = torch.from_numpy(letterbox.apply(film))[None, None].to(device)
-        with torch.inference_mode():
-            scores, labels, masks = find_instances(network(canvas), config)
-        instances = Instances.from_outputs(
-            scores[0].cpu().numpy(), labels[0].cpu().numpy(), masks[0].cpu().numpy()
-        ).relabelled(labels_here)
-        yield record, instances, letterbox.restore(instances, config.mask_threshold)
 
 
 def cross_validate(
@@ -85,30 +56,6 @@ def parts_held_out(networks: int, data: CocoDataset, folds: int | Folds) -> list
     return [split_by_patient(data, fold, folds)[1] for fold in range(networks)]
 
 
-def measure(
-    data: CocoDataset, predictions: Iterable[Prediction], score_threshold: float = SCORE_THRESHOLD
-) -> dict[str, Number]:
-    """Headline metrics: AP over all instances; Dice and counts from `score_threshold` on.
-
-    Returns:
-        `ap`, `ap50`, `ap75` (COCO, mask IoU), `dice` (mean over annotated objects of the best
-        matching instance of the same class, 0 for an object that was not found), and
-        `right_count`, the part of films with as many instances as were annotated. None where
-        there is nothing to find.
-    """
-    films = [judge(each, score_threshold, distances=False) for each in predictions]
-    figures = summarise(data, films).to_dict()
-    return {name: figures[name] for name in ("ap", "ap50", "ap75", "dice", "right_count")}
-
-
-def assess(
-    data: CocoDataset, predictions: Iterable[Prediction], score_threshold: float = SCORE_THRESHOLD
-) -> tuple[Quality, list[ImageQuality]]:
-    """All metrics, and the quality of each film."""
-    films = [judge(each, score_threshold, distances=True) for each in predictions]
-    return summarise(data, films), films
-
-
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     arguments = _parser().parse_args(argv)
@@ -135,7 +82,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     else:
         _require_unseen(arguments, data, parts_held_out(len(networks), data, arguments.folds))
         data, predictions = cross_validate(networks, data, arguments.folds)
-    quality, films = assess(data, predictions, arguments.score_threshold)
+    lowest = max(network.config.candidate_threshold for network in networks)
+    quality, films = assess(data, predictions, arguments.score_threshold, lowest)
     if arguments.report:
         write_report(arguments.report, data, quality, films, arguments.worst)
     print(json.dumps(quality.to_dict(), indent=1))  # noqa: T201  # the command's answer

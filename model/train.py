@@ -25,6 +25,7 @@ from model.data.coco import load_coco
 from model.network.checkpoint import adopt_backbone, trained_films
 from model.network.device import usable_device
 from model.network.solo_network import SoloNetwork
+from model.training.about import write_about
 from model.training.distributed import ProcessGroup, own_device
 from model.training.memory_plan import choose_batch, tell_memory
 from model.training.observers import Log, Logs
@@ -37,7 +38,7 @@ from model.training.tensorboard import RunLog
 from model.training.trackers import TRACKERS, check_installed
 from model.training.trainer import Trainer
 from model.training.validation import Validation
-from model.training.validation_plan import choose_films, plan_validation
+from model.training.validation_plan import choose_films, plan_validation, trained_on
 from model.training.verify import load_readable
 
 
@@ -103,6 +104,8 @@ def _train(arguments: argparse.Namespace, device: torch.device, group: ProcessGr
     finally:
         if log is not None:
             log.close()
+    if validation is None and group.rank == 0:
+        write_about(out / "about.toml", preset.model, trained_on(plan, data))
 
 
 def _goes_on(checkpoint: Path, group: ProcessGroup) -> bool:

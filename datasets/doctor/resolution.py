@@ -10,9 +10,9 @@ import torch
 from datasets.doctor.cells import place_objects
 from datasets.doctor.findings import Finding
 from model.data.coco import CocoDataset
-from model.evaluate import measure
 from model.evaluation.average_precision import Number
-from model.evaluation.images import Prediction
+from model.evaluation.images import Prediction, restore
+from model.evaluation.measure import measure
 from model.training.targets import mask_targets
 from solo.contract.instances import Instances
 from solo.contract.letterbox import Letterbox
@@ -62,4 +62,4 @@ def _right_answers(data: CocoDataset, canvas_size: tuple[int, int]) -> Iterator[
         scores = np.ones(len(masks), np.float32)
         instances = Instances(masks.numpy(), objects.labels.numpy(), scores)
         letterbox = Letterbox.fit((record.height, record.width), canvas_size)
-        yield record, instances, letterbox.restore(instances)
+        yield restore(record, instances, letterbox)

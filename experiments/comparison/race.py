@@ -18,9 +18,9 @@ from model.configuration.recipe import PrecisionName, TrainConfig
 from model.data.coco import CocoDataset
 from model.data.dataset import TrainingStream, collate
 from model.data.radiograph import read_radiograph
-from model.evaluate import measure
 from model.evaluation.average_precision import Number
-from model.evaluation.images import Prediction
+from model.evaluation.images import Prediction, restore
+from model.evaluation.measure import measure
 from model.training.mixed_precision import autocast
 from model.training.optimisation import learning_rate_factor
 from solo.contract.letterbox import Letterbox
@@ -132,7 +132,7 @@ def answers(
         with torch.inference_mode():
             instances = contender.find(canvas)
         latencies.append(time.perf_counter() - start)
-        yield record, instances, letterbox.restore(instances)
+        yield restore(record, instances, letterbox)
 
 
 def count_weights(network: nn.Module) -> int:

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
 from model.data.radiograph import read_radiograph
-from model.evaluation.images import ImageQuality, true_masks
+from model.evaluation.average_precision import outlines
+from model.evaluation.images import ImageQuality
 from solo.contract.letterbox import Letterbox
 
 Picture = npt.NDArray[np.uint8]
@@ -32,8 +33,8 @@ def draw_image(film: ImageQuality, class_names: Sequence[str]) -> Picture:
     size = max(1, round(record.height * scale)), max(1, round(record.width * scale))
     grey = Letterbox.fit((record.height, record.width), size).apply(read_radiograph(record))
     true, found = (cv2.cvtColor((grey * 255).astype(np.uint8), cv2.COLOR_GRAY2BGR) for _ in "tf")
-    for mask in true_masks(record):
-        _outline(true, mask, TRUE_COLOUR)
+    for rle in outlines(record, crowd=False):
+        _outline(true, coco_mask.decode(rle) > 0, TRUE_COLOUR)
     for rle, label, score in list(zip(film.rles, film.labels, film.scores, strict=True))[
         : film.shown
     ]:

@@ -7,11 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from model.data.coco import CocoDataset
-from model.evaluation.average_precision import AveragePrecision, Number, average_precision
+from model.evaluation.average_precision import AveragePrecision, Number
 from model.evaluation.calibration import ScoreBin, calibrate
+from model.evaluation.confusion import Matrix
 from model.evaluation.images import ImageQuality
+from model.evaluation.threshold import ProposedThreshold, ScoredMatches
 
 _SQUARE = 0.01  # sides of a pixel that differ by less are equal
 
@@ -47,7 +50,7 @@ class BoundaryQuality:
     hausdorff95_mm: Number
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # compared by identity: arrays have no single truth
 class Quality:
     """All metrics of an evaluation; None stands where there is nothing to measure.
 
@@ -58,10 +61,15 @@ class Quality:
         dice: mean over annotated objects of the best instance of the same class, 0 for an object
             that was not found.
         right_count: part of films with as many instances as were annotated.
+        score_threshold: the one that Dice and counts are told at.
         classes: by name.
         boundary: how far outlines are apart.
         calibration_error: of the scores, at IoU 0.5.
         calibration: its bins.
+        proposed: the score threshold that is proposed, None where no instance is right.
+        confusion: int64 [C + 1, C + 1] at that threshold, or at `score_threshold` without one: see
+            `model.evaluation.confusion`.
+        curves: float64 [2, C, 101], precision over recall: see `AveragePrecision`.
     """
 
     films: int
@@ -69,10 +77,14 @@ class Quality:
     ap: dict[str, Number]
     dice: Number
     right_count: Number
+    score_threshold: float
     classes: dict[str, ClassQuality]
     boundary: BoundaryQuality
     calibration_error: Number
     calibration: tuple[ScoreBin, ...]
+    proposed: ProposedThreshold | None
+    confusion: Matrix
+    curves: npt.NDArray[np.float64]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, the headline figures first."""
@@ -80,6 +92,7 @@ class Quality:
             **self.ap,
             "dice": self.dice,
             "right_count": self.right_count,
+            "score_threshold": self.score_threshold,
             "films": self.films,
             "objects": self.objects,
             "classes": {name: asdict(quality) for name, quality in self.classes.items()},
@@ -88,18 +101,35 @@ class Quality:
                 "expected_error": self.calibration_error,
                 "bins": [asdict(item) for item in self.calibration],
             },
+            "proposed": None if self.proposed is None else asdict(self.proposed),
+            "confusion": {
+                "classes": [*self.classes, "nothing"],
+                "annotated_by_found": self.confusion.tolist(),
+            },
         }
 
 
-def summarise(data: CocoDataset, films: Sequence[ImageQuality]) -> Quality:
+def summarise(
+    data: CocoDataset,
+    films: Sequence[ImageQuality],
+    precision: AveragePrecision,
+    matches: ScoredMatches,
+    proposed: ProposedThreshold | None,
+    confusion: Matrix,
+    score_threshold: float,
+) -> Quality:
     """Summarises the films' qualities.
 
     Args:
         data: all films that were evaluated.
         films: the quality of each.
+        precision: of all.
+        matches: of all.
+        proposed: the threshold that they propose.
+        confusion: at that threshold.
+        score_threshold: that the films were judged at.
     """
-    precision = average_precision(data, [entry for film in films for entry in _results(data, film)])
-    error, bins = calibrate(precision.scores, precision.right)
+    error, bins = calibrate(matches.scores, matches.right)
     objects = [item for film in films for item in film.objects]
     return Quality(
         films=len(films),
@@ -107,23 +137,15 @@ def summarise(data: CocoDataset, films: Sequence[ImageQuality]) -> Quality:
         ap=precision.overall,
         dice=_mean([item.dice for item in objects]),
         right_count=_mean([float(film.has_right_count) for film in films]),
+        score_threshold=score_threshold,
         classes=_classes(data, films, precision),
         boundary=_boundary(films),
         calibration_error=error,
         calibration=bins,
+        proposed=proposed,
+        confusion=confusion,
+        curves=precision.curves,
     )
-
-
-def _results(data: CocoDataset, film: ImageQuality) -> list[dict[str, Any]]:
-    return [
-        {
-            "image_id": film.record.image_id,
-            "category_id": data.category_ids[label],
-            "score": float(score),
-            "segmentation": rle,
-        }
-        for rle, label, score in zip(film.rles, film.labels, film.scores, strict=True)
-    ]
 
 
 def _classes(

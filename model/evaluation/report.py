@@ -1,4 +1,4 @@
-"""Evaluation report as a folder: JSON metrics, Markdown tables, pictures of the worst films."""
+"""Evaluation report as a folder: JSON metrics, Markdown tables, curves and the worst films."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
-
 from model.data.coco import CocoDataset
 from model.evaluation.average_precision import Number
+from model.evaluation.figures import save_figures, save_picture
 from model.evaluation.images import ImageQuality
 from model.evaluation.pictures import draw_image
 from model.evaluation.quality import Quality
@@ -18,7 +17,7 @@ from model.evaluation.quality import Quality
 def write_report(
     folder: Path, data: CocoDataset, quality: Quality, films: Sequence[ImageQuality], worst: int
 ) -> None:
-    """Writes metrics.json, report.md and worst-*.png.
+    """Writes metrics.json, report.md, precision_recall.png, confusion.png and worst-*.png.
 
     Args:
         folder: made if it is not there.
@@ -32,14 +31,27 @@ def write_report(
     """
     refuse_to_overwrite(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(quality.to_dict(), indent=1, allow_nan=False)
-    (folder / "metrics.json").write_text(text + "\n", encoding="utf-8")
-    names = []
-    for place, film in enumerate(sorted(films, key=lambda film: film.worth)[:worst], start=1):
-        names.append((f"worst-{place:02d}.png", film))
-        _, png = cv2.imencode(".png", draw_image(film, data.class_names))
-        (folder / names[-1][0]).write_bytes(png.tobytes())
+    write_metrics(folder / "metrics.json", quality)
+    save_figures(folder, quality)
+    names = draw_worst(folder, data, films, worst)
     (folder / "report.md").write_text(as_markdown(quality, names), encoding="utf-8")
+
+
+def write_metrics(path: Path, quality: Quality) -> None:
+    """Writes all figures as JSON."""
+    text = json.dumps(quality.to_dict(), indent=1, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def draw_worst(
+    folder: Path, data: CocoDataset, films: Sequence[ImageQuality], worst: int
+) -> list[tuple[str, ImageQuality]]:
+    """Draws so many films, the worst first; returns each picture's name and its film."""
+    chosen = sorted(films, key=lambda film: film.worth)[:worst]
+    names = [(f"worst-{place:02d}.png", film) for place, film in enumerate(chosen, start=1)]
+    for name, film in names:
+        save_picture(folder / name, draw_image(film, data.class_names))
+    return names
 
 
 def refuse_to_overwrite(folder: Path) -> None:
@@ -60,6 +72,9 @@ def as_markdown(quality: Quality, pictures: Sequence[tuple[str, ImageQuality]] =
                 for name, own in quality.classes.items()
             ],
         ),
+        *_describe_threshold(quality),
+        "![Precision over recall](precision_recall.png)",
+        "![Confusion of classes](confusion.png)",
         "Scores: of instances that score so much, the part that is right at an IoU of 0.5.",
         _table(
             ["score", "instances", "mean score", "right"],
@@ -82,6 +97,26 @@ def as_markdown(quality: Quality, pictures: Sequence[tuple[str, ImageQuality]] =
     return "\n\n".join(blocks) + "\n"
 
 
+def _describe_threshold(quality: Quality) -> list[str]:
+    proposed = quality.proposed
+    if proposed is None:
+        return ["No score threshold is proposed: no instance is right at an IoU of 0.5."]
+    return [
+        f"Proposed score threshold: **{proposed.score_threshold:.2f}**, where the mean F1 score of "
+        "the classes at an IoU of 0.5 is best, in the middle of those that are as good.",
+        _table(
+            [f"class, scores from {proposed.score_threshold:.2f} on", "precision", "recall", "F1"],
+            [
+                *(
+                    [name, _show(own.precision), _show(own.recall), _show(own.f1)]
+                    for name, own in proposed.classes.items()
+                ),
+                ["mean", _show(proposed.precision), _show(proposed.recall), _show(proposed.f1)],
+            ],
+        ),
+    ]
+
+
 def _headline(quality: Quality) -> list[tuple[str, Number]]:
     boundary = quality.boundary
     return [
@@ -91,8 +126,8 @@ def _headline(quality: Quality) -> list[tuple[str, Number]]:
         ("AP, below 32 x 32 pixels", quality.ap["ap_small"]),
         ("AP, below 96 x 96 pixels", quality.ap["ap_medium"]),
         ("AP, larger", quality.ap["ap_large"]),
-        ("Dice", quality.dice),
-        ("films with the right count", quality.right_count),
+        (f"Dice, scores from {quality.score_threshold:.2f} on", quality.dice),
+        ("films with the right count, the same", quality.right_count),
         (f"outlines apart, pixels (of {boundary.objects} found)", boundary.mean_px),
         ("Hausdorff 95 %, pixels", boundary.hausdorff95_px),
         (f"outlines apart, mm (of {boundary.measured_mm})", boundary.mean_mm),

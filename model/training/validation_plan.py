@@ -10,6 +10,7 @@ from model.configuration.recipe import Preset
 from model.configuration.resolve import Say
 from model.data.coco import CocoDataset
 from model.data.split import Folds, describe_split, split_by_patient
+from model.training.about import TrainedOn
 from model.training.plan import Plan
 from model.training.validation import Validation
 
@@ -50,4 +51,9 @@ def plan_validation(
     between = settings.validate_every or math.ceil(passes / _VALIDATIONS)
     every = max(1, round(between * steps_a_pass))
     say(f"validated every {every} steps ({between:g} passes) on {len(held_out.images)} films")
-    return Validation(held_out, every, settings.patience, out)
+    return Validation(held_out, every, settings.patience, out, trained_on(plan, data))
+
+
+def trained_on(plan: Plan, data: CocoDataset) -> TrainedOn:
+    """What about.toml says of the training."""
+    return TrainedOn(str(plan.run.preset), (plan.name,), data)

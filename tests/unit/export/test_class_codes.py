@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from pydicom.sr.codedict import codes
 
-from export.class_codes import common_codes, read_class_codes, tell_missing_codes
+from export.class_codes import read_class_codes, tell_missing_codes
 from export.onnx_export import read_about, read_manifest
+from model.data.common_codes import common_codes
 from solo.contract.manifest import ClassCodes, Code, ManifestError
 
 ZOO = Path(__file__).parents[3] / "model" / "zoo"

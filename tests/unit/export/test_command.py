@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from export import onnx_export
 from export.__main__ import main
@@ -21,7 +22,7 @@ from solo.contract.letterbox import Letterbox
 from solo.contract.manifest import OUTPUT_NAMES, Manifest
 from tests.support.coco_folder import SIZE, disc_folder, document, image, write
 from tests.support.exported import exported, scored
-from tests.support.tiny import lively, tiny_config, tiny_preset
+from tests.support.tiny import lively, seeded, tiny_config, tiny_preset
 
 ABOUT = """
 name = "tiny"
@@ -153,6 +154,32 @@ def test_faults_of_the_parts_are_sentences(parts: Path, capsys: pytest.CaptureFi
         assert command(parts, **changes) == 1
         assert sentence in capsys.readouterr().err
         assert not (parts / "out.onnx").exists()
+
+
+def test_what_is_quick_to_find_is_found_before_the_graph_is_made(
+    parts: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def trace(_: object) -> onnx.ModelProto:
+        raise AssertionError("the graph takes minutes")
+
+    monkeypatch.setattr(onnx_export, "trace", trace)
+    (parts / "short.toml").write_text('name = "tiny"')
+    gaps = ABOUT.replace('"Apache-2.0"', '" "').replace('"nobody"', '""')
+    (parts / "gaps.toml").write_text(gaps)
+    disc_folder(parts / "few", 4)
+    idle = seeded(tiny_config()).state_dict()
+    idle["head.category.bias"] = torch.full_like(idle["head.category.bias"], -9)
+    save_checkpoint(parts / "idle.pt", tiny_preset(), {"weights": idle})
+    for changes, sentence in (
+        ({"about": "short.toml"}, "version: Field required"),
+        # Films are not looked at either.
+        ({"about": "short.toml", "data": "nowhere"}, "version: Field required"),
+        ({"about": "gaps.toml"}, "is not complete: fill in licence, attribution ("),
+        ({"data": "few"}, "parity needs 5 films or more, got 4"),
+        ({"checkpoint": "idle.pt"}, "the network finds nothing in any of these films"),
+    ):
+        assert command(parts, **changes) == 1
+        assert sentence in capsys.readouterr().err
 
 
 def test_a_graph_that_differs_is_a_sentence(

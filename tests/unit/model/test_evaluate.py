@@ -18,8 +18,10 @@ from model import evaluate
 from model.configuration.network import ModelConfig
 from model.data.coco import CocoDataset, load_coco
 from model.data.split import split_by_patient
-from model.evaluate import cross_validate, measure, predict
-from model.evaluation.images import Masks, Prediction, true_masks
+from model.evaluate import cross_validate
+from model.evaluation import measure as measuring
+from model.evaluation.images import Masks, Prediction, encode, true_masks
+from model.evaluation.measure import measure, predict
 from model.network.solo_network import SoloNetwork
 from solo.contract.instances import Instances
 from tests.support.coco_folder import (
@@ -64,7 +66,7 @@ def answers(data: CocoDataset, *found: Found) -> list[Prediction]:
     for record, (masks, labels, scores) in zip(data.images, found, strict=True):
         soft = np.zeros((len(masks), 4, 4), np.uint8)
         instances = Instances(soft, np.array(labels, np.int64), np.array(scores, np.float32))
-        predictions.append((record, instances, masks.reshape(-1, *SIZE)))
+        predictions.append((record, instances, [encode(mask) for mask in masks]))
     return predictions
 
 
@@ -204,7 +206,7 @@ def test_masks_come_back_to_the_films_own_pixels(
         masks = torch.cat([soft, soft], 1).to(torch.uint8)
         return torch.tensor([[0.9, 0]]), torch.tensor([[1, -1]]), masks
 
-    monkeypatch.setattr(evaluate, "find_instances", bright)
+    monkeypatch.setattr(measuring, "find_instances", bright)
     centres, sizes = [(40.0, 80.0), (120.0, 30.0)], [(120, 90), (70, 210)]
     films = {
         f"{i}.png": disc_film(centre, 25, size)
@@ -220,7 +222,7 @@ def test_masks_come_back_to_the_films_own_pixels(
     data = load_coco(write(tmp_path, document(images=images, annotations=objects), films))
     found = list(predict(cast(SoloNetwork, Perfect()), data))
     assert [record.image_id for record, _, _ in found] == [0, 1]
-    assert [masks.shape for _, _, masks in found] == [(1, *size) for size in sizes]
+    assert [[tuple(rle["size"]) for rle in rles] for _, _, rles in found] == [[s] for s in sizes]
     assert [instances.labels.tolist() for _, instances, _ in found] == [[1], [1]]
     quality = measure(data, found)
     assert quality["dice"] == pytest.approx(1, abs=0.03)
@@ -230,8 +232,8 @@ def test_masks_come_back_to_the_films_own_pixels(
 def test_a_network_answers_for_every_film(tmp_path: Path) -> None:
     data = load(tmp_path, {"segmentation": ring(5, 5)}, images=2)
     network = lively(tiny_config())
-    for record, instances, masks in predict(network, data):
-        assert masks.shape == (len(instances), record.height, record.width)
+    for record, instances, rles in predict(network, data):
+        assert [rle["size"] for rle in rles] == len(instances) * [[record.height, record.width]]
         assert (np.diff(instances.scores) <= 0).all()
         assert len(instances) > 0
 

@@ -13,7 +13,7 @@ from model.configuration.network import Level
 from model.configuration.presets import PRESETS
 from model.configuration.recipe import Preset
 from model.data.coco import CocoDataset, load_coco
-from model.evaluate import measure, predict
+from model.evaluation.measure import measure, predict
 from model.network.backbone import load_imagenet
 from model.network.solo_network import SoloNetwork
 from model.training.trainer import Trainer

@@ -13,8 +13,8 @@ import pytest
 
 from model import evaluate
 from model.data.coco import CocoDataset, DatasetError, load_coco
-from model.evaluate import assess
-from model.evaluation.images import Masks, Prediction
+from model.evaluation.images import Prediction, encode
+from model.evaluation.measure import assess
 from model.evaluation.pictures import FOUND_COLOUR, TRUE_COLOUR, draw_image
 from model.evaluation.quality import Quality
 from model.evaluation.report import as_markdown
@@ -53,11 +53,10 @@ def load(folder: Path, *objects: Document, spacing: object = None) -> CocoDatase
 
 
 def answer(data: CocoDataset, *found: tuple[npt.NDArray[np.bool_], int, float]) -> Prediction:
-    masks: Masks = np.array([mask for mask, _, _ in found]).reshape(-1, *SIZE)
     labels = np.array([label for _, label, _ in found], np.int64)
     scores = np.array([score for _, _, score in found], np.float32)
     soft = np.zeros((len(found), 4, 4), np.uint8)
-    return data.images[0], Instances(soft, labels, scores), masks
+    return data.images[0], Instances(soft, labels, scores), [encode(mask) for mask, _, _ in found]
 
 
 def quality_of(data: CocoDataset, *found: tuple[npt.NDArray[np.bool_], int, float]) -> Quality:
@@ -203,8 +202,10 @@ def test_one_command_makes_the_report(tmp_path: Path, capsys: pytest.CaptureFixt
     assert printed["films"] in (2, 3)
     text = (report / "report.md").read_text()
     pictures = sorted(path.name for path in report.glob("*.png"))
-    assert pictures == ["worst-01.png", "worst-02.png"]
+    figures = ["confusion.png", "precision_recall.png"]
+    assert pictures == [*figures, "worst-01.png", "worst-02.png"]
     assert all(f"({name})" in text for name in pictures)
+    assert "score threshold" in text
     assert cv2.imread(str(report / pictures[0])) is not None
     before = (report / "report.md").read_bytes()
     assert evaluate.main([*command, "--report", str(report)]) == 1

@@ -13,7 +13,7 @@ from model.configuration.recipe import Preset, TrainConfig
 from model.data.coco import load_coco
 from model.data.dataset import TrainingStream, collate
 from model.data.objects import Objects
-from model.evaluate import measure, predict
+from model.evaluation.measure import measure, predict
 from model.network.checkpoint import load_network
 from model.training.criterion import Criterion
 from model.training.trainer import Trainer
