@@ -32,9 +32,7 @@ PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 PACKAGES = "orthanc orthanc-dicomweb dcmtk"
 RESULTS = {"SEG", "PR", "OT"}  # segmentation, presentation state, secondary capture
 START_SECONDS, RESULT_SECONDS, STOP_SECONDS = 60, 60, 10
-# A network of its own, since Orthanc listens on every address; and processes of its own, which all
-# end with the first of them.
-APART = ("unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc")
+# A network of its own, since Orthanc listens on every address.
 _LOOPBACK = 'ip link set lo up && exec "$@"'
 
 
@@ -50,10 +48,9 @@ def main() -> None:
     if not arguments.here:
         apart = namespace()
         if apart:
-            again = [sys.executable, __file__, *sys.argv[1:], "--here"]
-            raise SystemExit(subprocess.run([*apart, *again], check=False).returncode)
+            os.execvp(apart[0], [*apart, sys.executable, __file__, *sys.argv[1:], "--here"])  # noqa: S606
         print("There can be no namespace here: until the end, Orthanc's DICOM port takes")
-        print("connections from the network, and refuses what is not sent by this machine.")
+        print("connections from the network, and refuses films that this machine did not send.")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     arguments.out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -81,8 +78,8 @@ def find_programs() -> tuple[str, str]:
 
 def namespace() -> list[str]:
     """The command that goes before another to run it apart; empty where that is not allowed."""
-    for command in (APART, (*APART, "--map-root-user")):
-        apart = [*command, "sh", "-c", _LOOPBACK, "sh"]
+    for options in (["--net"], ["--net", "--map-root-user"]):
+        apart = ["unshare", *options, "sh", "-c", _LOOPBACK, "sh"]
         if shutil.which("unshare") and shutil.which("ip") and _succeeds([*apart, "true"]):
             return apart
     return []
@@ -213,7 +210,8 @@ def answers(url: str) -> bool:
 def running(
     command: list[str], settings: Mapping[str, object], log: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process with these settings alone, until the block ends."""
+    """A process with these settings alone, until the block ends, or this process in any way."""
+    command = ["setpriv", "--pdeathsig", "TERM", *command]
     kept = {name: text for name, text in os.environ.items() if not name.startswith("SOLO_")}
     environment = kept | {name: str(value) for name, value in settings.items()}
     with log.open("wb") as file:
