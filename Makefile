@@ -28,7 +28,7 @@ TYPES   := .venv/types
 # No GPL, no LGPL, nothing unknown.
 PERMISSIVE := MIT;BSD;Apache;PSF;0BSD;Zlib;CC0
 
-.PHONY: help serve gateway test test-pacs test-long test-page check-page pictures answers fuzz torture check doctor gather train export bench bench-gpu test-gpu peers compare image train-image test-description test-installed test-rules test-containers licences sbom audit lock clean
+.PHONY: help serve gateway try-pacs test test-pacs test-long test-page check-page pictures answers fuzz torture check doctor gather train export bench bench-gpu test-gpu peers compare image train-image test-description test-installed test-rules test-containers licences sbom audit lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -40,6 +40,9 @@ serve: $(SERVE)/.ready  ## start the service on SOLO_HOST:SOLO_PORT (127.0.0.1:8
 
 gateway: $(GATEWAY)/.ready  ## start the DICOM gateway; its settings are SOLO_GATEWAY_...
 	$(GATEWAY)/bin/python -m gateway
+
+try-pacs: $(SERVE)/.ready $(GATEWAY)/.ready  ## the example film into an archive (Debian's orthanc, dcmtk), and its results out as pictures
+	$(PYTHON) examples/try_pacs.py --service $(SERVE)/bin/python --gateway $(GATEWAY)/bin/python $(ARGS)
 
 test: $(DEV)/.ready  ## all tests but the longest, the page's and the archive's, in two processes; ARGS="-k name" picks some
 	OMP_NUM_THREADS=1 $(DEV)/bin/python -m pytest -n 2 --dist loadfile -m "not long and not page and not pacs" $(ARGS)

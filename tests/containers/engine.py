@@ -7,7 +7,8 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,20 @@ class Engine:
             raise CannotRunError(
                 f"a container cannot do here what building an image needs: {reason}"
             ) from error
+
+
+@contextmanager
+def replacing(engine: Engine, *names: str) -> Iterator[None]:
+    """Builds of images within: those that had their names before are removed after it."""
+
+    def ids() -> set[str]:
+        return {one for name in names for one in engine("image", "ls", "--quiet", name).split()}
+
+    former = ids()
+    yield
+    for image in former - ids():
+        with suppress(CommandError):  # a container of somebody else's may still need it
+            engine("image", "rm", image)
 
 
 def find_engine(compose: str) -> Engine:

@@ -19,7 +19,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,82 +28,41 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from tests.containers.balancer import addresses_handed_on, redirected  # noqa: E402
+from tests.containers.confinement import check_confinement  # noqa: E402
 from tests.containers.engine import (  # noqa: E402
     CannotRunError,
-    CommandError,
     Engine,
     Stack,
     find_engine,
+    replacing,
     run,
 )
 from tests.containers.load import Client, Load, until  # noqa: E402
 from tests.containers.metrics import PROMETHEUS_PORT, value  # noqa: E402
+from tests.containers.pacs import HTTP_PORT, PACS, build_pacs, check_pacs  # noqa: E402
+from tests.containers.proof import Proof  # noqa: E402
 
 IMAGE = "localhost/solo-xray:cpu"
 FILM = (ROOT / "examples" / "chest.dcm").read_bytes()
 MOST_BYTES_OVER_BASE = 500_000_000
 CLIENTS = 16
-HTTP_PORT, TLS_PORT = 18080, 18443
+TLS_PORT = 18443
 # podman raises each limit that is not named once one is, which not every machine lets it do.
 _PODMANS_LIMITS = """
 services:
   cpu: &named {ulimits: {nofile: 1024, nproc: 4096}}
   balancer: *named
   prometheus: *named
+  orthanc: *named
+  pacs-gateway: *named
 """
-
-_CONFINEMENT = """
-import importlib.util, json, os, pathlib, resource
-groups = pathlib.Path("/sys/fs/cgroup")
-first = (groups / "memory").is_dir()  # cgroup v1, with names of its own
-memory = groups / "memory" if first else groups
-def refused(path):
-    try: pathlib.Path(path, "probe").write_text("x")
-    except OSError: return True
-status = dict(l.split(":", 1) for l in open("/proc/self/status").read().splitlines())
-print(json.dumps({
-  "uid": os.getuid(), "capabilities": int(status["CapEff"], 16) | int(status["CapBnd"], 16),
-  "no_new_privileges": int(status["NoNewPrivs"]),
-  "writable": [p for p in ("/", "/solo", "/opt/solo", "/models", "/usr") if not refused(p)],
-  "superfluous": [*filter(importlib.util.find_spec, ("torch", "onnx", "pip"))],
-  "core_bytes": resource.getrlimit(resource.RLIMIT_CORE),
-  "tmp_bytes": os.statvfs("/tmp").f_blocks * os.statvfs("/tmp").f_frsize,
-  "tmp_files": os.listdir("/tmp"),
-  "memory_limit": int((memory / ("memory.limit_in_bytes" if first else "memory.max")).read_text()),
-  "memory_bytes": sum(int(l.split()[1]) for l in (memory / "memory.stat").open()
-      if l.split()[0] in ("rss" if first else "anon", "shmem")),
-  "ways_out": sum(l.split()[1] == "00000000" for l in open("/proc/net/route").readlines()[1:]),
-}))
-"""
-
-
-class Proof:
-    """Promises, each printed when it was seen to hold."""
-
-    def __init__(self) -> None:
-        self.kept = 0
-
-    def __call__(self, promise: str, holds: bool, seen: object = "") -> None:
-        """Notes a promise.
-
-        Raises:
-            AssertionError: if it does not hold.
-        """
-        shown = f" ({seen})" if seen != "" else ""
-        if not holds:
-            raise AssertionError(f"{promise}{shown}")
-        self.kept += 1
-        print(f"ok    {promise}{shown}", flush=True)
 
 
 def build(engine: Engine) -> None:
-    """Builds the image, and removes the one that had its name."""
-    former = engine("image", "ls", "--quiet", IMAGE).split()
-    # podman would keep a copy of everything for each step; docker does not know the variable.
-    run(["make", "image", f"ENGINE={engine.name}"], {"BUILDAH_LAYERS": "false"})
-    for image in set(former) - set(engine("image", "ls", "--quiet", IMAGE).split()):
-        with suppress(CommandError):  # a container of somebody else's may still need it
-            engine("image", "rm", image)
+    """Builds the image."""
+    with replacing(engine, IMAGE):
+        # podman would keep a copy of everything for each step; docker does not know the variable.
+        run(["make", "image", f"ENGINE={engine.name}"], {"BUILDAH_LAYERS": "false"})
 
 
 def check_image(engine: Engine, proof: Proof, base: str) -> None:
@@ -196,8 +155,8 @@ def clone(engine: Engine, folder: Path) -> str:
 
 
 def check_defaults(engine: Engine, proof: Proof, folder: Path, files: str) -> None:
-    """What `docker compose up` of a fresh clone is, but for its port."""
-    given = {"COMPOSE_FILE": files, "HTTP_PORT": str(HTTP_PORT)}
+    """What `docker compose up` of a fresh clone is, but for its ports, and then the try at home."""
+    given = {"COMPOSE_FILE": files, "HTTP_PORT": str(HTTP_PORT), **PACS}
     stack = Stack(engine, "solo-xray-proof", given, folder)
     for service in ("cpu", "balancer"):
         limits = [stack.configured(service, field) for field in ("memory", "memswap_limit")]
@@ -216,26 +175,10 @@ def check_defaults(engine: Engine, proof: Proof, folder: Path, files: str) -> No
         proof("a fresh clone comes up without a .env", True)
         until(lambda: ask("/segment", FILM)[0] == 200, "masks without a key")
         proof("and gives masks without a key", True)
+        if build_pacs(stack):
+            check_pacs(stack, proof)
     finally:
         stack.compose("down", "--volumes")
-
-
-def check_confinement(stack: Stack, proof: Proof) -> None:
-    """What a replica may do."""
-    seen = stack.python(stack.containers("cpu")[0], _CONFINEMENT)
-    proof("torch and pip are not in a replica", seen["superfluous"] == [])
-    proof("its user is not root", seen["uid"] == 10001, f"uid {seen['uid']}")
-    proof("it has no capabilities", seen["capabilities"] == 0)
-    proof("nor can it gain any", seen["no_new_privileges"] == 1)
-    proof("its root is read-only", seen["writable"] == [])
-    proof("its /tmp is in memory, at most 16 MiB, and empty after a film",
-          (seen["tmp_bytes"], seen["tmp_files"]) == (16 * 2**20, []))  # fmt: skip
-    proof("its network has no way out", seen["ways_out"] == 0)
-    proof("its memory is limited", seen["memory_limit"] == 4 * 2**30)
-    proof("it dumps no core", seen["core_bytes"] == [0, 0])
-    idle = seen["memory_bytes"]
-    proof("the service and its two decoders take at most 600 MB, idle after a film",
-          0 < idle <= 600_000_000, f"{idle / 1e6:.0f} MB")  # fmt: skip
 
 
 def check_health(stack: Stack, proof: Proof) -> None:

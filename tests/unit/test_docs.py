@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 
 from app.settings import PREFIX, Settings
 from solo.events import Events
@@ -22,6 +23,9 @@ PAGES = sorted(
     for page in folder.glob("*.md")
 )
 ARCHITECTURE = (DOCS / "architecture.md").read_text()
+FOLDER_EXAMPLE, DICOM_EXAMPLE = re.findall(
+    r"```python\n(.*?)```", (DOCS / "python.md").read_text(), re.DOTALL
+)
 
 
 def anchors(page: Path) -> set[str]:
@@ -61,9 +65,8 @@ def test_the_example_of_training_describes_a_model() -> None:
 def test_the_example_segments_a_folder(tmp_path: Path) -> None:
     shutil.copy(ROOT / "examples" / "chest.png", tmp_path)
     (tmp_path / "bad.dcm").write_bytes(b"no film at all")
-    (example,) = re.findall(r"```python\n(.*?)```", (DOCS / "python.md").read_text(), re.DOTALL)
     done = subprocess.run(
-        [sys.executable, "-c", example, tmp_path],
+        [sys.executable, "-c", FOLDER_EXAMPLE, tmp_path],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -74,6 +77,13 @@ def test_the_example_segments_a_folder(tmp_path: Path) -> None:
     bad, *lungs = done.stdout.splitlines()
     assert bad.startswith("bad.dcm failed: the 14 bytes are none of DICOM, PNG, JPEG and TIFF")
     assert [line.split()[:2] for line in lungs] == [["chest.png", "lung"]] * 2
+
+
+def test_the_example_writes_a_segmentation(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", DICOM_EXAMPLE, tmp_path / "chest.seg.dcm"]
+    subprocess.run(command, cwd=ROOT, timeout=60, check=True)
+    written = dcmread(tmp_path / "chest.seg.dcm")
+    assert (written.Modality, len(written.SegmentSequence)) == ("SEG", 2)
 
 
 def test_every_event_is_told_of() -> None:

@@ -159,5 +159,5 @@ def test_images_and_memory_are_said_alike_wherever_they_are_said() -> None:
     dockerfile = (ROOT / "docker" / "app.Dockerfile").read_text()
     (base,) = re.findall(r"^ARG PYTHON_IMAGE=(\S+)$", dockerfile, re.MULTILINE)
     assert f"${{PYTHON_IMAGE:-{base}}}" in COMPOSE
-    limits = re.findall(r"memory: \"?(\$\{\w*MEMORY:-\w+\}|256m)", COMPOSE)
+    limits = re.findall(r"memory: \"?(\$\{\w*MEMORY:-\w+\}|256m|1g)", COMPOSE)
     assert {*limits} == {*re.findall(r"memswap_limit: (\S+)", COMPOSE)}
