@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from model.cli import tell
+from model.cli import tell, tell_replacement
 from model.data.coco import CocoDataset, DatasetError
 from model.evaluation.figures import draw_training, save_figures, save_picture
 from model.evaluation.images import ImageQuality
@@ -148,6 +148,7 @@ class Validation:
         tell(f"{said}; pictures are in {self.out}; before python -m export, complete {about}")
 
     def _write_figures(self, quality: Quality, films: list[ImageQuality]) -> None:
+        tell_replacement(self.out / "metrics.json")
         write_metrics(self.out / "metrics.json", quality)
         proposed = None if quality.proposed is None else asdict(quality.proposed)
         text = json.dumps(proposed, indent=1, ensure_ascii=False)

@@ -51,11 +51,11 @@ def test_a_run_with_a_fold_held_out(
     preset, state = load_checkpoint(out / "checkpoint.pt")
     assert preset == tiny_preset(3)
     assert state["step"] == 3
-    written = json.loads((out / "metrics.json").read_text())
-    assert written == json.loads(capsys.readouterr().out)
+    told = json.loads(capsys.readouterr().out)
+    assert told.items() <= json.loads((out / "metrics.json").read_text()).items()
     assert [*(out / "tensorboard").iterdir()]
-    assert written.keys() == {"ap", "ap50", "ap75", "dice", "right_count"}
-    assert all(0 <= value <= 1 for value in written.values())
+    assert told.keys() == {"ap", "ap50", "ap75", "dice", "right_count"}
+    assert all(0 <= value <= 1 for value in told.values())
     network = load_network(out / "checkpoint.pt")
     assert (network.config.class_names, network.config.category_ids) == CATEGORIES
     # It started from ImageNet: three steps change no weight by much.
@@ -308,7 +308,8 @@ def test_split_folders_are_trained_and_validated_on(
         disc_folder(tmp_path / "export" / split, films)
     assert command(tmp_path / "export", tmp_path / "run", "--epochs", "1") == 0
     assert "validated every 2 steps (1 passes) on 2 films" in capsys.readouterr().err
-    assert (tmp_path / "run" / "best.pt").exists()
+    rows = (tmp_path / "run" / "results.csv").read_text().splitlines()
+    assert len(rows) == 2
     assert (tmp_path / "run" / "metrics.json").exists()
 
 

@@ -51,7 +51,7 @@ def end(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, said
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("number", "workers"), [(signal.SIGINT, "1"), (signal.SIGTERM, "0")])
 def test_a_run_that_a_signal_ended_goes_on_to_the_same_end(
     number: signal.Signals, workers: str, tmp_path: Path
