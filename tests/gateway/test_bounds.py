@@ -76,7 +76,7 @@ def echoed_within(process: GatewayProcess, seconds: float) -> bool:
 
 
 def test_a_pdu_of_four_gigabytes_is_not_read(process: GatewayProcess) -> None:
-    for kind in (1, 4):
+    for kind in (1, 4, 1, 4):
         with connect(process) as bomb:
             bomb.sendall(struct.pack(">BBL", kind, 0, 2**32 - 1))
             with pytest.raises(ConnectionError):
@@ -85,7 +85,8 @@ def test_a_pdu_of_four_gigabytes_is_not_read(process: GatewayProcess) -> None:
     assert peak_bytes(process) < MEMORY_BYTES / 2
     metrics = process.metrics()
     name = "solo_gateway_associations_rejected_total"
-    assert sample(metrics, name, reason="pdu-size") >= 2
+    assert sample(metrics, name, reason="pdu-size") == 2
+    assert sample(metrics, name, reason="request") == 2  # data before a request
 
 
 def test_a_film_over_the_limit_ends_its_association(process: GatewayProcess) -> None:
@@ -95,9 +96,9 @@ def test_a_film_over_the_limit_ends_its_association(process: GatewayProcess) -> 
 
 
 def test_silent_connections_do_not_keep_others_out(process: GatewayProcess) -> None:
-    silent = [connect(process) for _ in range(30)]
+    silent = [connect(process) for _ in range(60)]
     try:
-        assert echoed_within(process, 2 + 1 + 1)
+        assert echo(process.port)  # their places are not taken
     finally:
         for one in silent:
             one.close()
@@ -126,7 +127,7 @@ def test_a_pdu_that_does_not_end_does_not_keep_others_out(process: GatewayProces
 
 def test_garbage_leaves_nothing_behind(process: GatewayProcess) -> None:
     before = len(process.output.read_text().splitlines())
-    for seed in range(100):
+    for seed in range(300):
         with connect(process) as one:
             one.sendall(bytes((seed * n * n + 7 * n) % 256 for n in range(200)))
     assert echoed_within(process, 4)
