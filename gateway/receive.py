@@ -102,6 +102,7 @@ class Receiver:
             write_fault("a C-STORE could not be handled")
             return OUT_OF_RESOURCES
         finally:
+            event.assoc.dul._idle_timer.restart()  # the silence was ours
             with self._lock:
                 self._unanswered -= 1
 

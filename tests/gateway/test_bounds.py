@@ -227,7 +227,16 @@ def test_a_film_may_be_held_for_longer_than_an_association_may_be_silent(tmp_pat
         running(StubArchive()) as archive,
         gateway(tmp_path / "log", service_url=service, dicomweb_url=archive, idle_seconds=1) as one,
     ):
-        assert store(one.port, film()) == 0
+        films = [dcmread(io.BytesIO(film())) for _ in range(2)]
+        contexts = [build_context(films[0].SOPClassUID, films[0].file_meta.TransferSyntaxUID)]
+        association = AE(ae_title="TEST").associate("127.0.0.1", one.port, contexts, "SOLO")
+        answers = []
+        for data in films:
+            answers.append(association.send_c_store(data).get("Status"))
+            time.sleep(0.3)
+        association.release()
+        assert answers == [0, 0]
+        assert association.is_released
 
 
 @pytest.mark.long
