@@ -8,7 +8,6 @@ import re
 import socket
 import ssl
 import struct
-import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ import pytest
 from pydicom import dcmread
 from pynetdicom import AE, build_context
 
+from tests.support.certificates import write_certificate
 from tests.support.gateways import GatewayProcess, echo, film, gateway, store
 from tests.support.stub_servers import (
     DICOM,
@@ -173,15 +173,7 @@ def test_only_known_addresses(servers: dict[str, object], tmp_path: Path) -> Non
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tls")
     for name in ("server", "client"):
-        subprocess.run(
-            [
-                *("/usr/bin/openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes"),
-                *("-days", "2", "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"),
-                *("-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem"),
-            ],
-            check=True,
-            capture_output=True,
-        )
+        write_certificate(folder, name)
     return folder
 
 
