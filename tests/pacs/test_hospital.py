@@ -19,7 +19,7 @@ import pytest
 from pydicom import dcmread
 
 from tests.support.certificates import write_certificate
-from tests.support.dicom import dicom_file
+from tests.support.dicom_results import hospital_film
 from tests.support.gateways import GatewayProcess, film, gateway, store, uid_of
 from tests.support.orthanc import Orthanc, orthanc
 from tests.support.processes import ServiceProcess, serving
@@ -234,8 +234,9 @@ def test_results_go_by_c_store_over_tls(
         assert len(archive.instances("SEG")) == 1
 
 
-@pytest.mark.parametrize("syntax", ["deflated", "explicit"])
-@pytest.mark.parametrize("deliver_to", ["dicomweb", "ae"])
+@pytest.mark.parametrize(
+    ("deliver_to", "syntax"), [("dicomweb", "deflated"), ("ae", "deflated"), ("ae", "explicit")]
+)
 def test_an_odd_number_of_pixels(
     real_service: ServiceProcess, archive: Orthanc, tmp_path: Path, deliver_to: str, syntax: str
 ) -> None:
@@ -244,7 +245,7 @@ def test_an_odd_number_of_pixels(
     small = cv2.resize(chest, (211, 169), interpolation=cv2.INTER_AREA)
     grey = (small * (255 / small.max())).astype(np.uint8)
     path = tmp_path / "film.dcm"
-    path.write_bytes(dicom_file(grey))
+    path.write_bytes(hospital_film(grey))
     with gateway(
         tmp_path / "log",
         service_url=real_service.url,
