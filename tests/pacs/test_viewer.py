@@ -19,11 +19,11 @@ import pytest
 from solo.decoding.decode import decode
 from solo.decoding.radiograph import Limits
 from solo.formats.dicom.objects import DicomOptions, encode_dicom
+from tests.pacs.conftest import VIEWER
 from tests.support.dicom_results import Mask, coded_manifest, half, hospital_film, result_of
 from tests.support.processes import serving
 
 pytestmark = pytest.mark.pacs
-VIEWER = Path(".venv/viewer").absolute()
 SHARED = Path("../shared/dicom")
 CHEST = Path("examples/chest.dcm")
 FOR_VIEWERS = DicomOptions(assumed_orientation=True)
@@ -32,15 +32,15 @@ FOR_VIEWERS = DicomOptions(assumed_orientation=True)
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The script with its packages in one file, as they are made for a bundler."""
-    if shutil.which("node") is None or not (VIEWER / "node_modules").exists():
-        pytest.skip("there are no node and .venv/viewer: `make test-pacs` makes it by npm")
+    if shutil.which("node") is None or not VIEWER.exists():
+        pytest.skip("there is no viewer: `make test-pacs` makes one where there are node and npm")
     bundled = tmp_path_factory.mktemp("viewer") / "read.cjs"
     subprocess.run(
         [
-            *(VIEWER / "node_modules/.bin/esbuild", "tests/pacs/cornerstone/read.js", "--bundle"),
+            *(VIEWER / ".bin/esbuild", "tests/pacs/cornerstone/read.js", "--bundle"),
             *("--platform=node", "--format=cjs", "--log-level=error", f"--outfile={bundled}"),
         ],
-        env={**os.environ, "NODE_PATH": str(VIEWER / "node_modules")},
+        env={**os.environ, "NODE_PATH": str(VIEWER)},
         check=True,
     )
     return bundled
