@@ -25,6 +25,7 @@ COMPOSE := .venv/compose
 SUPPLY  := .venv/supply
 ASKER   := .venv/asker
 TYPES   := .venv/types
+VIEWER  := .venv/viewer
 # No GPL, no LGPL, nothing unknown.
 PERMISSIVE := MIT;BSD;Apache;PSF;0BSD;Zlib;CC0
 
@@ -47,7 +48,8 @@ try-pacs: $(SERVE)/.ready $(GATEWAY)/.ready  ## the example film into an archive
 test: $(DEV)/.ready  ## all tests but the longest, the page's and the archive's, in two processes; ARGS="-k name" picks some
 	OMP_NUM_THREADS=1 $(DEV)/bin/python -m pytest -n 2 --dist loadfile -m "not long and not page and not pacs" $(ARGS)
 
-test-pacs: $(DEV)/.ready  ## the gateway with a real archive (Debian's orthanc, dcmtk) and no network; ARGS="-m 'not long'" is short
+test-pacs: $(DEV)/.ready  ## the gateway with a real archive (Debian's orthanc, dcmtk, dicom3tools) and a viewer's reader, and no network; ARGS="-m 'not long'" is short
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(VIEWER)/.ready; fi
 	OMP_NUM_THREADS=1 $(DEV)/bin/python -m tests.pacs $(ARGS)
 
 test-long: $(DEV)/.ready  ## the tests that take a minute each
@@ -159,8 +161,10 @@ $(COMPOSE)/.ready $(SUPPLY)/.ready $(ASKER)/.ready:
 	touch $@
 
 $(TYPES)/.ready: requirements/page/package-lock.json
+$(VIEWER)/.ready: tests/pacs/cornerstone/package-lock.json
+$(TYPES)/.ready $(VIEWER)/.ready:
 	mkdir -p $(@D)
-	cp requirements/page/package.json $< $(@D)
+	cp $(<D)/package.json $< $(@D)
 	npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --silent
 	touch $@
 

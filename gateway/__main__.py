@@ -27,6 +27,7 @@ from gateway.qido_feed import QidoFeed
 from gateway.receive import Receiver
 from gateway.segmentation import Segmentation
 from gateway.settings import Settings, SettingsError
+from gateway.tls import client_context
 
 _HEALTH_SECONDS: Final = 5.0
 
@@ -94,7 +95,8 @@ class Gateway:
     def _delivery(self) -> Delivery:
         settings = self.settings
         if settings.deliver_to == "ae":
-            return StoreDelivery(settings.ae_title, str(settings.destination))
+            tls = client_context(settings)
+            return StoreDelivery(settings.ae_title, str(settings.destination), tls)
         return StowDelivery(self._dicomweb())
 
     def _dicomweb(self) -> Peer:

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Iterator
 from io import BytesIO
+from ssl import SSLContext
 from typing import Any, Final, Protocol
 
 from pydicom import dcmread
@@ -84,10 +85,11 @@ class StoreDelivery:
     Args:
         ae_title: by which the gateway calls.
         destination: AE@host:port.
+        tls: how it speaks TLS; None where it does not.
     """
 
-    def __init__(self, ae_title: str, destination: str) -> None:
-        self._ae_title = ae_title
+    def __init__(self, ae_title: str, destination: str, tls: SSLContext | None = None) -> None:
+        self._ae_title, self._tls = ae_title, tls
         self._called, _, address = destination.rpartition("@")
         host, _, port = address.rpartition(":")
         self._address = host, int(port)
@@ -105,7 +107,12 @@ class StoreDelivery:
             (result.syntax, *(_UNCOMPRESSED if result.syntax in _UNCOMPRESSED else ()))
         )
         contexts = [build_context(result.sop_class, syntax) for syntax in syntaxes]
-        association = entity.associate(*self._address, contexts=contexts, ae_title=self._called)
+        association = entity.associate(
+            *self._address,
+            contexts=contexts,
+            ae_title=self._called,
+            tls_args=(self._tls, self._address[0]) if self._tls is not None else None,
+        )
         if not association.is_established:
             refused = association.is_rejected or association.acceptor.primitive is not None
             raise TryLaterError("archive-association" if refused else "archive-away")

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Final
+from zlib import MAX_WBITS, decompressobj
 
 from pydicom import dcmread
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
 from pydicom.tag import Tag
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from gateway.outcomes import FaultyFilmError
 
-MANUFACTURER = "SOLO X-ray"
-_MANUFACTURER_TAG = Tag(0x0008, 0x0070)
+MANUFACTURER: Final = "SOLO X-ray"
+# SOP class, SOP instance, manufacturer
+_HEAD_TAGS: Final = (Tag(0x0008, 0x0016), Tag(0x0008, 0x0018), Tag(0x0008, 0x0070))
+_HEAD_BYTES: Final = 2**16
+_PREAMBLE_BYTES: Final = 128
+_META_OFFSET: Final = _PREAMBLE_BYTES + 4
+_META_GROUP: Final = 0x0002
 
 
 @dataclass(frozen=True)
@@ -52,18 +63,63 @@ class ResultObject:
             raise FaultyFilmError("service-result") from error
 
 
-def is_own(data: bytes) -> bool:
-    """Whether a film is a result of ours that came back, such as a secondary capture.
+@dataclass(frozen=True)
+class Head:
+    """What the first elements of a film say, as far as they can be read; empty where they cannot.
 
-    Args:
-        data: a file (PS3.10), or what somebody sent as one.
+    Attributes:
+        sop_class: SOP Class UID.
+        sop_instance: SOP Instance UID.
+        manufacturer: of the machine, or of what made the object.
     """
-    try:
-        # Up to the tag, and no further: elements are in ascending order (PS3.5 7.1).
-        head = dcmread(BytesIO(data), stop_before_pixels=True, specific_tags=[_MANUFACTURER_TAG])
-        raw = head.get_item(_MANUFACTURER_TAG)
-        value = raw.value if raw is not None else b""
-    except Exception:  # whatever it is, it is none of ours: the service says what is wrong with it
-        return False
+
+    sop_class: str = ""
+    sop_instance: str = ""
+    manufacturer: str = ""
+
+    @classmethod
+    def read(cls, data: bytes) -> Head:
+        """Reads the first elements, which are in ascending order (PS3.5 7.1).
+
+        Args:
+            data: a file (PS3.10), or what somebody sent as one.
+        """
+        try:
+            elements = _first_elements(data[:_HEAD_BYTES])
+        except Exception:  # whatever it is: the service says what is wrong with it
+            return cls()
+        return cls(*(_text(elements.get_item(tag)) for tag in _HEAD_TAGS))
+
+    def is_own(self) -> bool:
+        """Whether a film is a result of ours that came back, such as a secondary capture."""
+        return self.manufacturer == MANUFACTURER
+
+    def is_other_than(self, sop_class: str, sop_instance: str) -> bool:
+        """Whether a film says that it is another object than these UIDs name."""
+        pairs = ((self.sop_class, sop_class), (self.sop_instance, sop_instance))
+        return any(said and said != named for said, named in pairs)
+
+
+def _first_elements(head: bytes) -> Dataset:
+    if head[_PREAMBLE_BYTES:_META_OFFSET] != b"DICM":
+        raise ValueError("this is no DICOM file")
+    file = BytesIO(head)
+    file.seek(_META_OFFSET)
+    meta = read_dataset(file, False, True, stop_when=lambda tag, *_: tag.group != _META_GROUP)
+    syntax, rest = UID(meta.TransferSyntaxUID), file.read()
+    if syntax == DeflatedExplicitVRLittleEndian:
+        # No more than this: a few bytes may be inflated to gigabytes.
+        rest = decompressobj(-MAX_WBITS).decompress(rest, _HEAD_BYTES)
+    return read_dataset(
+        BytesIO(rest),
+        syntax.is_implicit_VR,
+        syntax.is_little_endian,
+        stop_when=lambda tag, *_: tag > _HEAD_TAGS[-1],
+        specific_tags=[*_HEAD_TAGS],
+    )
+
+
+def _text(element: DataElement | RawDataElement | None) -> str:
+    value = element.value if element is not None else b""
     text = value if isinstance(value, str) else bytes(value or b"").decode("latin-1")
-    return text.strip(" \0") == MANUFACTURER
+    return text.strip(" \0")

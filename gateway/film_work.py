@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from gateway.delivery import Delivery
-from gateway.dicom_objects import is_own
+from gateway.dicom_objects import Head
 from gateway.log import write, write_fault
 from gateway.metrics import Metrics
 from gateway.outcomes import (
@@ -89,7 +89,7 @@ class FilmWork:
         return outcome
 
     def _outcome(self, film: bytes, deadline: float) -> tuple[Outcome, str]:
-        if is_own(film):
+        if Head.read(film).is_own():
             return Outcome.OWN, ""
         try:
             with self.metrics.timed("segment"):

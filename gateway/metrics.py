@@ -25,12 +25,14 @@ REASONS: Final = (
         "draining",
         "memory",
         "internal",
+        "other-object",
     ),
 )
 REFUSED: Final = ("400", "413", "415", "422")
 STAGES: Final = ("fetch", "segment", "deliver", "total")
 REJECTIONS: Final = (
-    *("source", "connections", "tls", "pdu-size", "film-size", "memory", "refused"),
+    *("source", "connections", "tls", "request", "contexts"),
+    *("pdu-size", "film-size", "memory", "refused"),
 )
 _SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 

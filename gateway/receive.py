@@ -16,6 +16,7 @@ from pynetdicom import AE, evt
 
 from gateway.association_server import AssociationServer
 from gateway.contexts import accepted_contexts
+from gateway.dicom_objects import Head
 from gateway.film_work import FilmWork
 from gateway.log import write_fault
 from gateway.metrics import Metrics
@@ -24,6 +25,7 @@ from gateway.settings import Settings
 
 DONE: Final = 0x0000
 OUT_OF_RESOURCES: Final = 0xA700
+OTHER_OBJECT: Final = 0xA900
 CANNOT_UNDERSTAND: Final = 0xC000
 _LAST_ANSWER_SECONDS: Final = 2.0
 _DEAF_SECONDS: Final = 10.0
@@ -49,11 +51,9 @@ class Receiver:
         self._draining = False
         entity = AE(ae_title=settings.ae_title)
         entity.supported_contexts = accepted_contexts()
-        entity.require_called_aet = True
-        entity.require_calling_aet = settings.callers
         entity.maximum_associations = settings.max_associations
         entity.maximum_pdu_size = settings.max_pdu
-        entity.acse_timeout = settings.associate_seconds
+        entity.acse_timeout = settings.associate_seconds  # of its end; its beginning has been read
         entity.dimse_timeout = settings.idle_seconds
         entity.network_timeout = settings.idle_seconds
         refused = self._metrics.rejected.labels("refused")
@@ -102,6 +102,7 @@ class Receiver:
             write_fault("a C-STORE could not be handled")
             return OUT_OF_RESOURCES
         finally:
+            event.assoc.dul._idle_timer.restart()  # the silence was ours
             with self._lock:
                 self._unanswered -= 1
 
@@ -109,11 +110,17 @@ class Receiver:
         with self._lock:
             reason = "draining" if self._draining else "films-full"
             if self._draining or self._films >= self._settings.max_films:
-                return self._later(reason)
+                return self._count(Outcome.LATER, reason, OUT_OF_RESOURCES)
             self._films += 1
         try:
             film = event.encoded_dataset()
-            event.request.DataSet = None  # type: ignore[union-attr]  # or there would be two of it
+            request: Any = event.request
+            request.DataSet = None  # or there would be two of it
+            if Head.read(film).is_other_than(
+                request.AffectedSOPClassUID, request.AffectedSOPInstanceUID
+            ):
+                self._release()
+                return self._count(Outcome.REFUSED, "other-object", OTHER_OBJECT)
             future = self._pool.submit(self._work.do, film, deadline)
         except BaseException:
             self._release()
@@ -133,10 +140,10 @@ class Receiver:
             return CANNOT_UNDERSTAND
         return CANNOT_UNDERSTAND if outcome is Outcome.REFUSED else DONE
 
-    def _later(self, reason: str) -> int:
-        self._metrics.films.labels(Outcome.LATER).inc()
+    def _count(self, outcome: Outcome, reason: str, status: int) -> int:
+        self._metrics.films.labels(outcome).inc()
         self._metrics.failures.labels(reason).inc()
-        return OUT_OF_RESOURCES
+        return status
 
     def _release(self, _: Any = None) -> None:  # noqa: ANN401 - a future of any kind
         with self._lock:

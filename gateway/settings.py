@@ -49,6 +49,7 @@ class Settings(BaseSettings):
         dicomweb_url: root of the archive's DICOMweb services.
         dicomweb_token_file: a file with a bearer token for it; None sends none.
         destination: AE@host:port that takes results by C-STORE.
+        destination_tls: whether it speaks TLS; `tls_certificate` is shown to it if it asks.
         results: which objects are made: seg, gsps, sc, with commas between.
         seg_syntax: transfer syntax of a SEG; some viewers read none that is deflated.
         seg_orientation: beyond the standard, an orientation for viewers that need one (OHIF).
@@ -88,6 +89,7 @@ class Settings(BaseSettings):
     dicomweb_url: HttpUrl | None = None
     dicomweb_token_file: Path | None = None
     destination: Annotated[str | None, Field(pattern=_PEER)] = None
+    destination_tls: bool = False
     results: str = "seg"
     seg_syntax: Literal["deflated", "explicit"] = "deflated"
     seg_orientation: bool = False

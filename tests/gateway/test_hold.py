@@ -28,6 +28,7 @@ from tests.support.stub_servers import (
 DONE, BUSY, FAILED = 0x0000, 0xA700, 0xC000
 HANGS_UP: Reply = (0, {}, b"")
 SAYS_NOTHING: Reply = (-1, {}, b"")
+RESETS: Reply = (-2, {}, b"")
 
 
 class Stage:
@@ -141,6 +142,8 @@ def test_a_service_that_fails(stage: Stage, reply: Reply, status: int) -> None:
         (lambda uid: stow_answer(503), BUSY),
         (lambda uid: stow_answer(401), BUSY),
         (lambda uid: HANGS_UP, BUSY),
+        (lambda uid: RESETS, BUSY),
+        (lambda uid: SAYS_NOTHING, BUSY),
         (lambda uid: stow_answer(400, uid), DONE),
         (lambda uid: stow_answer(202, "1.2.3", uid), DONE),
     ],

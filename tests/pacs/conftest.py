@@ -12,6 +12,7 @@ import pytest
 from tests.support.orthanc import Orthanc, orthanc
 from tests.support.stub_servers import StubService, running
 
+VIEWER = Path(".venv/viewer/node_modules").absolute()
 PROGRAMS = ("/usr/sbin/Orthanc", "/usr/bin/storescu", "/usr/bin/findscu")
 
 
@@ -36,8 +37,16 @@ def _is_up(name: str) -> bool:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     reason = missing()
     for item in items:
-        if reason and Path(__file__).parent in item.path.parents:
+        here = Path(__file__).parent in item.path.parents and item.path.name != "test_viewer.py"
+        if reason and here:
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if reason := missing():
+        terminalreporter.write_line(f"no test with an archive was run: {reason}")
+    if not VIEWER.exists():
+        terminalreporter.write_line("no viewer read the objects: there is no npm that made it")
 
 
 @pytest.fixture

@@ -6,21 +6,25 @@ five has no findings, one in five is refused.
 
 from __future__ import annotations
 
+import itertools
 import random
-import subprocess
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from io import BytesIO
 from pathlib import Path
 from threading import Event
-from uuid import uuid4
 
+import httpx
 import pytest
 from pydicom import dcmread
+from pydicom.uid import SecondaryCaptureImageStorage, generate_uid
 
 from tests.support.gateways import GatewayProcess, film, uid_of
 from tests.support.orthanc import Orthanc
+from tests.support.processes import serving
+from tests.support.senders import REFUSED, send_until
 from tests.support.stub_servers import (
     DICOM,
     Reply,
@@ -30,9 +34,8 @@ from tests.support.stub_servers import (
     result_uid,
 )
 
-ACKNOWLEDGED = 0
-REFUSED = 0xC0  # storescu exits with the upper byte of the status
 SENDERS = 3
+CHEST = Path("examples/chest.dcm")
 long = pytest.mark.long
 pytestmark = pytest.mark.pacs
 
@@ -52,28 +55,6 @@ def fate(uid: str) -> str:
     return {"0": "empty", "1": "empty", "2": "refused", "3": "refused"}.get(uid[-1], "stored")
 
 
-def storescu(port: int, path: Path) -> int:
-    """Exit code of one attempt."""
-    command = ["/usr/bin/storescu", "-R", "-aec", "SOLO", "-to", "5", "-td", "15", "127.0.0.1"]
-    return subprocess.run(
-        [*command, str(port), str(path)], capture_output=True, check=False, timeout=60
-    ).returncode
-
-
-def send_until(stop: Event, port: int, folder: Path) -> list[tuple[str, int]]:
-    """Sends films until told to stop, the last one to its end; UIDs with what came of them."""
-    ended: list[tuple[str, int]] = []
-    path = folder / f"{uuid4().hex}.dcm"
-    while not stop.is_set():
-        data = film()
-        path.write_bytes(data)
-        while (code := storescu(port, path)) not in (ACKNOWLEDGED, REFUSED):
-            time.sleep(0.02)
-        ended.append((uid_of(data), code))
-    path.unlink(missing_ok=True)
-    return ended
-
-
 @pytest.mark.parametrize(("kills", "archive_kills"), [(6, 2), pytest.param(40, 10, marks=long)])
 def test_hold(
     archive: Orthanc, service: StubService, tmp_path: Path, kills: int, archive_kills: int
@@ -86,7 +67,9 @@ def test_hold(
     stop = Event()
     draw = random.Random(1)
     with ThreadPoolExecutor(SENDERS) as pool:
-        senders = [pool.submit(send_until, stop, process.port, tmp_path) for _ in range(SENDERS)]
+        senders = [
+            pool.submit(send_until, stop, process.port, tmp_path, film) for _ in range(SENDERS)
+        ]
         try:
             for turn in range(kills):
                 time.sleep(draw.uniform(0.1, 0.6))
@@ -110,6 +93,69 @@ def test_hold(
         assert (code == REFUSED) == (fate(uid) == "refused")
     assert set(stored.values()) == {1}
     print(f"{kills} + {archive_kills} kills: {len(ended)} films, {Counter(map(fate, dict(ended)))}")
+
+
+class Modality:
+    """Films of three kinds, one after the other, for the real service: each is known by its UID."""
+
+    def __init__(self) -> None:
+        self.kinds: dict[str, str] = {}
+        self._turns = itertools.cycle(["stored", "stored", "stored", "empty", "refused"])
+        self._chest = dcmread(CHEST)
+
+    def film(self) -> bytes:
+        kind, uid = next(self._turns), generate_uid()
+        self.kinds[str(uid)] = kind
+        if kind == "refused":
+            capture = SecondaryCaptureImageStorage
+            return film(SOPInstanceUID=uid, SOPClassUID=capture, Modality="US")
+        if kind == "empty":
+            return film(SOPInstanceUID=uid)
+        chest, output = copy(self._chest), BytesIO()
+        chest.SOPInstanceUID = chest.file_meta.MediaStorageSOPInstanceUID = uid
+        chest.save_as(output)
+        return output.getvalue()
+
+
+@pytest.mark.parametrize("kills", [10, pytest.param(40, marks=long)])
+def test_hold_with_the_real_service(archive: Orthanc, tmp_path: Path, kills: int) -> None:
+    stop, draw, modality = Event(), random.Random(3), Modality()
+    with serving(tmp_path / "service") as service, ThreadPoolExecutor(SENDERS) as pool:
+        process = GatewayProcess(
+            tmp_path / "log", service_url=service.url, dicomweb_url=archive.dicomweb_url
+        )
+        process.start()
+        senders = [
+            pool.submit(send_until, stop, process.port, tmp_path, modality.film)
+            for _ in range(SENDERS)
+        ]
+        try:
+            for _ in range(kills):
+                time.sleep(draw.uniform(0.2, 0.8))
+                process.kill()
+                process.start()
+            time.sleep(1)
+        finally:
+            stop.set()
+        ended = [one for sender in senders for one in sender.result(120)]
+        process.kill()
+    found = Counter(source_of(archive, one) for one in archive.get("/instances"))
+    for uid, code in ended:
+        kind = modality.kinds[uid]
+        assert found[uid] == (kind == "stored"), kind
+        assert (code == REFUSED) == (kind == "refused")
+    assert {*found} <= {uid for uid, _ in ended}
+    fates = Counter(modality.kinds[uid] for uid, _ in ended)
+    assert fates["stored"] > kills
+    print(f"{kills} kills, the real service: {len(ended)} films, {fates}")
+
+
+def source_of(archive: Orthanc, instance: str) -> str:
+    """The film that a SEG says it is of."""
+    data = httpx.get(f"{archive.url}/instances/{instance}/file").content
+    (series,) = dcmread(BytesIO(data), stop_before_pixels=True).ReferencedSeriesSequence
+    (image,) = series.ReferencedInstanceSequence
+    return str(image.ReferencedSOPInstanceUID)
 
 
 @pytest.mark.parametrize("kills", [5, pytest.param(25, marks=long)])

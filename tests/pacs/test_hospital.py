@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import re
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import cv2
 import httpx
+import numpy as np
 import pytest
 from pydicom import dcmread
 
-from tests.support.gateways import GatewayProcess, film, gateway, uid_of
+from tests.support.certificates import write_certificate
+from tests.support.dicom_results import hospital_film
+from tests.support.gateways import GatewayProcess, film, gateway, store, uid_of
 from tests.support.orthanc import Orthanc, orthanc
 from tests.support.processes import ServiceProcess, serving
+from tests.support.senders import ACKNOWLEDGED, BUSY, storescu
 from tests.support.stub_servers import (
     DICOM,
     Reply,
@@ -29,14 +37,6 @@ from tests.support.stub_servers import (
 pytestmark = pytest.mark.pacs
 CHEST = Path("examples/chest.dcm")
 SHARED = Path("../shared/dicom")
-BUSY = 0xA7
-
-
-def storescu(port: int, *paths: Path, calling: str = "CR1", called: str = "SOLO") -> int:
-    command = ["/usr/bin/storescu", "-R", "-aet", calling, "-aec", called, "127.0.0.1"]
-    return subprocess.run(
-        [*command, str(port), *map(str, paths)], capture_output=True, check=False, timeout=60
-    ).returncode
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_films_are_pulled_and_results_are_not_pulled_again(
     ) as process:
         wait_for(lambda: (tmp_path / "cursor").exists())
         archive.put(CHEST.read_bytes())
-        archive.put(film(size=33))  # a data set of odd size, and nothing in it
+        archive.put(film(size=33))  # nothing in it
         wait_for(lambda: int((tmp_path / "cursor").read_text()) == last_change(archive))
         time.sleep(2)
         metrics = process.metrics()
@@ -199,6 +199,99 @@ def test_results_go_by_c_store_where_there_is_no_dicomweb(
         assert len(archive.get("/instances")) == 3
 
 
+def test_results_go_by_c_store_over_tls(
+    real_service: ServiceProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("archive", "gateway"):
+        write_certificate(tmp_path, name)
+    tls = {
+        "DicomTlsEnabled": True,
+        "DicomTlsCertificate": str(tmp_path / "archive.pem"),
+        "DicomTlsPrivateKey": str(tmp_path / "archive.key"),
+        "DicomTlsTrustedCertificates": str(tmp_path / "gateway.pem"),
+    }
+    with orthanc(tmp_path / "orthanc", **tls) as archive:
+        settings: dict[str, object] = {
+            "service_url": real_service.url,
+            "deliver_to": "ae",
+            "destination": f"ORTHANC@127.0.0.1:{archive.dicom_port}",
+        }
+        own = {
+            "destination_tls": True,
+            "tls_certificate": tmp_path / "gateway.pem",
+            "tls_key": tmp_path / "gateway.key",
+        }
+        data = CHEST.read_bytes()
+        with gateway(tmp_path / "plain", **settings) as process:
+            assert storescu(process.port, CHEST) == BUSY
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "gateway.pem"))
+        client = ssl.create_default_context()
+        with gateway(tmp_path / "stranger", **settings, **own) as process:
+            assert store(process.port, data, tls_args=(client, "127.0.0.1")) == 0xA700
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "archive.pem"))
+        with gateway(tmp_path / "log", **settings, **own) as process:
+            assert store(process.port, data, tls_args=(client, "127.0.0.1")) == 0
+        assert len(archive.instances("SEG")) == 1
+
+
+@pytest.mark.parametrize(
+    ("deliver_to", "syntax"), [("dicomweb", "deflated"), ("ae", "deflated"), ("ae", "explicit")]
+)
+def test_an_odd_number_of_pixels(
+    real_service: ServiceProcess, archive: Orthanc, tmp_path: Path, deliver_to: str, syntax: str
+) -> None:
+    """169 x 211 pixels of 8 bits, and of 1 bit: archives drop an association for an odd length."""
+    chest = dcmread(CHEST).pixel_array
+    small = cv2.resize(chest, (211, 169), interpolation=cv2.INTER_AREA)
+    grey = (small * (255 / small.max())).astype(np.uint8)
+    path = tmp_path / "film.dcm"
+    path.write_bytes(hospital_film(grey))
+    with gateway(
+        tmp_path / "log",
+        service_url=real_service.url,
+        dicomweb_url=archive.dicomweb_url,
+        deliver_to=deliver_to,
+        destination=f"ORTHANC@127.0.0.1:{archive.dicom_port}",
+        results="seg,gsps,sc",
+        seg_syntax=syntax,
+    ) as process:
+        assert storescu(process.port, path) == ACKNOWLEDGED
+    assert [len(archive.instances(one)) for one in ("SEG", "PR", "OT")] == [1, 1, 1]
+    for instance in archive.get("/instances"):
+        data = httpx.get(f"{archive.url}/instances/{instance}/file").content
+        read = dcmread(BytesIO(data))
+        if read.Modality == "SEG":
+            assert read.pixel_array.shape[-2:] == (169, 211)
+            assert read.pixel_array.any()
+
+
+def test_ten_senders_and_one_place(archive: Orthanc, tmp_path: Path) -> None:
+    def slowly(data: bytes) -> Reply:
+        time.sleep(3)
+        return 200, DICOM, minimal_seg(data)
+
+    service, paths = StubService(answer=slowly), [tmp_path / f"{n}.dcm" for n in range(10)]
+    for path in paths:
+        path.write_bytes(film())
+    with (
+        running(service) as url,
+        gateway(
+            tmp_path / "log", service_url=url, dicomweb_url=archive.dicomweb_url, max_films=1
+        ) as process,
+        ThreadPoolExecutor(10) as pool,
+    ):
+
+        def send(path: Path) -> int:
+            return storescu(process.port, path)
+
+        assert sorted(pool.map(send, paths)) == [ACKNOWLEDGED, *[BUSY] * 9]
+        service.answer = StubService.answer
+        for path in paths:
+            wait_for(lambda path=path: send(path) == ACKNOWLEDGED)
+        wanted = sorted(result_uid(uid_of(path.read_bytes())) for path in paths)
+        assert sorted(archive.instances("SEG")) == wanted
+
+
 def test_planted_names_are_in_the_results_alone(
     real_service: ServiceProcess, archive: Orthanc, tmp_path: Path
 ) -> None:
@@ -221,6 +314,9 @@ def test_planted_names_are_in_the_results_alone(
     ) as process:
         assert storescu(process.port, path) == 0
         written = process.metrics() + "".join(one.read_text() for one in state.iterdir())
+        assert process.process is not None
+        limits = Path(f"/proc/{process.process.pid}/limits").read_text()
+        assert re.search(r"Max core file size +0 +0 ", limits)
     assert "stored" in written
     assert "PLANTED" not in written + real_service.log()
     (uid,) = archive.instances("SEG")

@@ -9,13 +9,10 @@ import signal
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
-from itertools import product
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pytest
-from pydicom.dataset import Dataset
 from pydicom.uid import (
     HTJ2K,
     DeflatedExplicitVRLittleEndian,
@@ -27,7 +24,6 @@ from pydicom.uid import (
 from app.errors import status_of
 from app.logging import JsonFormatter
 from solo.decoding.dicom.transfer_syntaxes import JPEGXLLossless
-from solo.decoding.stored_pixels import PixelsWanted
 from solo.errors import (
     DeadlineError,
     DecoderCrashedError,
@@ -40,13 +36,18 @@ from solo.errors import (
     SoloError,
 )
 from solo.sandbox.decoder import DecodedRadiograph
-from solo.sandbox.header_transfer import pack_header
 from solo.sandbox.pool import DecoderPool
 from solo.sandbox.process import DecoderProcess
 from solo.sandbox.protocol import KEPT_BYTES
-from tests.support.decoders import DecoderHere, decoders, is_running, until_stopped, workers_of
+from tests.support.decoders import (
+    DecoderHere,
+    decoders,
+    is_running,
+    replaced,
+    until_stopped,
+    workers_of,
+)
 from tests.support.dicom import dicom_file
-from tests.support.dicom_results import hospital_film
 from tests.support.encapsulated import EXACT, LOSSY, encoded_file
 from tests.support.films import chest, flat, jpeg, png, png_header_only
 from tests.support.planted_worker import (
@@ -61,7 +62,6 @@ from tests.support.planted_worker import (
     NOISE,
     NONSENSE,
     SEGFAULT,
-    UNBELIEVABLE,
 )
 
 pytestmark = pytest.mark.anyio
@@ -89,14 +89,6 @@ def anyio_backend() -> str:
 async def pool() -> AsyncIterator[DecoderPool]:
     async with decoders() as running:
         yield running
-
-
-async def replaced(old: list[int]) -> list[int]:
-    """The processes once none of the old ones is left and there are as many as before."""
-    async with asyncio.timeout(20):
-        while set(now := workers_of()) & set(old) or len(now) != len(old):
-            await asyncio.sleep(0.01)
-    return now
 
 
 def private_bytes(pid: int) -> int:
@@ -133,63 +125,6 @@ async def test_apart_is_as_in_process(pool: DecoderPool) -> None:
         np.testing.assert_array_equal(found.canvas, expected.canvas, name)
         assert found.pixels is None
         assert found.seconds > 0
-
-
-async def test_the_film_comes_in_8_bits_when_asked_for(pool: DecoderPool) -> None:
-    eight = await pool.decode(png(GREY), 0, wants_pixels="grey")
-    np.testing.assert_array_equal(eight.pixels, GREY)
-    deep = dicom_file(FILM * 16, WindowCenter=32768, WindowWidth=65536)
-    sixteen = await pool.decode(deep, 0, wants_pixels="grey")
-    assert sixteen.pixels is not None
-    assert np.abs(sixteen.pixels.astype(int) - (FILM * 16 >> 8)).max() <= 1
-    here = await DecoderHere().decode(deep, 0, wants_pixels="grey")
-    np.testing.assert_array_equal(sixteen.pixels, here.pixels)
-    plain = await pool.decode(png(flat(7, 3, 5)), 0, wants_pixels="grey")
-    np.testing.assert_array_equal(plain.pixels, flat(7, 3, 5))
-
-
-async def test_stored_pixels_come_as_they_are_here(pool: DecoderPool) -> None:
-    wide = dicom_file(np.tile(FILM, (9, 9)), RescaleSlope=0.5, PixelPaddingValue=1500)
-    for data in (*FILES.values(), wide, GOOD):  # a small one after a large one
-        apart, here = (
-            await pool.decode(data, 0, "cells"),
-            await DecoderHere().decode(data, 0, "cells"),
-        )
-        assert apart.pixels is None
-        assert apart.stored is not None
-        assert here.stored is not None
-        assert apart.stored.display == here.stored.display
-        for found, expected in zip(apart.stored.arrays, here.stored.arrays, strict=True):
-            assert found.dtype == expected.dtype
-            np.testing.assert_array_equal(found, expected)
-
-
-async def test_a_header_crosses_as_it_is(pool: DecoderPool) -> None:
-    curve = Dataset()
-    curve.add_new("LUTDescriptor", "US", [4096, 0, 16])
-    curve.add_new("LUTData", "US", [n * 16 for n in range(4096)])
-    modality = Dataset()
-    modality.add_new("LUTDescriptor", "US", [4096, 0, 16])
-    modality.add_new("LUTData", "US", list(range(4096)))
-    modality.ModalityLUTType = "US"
-    ramp = np.arange(4096, dtype=np.uint16).reshape(64, 64)
-    films = [
-        hospital_film(ramp),
-        hospital_film(ramp, VOILUTSequence=[curve], ModalityLUTSequence=[modality]),
-        png(GREY),
-    ]
-    for data, wanted in product(films, get_args(PixelsWanted)):
-        apart = await pool.decode(data, 0, wanted, wants_header=True)
-        here = await DecoderHere().decode(data, 0, wanted, wants_header=True)
-        assert (apart.header is None) == (here.header is None) == (data == films[2])
-        if apart.header is not None and here.header is not None:
-            (facts, tables), (expected, others) = map(pack_header, (apart.header, here.header))
-            assert facts == expected
-            assert [table.tolist() for table in tables] == [table.tolist() for table in others]
-        np.testing.assert_array_equal(apart.pixels, here.pixels)
-        if apart.stored is not None and here.stored is not None:
-            np.testing.assert_array_equal(apart.stored.cells, here.stored.cells)
-        assert (await pool.decode(data, 0, wanted)).header is None
 
 
 @pytest.mark.parametrize(
@@ -234,15 +169,6 @@ async def test_a_decoder_that_talks_nonsense_is_not_believed(pool: DecoderPool) 
             await asyncio.wait_for(pool.decode(data, 0), 10)
         await replaced(before)
     assert (await asyncio.wait_for(pool.decode(GOOD, 0), 20)).info.kind == "png"
-
-
-async def test_stored_pixels_that_cannot_be_are_not_believed(pool: DecoderPool) -> None:
-    for data in UNBELIEVABLE:
-        before = workers_of()
-        with pytest.raises(DecoderCrashedError):
-            await asyncio.wait_for(pool.decode(data, 0, "cells"), 10)
-        await replaced(before)
-    assert (await asyncio.wait_for(pool.decode(GOOD, 0, "cells"), 20)).stored is not None
 
 
 async def test_a_file_may_come_in_pieces_and_be_larger_than_what_is_kept(

@@ -88,3 +88,11 @@ async def until_stopped(pid: int) -> None:
     async with asyncio.timeout(10):
         while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
             await asyncio.sleep(0.001)
+
+
+async def replaced(old: list[int]) -> list[int]:
+    """The processes once none of the old ones is left and there are as many as before."""
+    async with asyncio.timeout(20):
+        while set(now := workers_of()) & set(old) or len(now) != len(old):
+            await asyncio.sleep(0.01)
+    return now

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+import struct
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -124,7 +126,10 @@ def stow_answer(status: int, *uids: str, failed: tuple[str, ...] = ()) -> Reply:
 
 @contextmanager
 def running(stub: StubService | StubArchive) -> Iterator[str]:
-    """Serves a stub on a free port, and gives its URL; a status of 0 hangs up, -1 says nothing."""
+    """Serves a stub on a free port, and gives its URL.
+
+    A status of 0 hangs up, -1 says nothing, -2 resets the connection.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -140,7 +145,12 @@ def running(stub: StubService | StubArchive) -> Iterator[str]:
             status, headers, content = stub.reply(method, self.path, body)
             if status <= 0:
                 self.close_connection = True
-                time.sleep(-30 * status)
+                if status == -1:
+                    time.sleep(30)
+                elif status == -2:
+                    linger = struct.pack("ii", 1, 0)
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                    self.connection.close()
                 return
             self.send_response(status)
             for name, value in {**headers, "Content-Length": str(len(content))}.items():
