@@ -120,7 +120,7 @@ def render_dicom(result: Result, manifest: Manifest, asked: DicomRequest) -> Ren
             pieces.append(piece)
             yield
         whole = b"".join(pieces)
-        if len(asked.kinds) == 1:
+        if not asked.in_parts:
             return whole
         head = f"--{asked.boundary}\r\nContent-Type: {DICOM}\r\n\r\n"
         body += head.encode() + whole + b"\r\n"

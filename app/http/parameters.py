@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
-from app.http.dicom_request import is_dicom
+from app.http.dicom_request import is_dicom, weight
 from app.schemas import AnswerFormat, ResponseFormat, SegmentHeaders, SegmentQuery
 from solo.errors import InvalidParameterError
 
@@ -22,7 +21,6 @@ PICTURES: Final[frozenset[AnswerFormat]] = frozenset({"overlay", "label-map"})
 PNG: Final = "image/png"
 MAX_FRAMES: Final = 128
 
-_REFUSED = re.compile(r";\s*q\s*=\s*0(\.0*)?\s*(;|$)")  # of weight 0 (RFC 9110, 12.4.2)
 _JSON: Final = ("application/json", "application/*", "*/*")
 _TIMEOUT_HEADER: Final = "x-request-timeout-seconds"
 
@@ -143,7 +141,7 @@ def negotiate_format(
         return "dicom"
     if wanted is not None:
         return wanted
-    parts = [part for part in accept.lower().split(",") if not _REFUSED.search(part)]
+    parts = [part for part in accept.lower().split(",") if weight(part)]
     types = {part.partition(";")[0].strip() for part in parts}
     if any(map(is_dicom, parts)) and not types.intersection(_JSON):
         return "dicom"

@@ -157,7 +157,12 @@ def _check_film(image: _Image, result: Result) -> None:
             "the annotations are of another film by its 'sha256': send the film that they are of, "
             "as it was sent before"
         )
-    if image.frames == info.frames and image.frame != info.frame:
+    if image.frames not in (None, info.frames):
+        raise AnnotationError(
+            f"the annotations are of a film of {image.frames} frames, and this one has "
+            f"{info.frames}"
+        )
+    if image.frame not in (None, info.frame):
         raise AnnotationError(
             f"the annotations are of frame {image.frame}, and frame {info.frame} is asked for"
         )

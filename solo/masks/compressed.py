@@ -50,7 +50,7 @@ def read_compressed(text: str, size: tuple[int, int]) -> MaskRuns:
 
 def _numbers(text: str) -> Integers:
     """Five bits a letter, lowest first; from the fourth number on a difference to two before."""
-    letters = np.frombuffer(text.encode("ascii", "replace"), np.uint8).astype(np.int64) - 48
+    letters = np.frombuffer(text.encode(), np.uint8).astype(np.int64) - 48
     ends = np.flatnonzero(letters & 32 == 0)
     begins = np.append(0, ends[:-1] + 1)
     if not len(ends) or ends[-1] != len(letters) - 1 or (ends - begins).max() >= _MOST_LETTERS:

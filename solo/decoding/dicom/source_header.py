@@ -39,6 +39,7 @@ REFERENCES: Final = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "Stud
 """By these a result refers to its film."""
 _IMAGE: Final = (
     "PatientOrientation",
+    "PixelAspectRatio",
     "LossyImageCompression",
     "LossyImageCompressionRatio",
     "LossyImageCompressionMethod",

@@ -103,12 +103,17 @@ def look_up(levels: Levels, table: LookupTable) -> Levels:
             that was written without its sign.
         table: uint16 entries.
     """
-    first = table.first
-    if levels.min() < 0 and first > max(levels.max(), 0x7FFF):
-        first -= 0x10000
+    first = with_sign(table, levels).first
     indices = np.clip(np.floor(levels) - first, 0, len(table.values) - 1)
     found: Levels = table.values[indices.astype(np.int64)].astype(np.float64)
     return found
+
+
+def with_sign(table: LookupTable, levels: Levels) -> LookupTable:
+    """A LUT whose first input has its sign, if it was written without; see `look_up`."""
+    if levels.min() < 0 and table.first > max(levels.max(), 0x7FFF):
+        return replace(table, first=table.first - 0x10000)
+    return table
 
 
 def apply_window(levels: Levels, window: Window) -> Levels:
@@ -178,6 +183,7 @@ def _values_of_interest(
         if isinstance(proposal, Window):
             grey = apply_window(levels, proposal)
         else:
+            proposal = with_sign(proposal, levels)
             grey = np.clip(look_up(levels, proposal) / proposal.full_scale, 0, 1)
         if _has_contrast(grey, counts):
             return grey, "window" if isinstance(proposal, Window) else "voi_lut", proposal

@@ -8,7 +8,7 @@ are given in the output of the one that was lost, go with it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from math import isfinite, isnan, nan
 from typing import Final
@@ -85,6 +85,8 @@ class GreyDescription:
         bits = SampleBits.of(dataset)
         tables = list(_tables(dataset, "ModalityLUTSequence"))
         modality_lut = next(filter(None, tables), None)
+        if modality_lut is not None and bits.signed and modality_lut.first > 0x7FFF:
+            modality_lut = replace(modality_lut, first=modality_lut.first - 0x10000)  # as written
         slope = number(dataset, "RescaleSlope", default=0)
         intercept = number(dataset, "RescaleIntercept", default=0)
         if slope == 0:  # it would make the image one grey: some writers fill it in as "none"

@@ -67,10 +67,14 @@ def copied_elements(source: Source) -> dict[int, bytes]:
 
 
 def ascii_text(text: str, most: int = _LO) -> str:
-    """A text in ASCII and without a backslash, which would be two values."""
+    """A text in ASCII, never empty, without what a value cannot hold.
+
+    A backslash would make two values of it, and ESC begin another character set.
+    """
     letters = unicodedata.normalize("NFKD", text)
     bare = "".join(one for one in letters if not unicodedata.combining(one))
-    return bare.encode("ascii", "replace").decode().replace("\\", "/").strip()[:most].rstrip()
+    shown = "".join(one if one.isprintable() else " " for one in bare.replace("\\", "/"))
+    return shown.encode("ascii", "replace").decode().strip()[:most].rstrip() or "?"
 
 
 def coded(code: Code | PydicomCode) -> Dataset:

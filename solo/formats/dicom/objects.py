@@ -35,6 +35,7 @@ _KINDS: Final[dict[DicomKind, tuple[uid.UID, str, int]]] = {
     "sc": (uid.SecondaryCaptureImageStorage, "OT", 9003),
 }
 _MOST_BYTES: Final = 128 * 2**20  # as much as a file may have unpacked
+_MOST_DEFLATED: Final = 2**31  # what readers with signed lengths take; a value ends at twice that
 
 _MOST_DRAWN_RUNS: Final = 2**16
 
@@ -79,7 +80,8 @@ def encode_dicom(
         NoCodesError: for a SEG with an instance whose class has no codes.
         NoDicomResultError: for a film that is no DICOM, lacks a UID that the object refers to, or
             is in colour (`gsps`), and for masks of too many pieces to draw (`gsps`, `sc`).
-        ImageTooLargeError: for a SEG above 128 MiB in Explicit VR Little Endian.
+        ImageTooLargeError: for a SEG above 128 MiB in Explicit VR Little Endian, or above 2 GiB
+            before it is deflated.
         ValueError: for a result without what it needs.
     """
     return b"".join(dicom_pieces(result, kind, manifest, options))
@@ -111,7 +113,7 @@ def dicom_pieces(
             length, syntax = packed_bytes(masks), uid.DeflatedExplicitVRLittleEndian
             if options.explicit:
                 syntax = uid.ExplicitVRLittleEndian
-                _check_length(length)
+            _check_length(length, explicit=options.explicit)
             fill_segmentation(
                 dataset,
                 result,
@@ -138,7 +140,7 @@ def _begun(source: Source, result: Result, kind: DicomKind, variant: str) -> Dat
     uids = derived_uid(*film), derived_uid(*film, "series")
     dataset = common_modules(sop_class, uids, modality, series_number, result.model)
     if result.is_annotated:
-        name = ascii_text(result.model.name, 30)
+        name = ascii_text(result.model.name, 28)
         dataset.SeriesDescription = f"{MANUFACTURER} {name}, corrected: research use"
     return dataset
 
@@ -147,9 +149,12 @@ def _digest(result: Result) -> str:
     """Tells annotations apart; a result of the model alone follows from film and model."""
     if not result.is_annotated:
         return ""
-    digest = hashlib.sha256()
+    model = result.model
+    digest = hashlib.sha256(json.dumps((model.name, model.version)).encode())
     for instance in result.instances:
-        facts = instance.label, instance.algorithm_type, instance.origin, instance.runs.compressed()
+        kind = instance.algorithm_type
+        score = f"{instance.score:.3f}" if kind == "AUTOMATIC" else None  # as it is told
+        facts = instance.label, kind, score, instance.runs.compressed()
         digest.update(json.dumps(facts).encode())
     return f"annotations {digest.hexdigest()}"
 
@@ -169,8 +174,13 @@ def _check_outlines(result: Result) -> None:
         )
 
 
-def _check_length(length: int) -> None:
-    if length > _MOST_BYTES:
+def _check_length(length: int, *, explicit: bool) -> None:
+    if length > _MOST_DEFLATED:
+        raise ImageTooLargeError(
+            f"the SEG has {length:,} bytes of masks before it is deflated; at most "
+            f"{_MOST_DEFLATED:,} are written: make several of fewer instances"
+        )
+    if explicit and length > _MOST_BYTES:
         raise ImageTooLargeError(
             f"in Explicit VR Little Endian the SEG has {length:,} bytes of masks; at most "
             f"{_MOST_BYTES:,} are written: ask for Deflated Explicit VR Little Endian"

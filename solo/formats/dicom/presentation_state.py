@@ -5,6 +5,7 @@ It takes the place of the film's own display, so it repeats that: rescale, windo
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import cv2
@@ -25,6 +26,7 @@ MOST_POINTS: Final = 8191
 """Of a polyline: two floats each in a value of less than 64 KiB (PS3.5 7.1.2)."""
 MOST_OUTLINES: Final = 10_000
 """Of a presentation state: viewers draw no more in time, and each takes 5 KB of memory."""
+_RATIO: Final = re.compile(rb"[ +]*([1-9][0-9]{0,8}) *\\[ +]*([1-9][0-9]{0,8})[ \0]*")
 _LAYER: Final = "SEGMENTATION"
 
 
@@ -59,7 +61,7 @@ def fill_presentation_state(dataset: Dataset, result: Result, source: Source) ->
     if spacing is not None and spacing.row_mm != spacing.column_mm:
         area.PresentationPixelSpacing = [decimal(spacing.row_mm), decimal(spacing.column_mm)]
     else:
-        area.PresentationPixelAspectRatio = [1, 1]
+        area.PresentationPixelAspectRatio = [1, 1] if spacing else _aspect(source.aspect)
     dataset.DisplayedAreaSelectionSequence = [area]
     annotation = Dataset()
     annotation.GraphicLayer = _LAYER
@@ -71,6 +73,12 @@ def fill_presentation_state(dataset: Dataset, result: Result, source: Source) ->
     layer.GraphicLayerRecommendedDisplayCIELabValue = cielab(COLOURS[0])
     dataset.GraphicLayerSequence = [layer]
     fill_display(dataset, shown)
+
+
+def _aspect(raw: bytes) -> list[int]:
+    """Pixel Aspect Ratio, vertical then horizontal (PS3.3 C.7.6.3.1.7); else square."""
+    told = _RATIO.fullmatch(raw)
+    return [int(side) for side in told.groups()] if told else [1, 1]
 
 
 def _outlines(result: Result) -> list[Dataset]:

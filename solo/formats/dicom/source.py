@@ -33,6 +33,7 @@ class Source:
         frame: of a multi-frame film, from 1; None for a film of one frame.
         identity: raw values of patient and study by tag.
         orientation: raw value of Patient Orientation.
+        aspect: raw value of Pixel Aspect Ratio.
         lossy: raw values of ratio and method by tag where the film was compressed with loss.
         presentation: None for a film in colour.
     """
@@ -44,6 +45,7 @@ class Source:
     frame: int | None
     identity: Mapping[int, bytes]
     orientation: bytes
+    aspect: bytes
     lossy: Mapping[int, bytes] | None
     presentation: Presentation | None
 
@@ -70,8 +72,10 @@ class Source:
             series=uids[2],
             study=uids[3],
             frame=info.frame + 1 if info.frames > 1 else None,
-            identity={TAGS[name]: values[TAGS[name]] for name in IDENTITY if TAGS[name] in values},
+            identity={TAGS[name]: values[TAGS[name]] for name in IDENTITY if TAGS[name] in values}
+            | {TAGS["StudyInstanceUID"]: uids[3].encode()},  # without a stranger's padding
             orientation=values.get(TAGS["PatientOrientation"], b""),
+            aspect=values.get(TAGS["PixelAspectRatio"], b""),
             lossy={tag: values[tag] for tag in (ratio, method) if tag in values}
             if is_lossy
             else None,

@@ -151,6 +151,24 @@ async def test_a_frame_of_many_is_referred_to() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    [
+        ({"frames": 1}, None),
+        ({"frame": 0}, None),
+        ({"frame": 0, "frames": 1}, None),
+        ({"frame": 1, "frames": 3}, "of a film of 3 frames, and this one has 1"),
+        ({"frame": 1}, "of frame 1, and frame 0 is asked for"),
+    ],
+)
+async def test_frame_and_frames_are_checked_where_they_are_there(
+    facts: dict[str, int], sentence: str | None
+) -> None:
+    answer = await ask(image(**facts))
+    assert answer.status_code == (422 if sentence else 200)
+    assert sentence is None or sentence in answer.json()["detail"]
+
+
 def changed(**changes: Any) -> dict[str, Any]:
     return document(SIZE, FOUND | changes)
 

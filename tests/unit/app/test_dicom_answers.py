@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from app.http.parameters import negotiate_format
 from solo.errors import InvalidParameterError
@@ -60,6 +60,7 @@ async def asked(headers: dict[str, str] = DICOM, **params: Any) -> pydicom.FileD
         ("application/dicom;q=0", None, "rle"),
         ("application/dicom+json", None, "rle"),
         ('multipart/related; type="image/png"', None, "rle"),
+        ("multipart/related; type=application/dicom+json", None, "rle"),
     ],
 )
 def test_the_header_or_the_kinds_ask_for_dicom(accept: str, kinds: str | None, form: str) -> None:
@@ -143,6 +144,32 @@ async def test_another_transfer_syntax_is_refused() -> None:
     assert "ask for 1.2.840.10008.1.2.1.99 (deflated)" in answer.json()["detail"]
     either = {"accept": jpeg["accept"] + ", application/dicom; transfer-syntax=*"}
     assert (await asked(either)).Modality == "SEG"
+
+
+@pytest.mark.parametrize(
+    ("accept", "syntax"),
+    [
+        ("{explicit}; q=0.1, {deflated}; q=0.9", DeflatedExplicitVRLittleEndian),
+        ("{deflated}; q=0.1, {explicit}", ExplicitVRLittleEndian),
+        ("{explicit};q=0, application/dicom", DeflatedExplicitVRLittleEndian),
+        ("{explicit}, {deflated}", ExplicitVRLittleEndian),
+    ],
+)
+async def test_the_weight_of_a_transfer_syntax_counts(accept: str, syntax: UID) -> None:
+    syntaxes = {"explicit": ExplicitVRLittleEndian, "deflated": DeflatedExplicitVRLittleEndian}
+    named = {name: f"application/dicom; transfer-syntax={one}" for name, one in syntaxes.items()}
+    assert (await asked({"accept": accept.format(**named)})).file_meta.TransferSyntaxUID == syntax
+
+
+async def test_who_takes_parts_alone_gets_one() -> None:
+    answer = await ask(headers={"accept": 'multipart/related; type="application/dicom"'})
+    media_type = answer.headers["content-type"]
+    assert media_type.startswith('multipart/related; type="application/dicom"; boundary=')
+    delimiter = b"--" + media_type.partition("boundary=")[2].encode()
+    _, part, end = answer.content.split(delimiter)
+    head, _, body = part.partition(b"\r\n\r\n")
+    assert (head, end) == (b"\r\nContent-Type: application/dicom", b"--\r\n")
+    assert pydicom.dcmread(io.BytesIO(body[:-2])).Modality == "SEG"
 
 
 async def test_several_files_are_refused() -> None:

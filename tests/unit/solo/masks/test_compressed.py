@@ -46,6 +46,12 @@ def test_runs_of_no_length_are_none(mask: Mask, data: st.DataObject) -> None:
     assert (found.counts[1:] > 0).all()
 
 
+def test_no_letter_stands_for_a_strange_one() -> None:
+    assert read_compressed("?1", (4, 4)).area == 1
+    with pytest.raises(ValueError, match="not in COCO's compressed run lengths"):
+        read_compressed("é1", (4, 4))
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -155,6 +155,12 @@ def test_a_uid_that_is_not_quite_one_is_referred_to_all_the_same() -> None:
     assert data.count(b"999.999.01.23.45.6789\0") == 2  # of the frame and of the series
 
 
+@pytest.mark.parametrize("kind", get_args(DicomKind))
+def test_a_study_is_named_without_a_strangers_padding(kind: DicomKind) -> None:
+    data = plain_bytes(dirty_film(StudyInstanceUID=b" 1.2.3.4 "), kind)
+    assert b"UI\x08\x001.2.3.4\0" in data
+
+
 def test_the_files_own_class_stands_in_for_a_missing_one() -> None:
     film = dicom_file(np.zeros((6, 8), np.uint16), without=("SOPClassUID",), **(IDENTITY | UIDS))
     found = pydicom.dcmread(io.BytesIO(plain_bytes(film, "seg"))).ReferencedSeriesSequence[0]

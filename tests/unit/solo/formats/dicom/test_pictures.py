@@ -50,6 +50,10 @@ FILMS: dict[str, dict[str, Any]] = {
         "ModalityLUTSequence": [lut(0, [n // 4 for n in range(4096)], 16, ModalityLUTType="US")],
         **{"WindowCenter": 500, "WindowWidth": 500},
     },
+    "voi lut without its sign": {
+        **{"RescaleSlope": 1, "RescaleIntercept": -2048, "RescaleType": "US"},
+        "VOILUTSequence": [lut(0x10000 - 2048, CURVE, 16)],
+    },
     "percentiles": {},
     "inverted": {
         "PhotometricInterpretation": "MONOCHROME1",
@@ -66,7 +70,7 @@ def entries(item: Dataset, levels: Levels) -> Levels:
     return found.astype(float)
 
 
-def shown(state: Dataset, cells: npt.NDArray[np.uint16]) -> Levels:
+def shown(state: Dataset, cells: npt.NDArray[np.uint16] | npt.NDArray[np.int16]) -> Levels:
     """Grey in [0, 1] by what the state says of the display alone."""
     levels: Levels = cells.astype(float)
     if "ModalityLUTSequence" in state:
@@ -96,6 +100,18 @@ def test_a_state_shows_the_film_as_the_model_saw_it(name: str) -> None:
     )
     assert result.pixels is not None
     found = shown(written(result, "gsps"), RAMP)
+    assert abs(found * 255 - result.pixels).max() < 1.5
+
+
+def test_a_modality_lut_without_its_sign_has_it_in_the_state() -> None:
+    table = lut(0x10000 - 2048, [4 * n for n in range(4096)], 16, ModalityLUTType="US")
+    window = {"WindowCenter": 8000, "WindowWidth": 8000}
+    film = hospital_film(
+        RAMP - np.uint16(2048), PixelRepresentation=1, ModalityLUTSequence=[table], **window
+    )
+    result = result_of(film, [half(64, 64)])
+    assert result.pixels is not None
+    found = shown(written(result, "gsps"), RAMP.astype(np.int16) - 2048)
     assert abs(found * 255 - result.pixels).max() < 1.5
 
 
@@ -152,6 +168,20 @@ def test_pixels_that_are_not_square_are_told() -> None:
     assert list(area.PresentationPixelSpacing) == [0.2, 0.1]
     plain = state_of(result_of(hospital_film(), [half()])).DisplayedAreaSelectionSequence[0]
     assert list(plain.PresentationPixelAspectRatio) == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"), [("2\\1", [2, 1]), (" 10\\7 ", [10, 7]), ("0\\1", [1, 1]), ("2", [1, 1])]
+)
+def test_a_ratio_of_pixels_without_a_spacing_is_told(told: str, expected: list[int]) -> None:
+    film = hospital_film(PixelAspectRatio="2\\1").replace(b"IS\4\x002\\1 ", _short_text(told))
+    area = state_of(result_of(film, [half()])).DisplayedAreaSelectionSequence[0]
+    assert list(area.PresentationPixelAspectRatio) == expected
+
+
+def _short_text(text: str) -> bytes:
+    value = text.encode() + b" " * (len(text) % 2)
+    return b"IS" + len(value).to_bytes(2, "little") + value
 
 
 COLOUR: dict[str, Any] = {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}

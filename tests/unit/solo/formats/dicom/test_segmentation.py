@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -182,9 +183,44 @@ def test_a_class_without_codes_is_named() -> None:
 def test_masks_of_many_megabytes_are_only_deflated() -> None:
     mask = np.zeros((3000, 2500), np.bool_)
     mask[0, 0] = True
-    result = result_of(hospital_film(np.zeros(mask.shape, np.uint8)), [mask] * 150)
+    one = result_of(hospital_film(np.zeros(mask.shape, np.uint8)), [mask])
+    result = replace(one, instances=one.instances * 150)
     with pytest.raises(ImageTooLargeError, match=r"ask for Deflated"):
         encode_dicom(result, "seg", coded_manifest(), DicomOptions(explicit=True))
+
+
+def test_masks_of_more_bytes_than_a_value_has_are_none() -> None:
+    mask = runs_of(np.ones((4096, 4096), np.bool_))  # 2 MiB
+    result = result_of(hospital_film(), [half()])
+    many = tuple(replace(result.instances[0], runs=mask) for _ in range(1025))
+    with pytest.raises(ImageTooLargeError, match="2,149,580,800 bytes of masks before"):
+        encode_dicom(replace(result, instances=many), "seg", coded_manifest())
+
+
+@pytest.mark.parametrize("name", ["Lungs\n\x1b$B\0 2", " \u0301 ", "x" * 64, "\u202e\\"])
+@pytest.mark.parametrize("annotated", [False, True])
+def test_texts_are_values_that_there_can_be(name: str, annotated: bool) -> None:
+    """PS3.5 6.2: LO and SH have no control characters; what is required is not empty."""
+    model = replace(MODEL, name=name, version=name)
+    result = replace(result_of(hospital_film(), [half()]), model=model, is_annotated=annotated)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # of a value that is too long
+        found = written(result)
+    texts = [found.ManufacturerModelName, found.SeriesDescription, *found.SoftwareVersions]
+    segment = found.SegmentSequence[0]
+    texts += [segment.SegmentAlgorithmName, segment.TrackingID]
+    assert all(text.isascii() and text.isprintable() and text for text in texts)
+
+
+def test_annotations_that_say_something_else_are_other_objects() -> None:
+    result = replace(result_of(hospital_film(), [half()]), is_annotated=True)
+    scored = [replace(result.instances[0], score=score) for score in (0.901, 0.904)]
+    told = [
+        *(replace(result, instances=(one,)) for one in scored),
+        replace(result, model=replace(MODEL, name="other")),
+        replace(result, model=replace(MODEL, version="4")),
+    ]
+    assert len({written(one).SOPInstanceUID for one in told}) == 4
 
 
 def test_loss_in_the_film_is_told() -> None:
