@@ -60,6 +60,13 @@ def written(folder: Path, film: bytes, masks: list[Mask]) -> Path:
     return path
 
 
+def corner(height: int, width: int) -> Mask:
+    """The last pixel alone, which no shift leaves in the frame."""
+    mask = np.zeros((height, width), np.bool_)
+    mask[-1, -1] = True
+    return mask
+
+
 def test_made_films_with_given_masks(reader: Path, tmp_path: Path) -> None:
     dot = np.zeros((6, 8), np.bool_)
     dot[5, 7] = True
@@ -69,6 +76,11 @@ def test_made_films_with_given_masks(reader: Path, tmp_path: Path) -> None:
         (film, [half()]),
         (film, [half(), ~half(), dot]),  # the third overlaps
         (hospital_film(np.arange(9 * 7, dtype=np.uint8).reshape(9, 7)), [half(9, 7)]),
+        *(
+            (hospital_film(np.arange(height * width, dtype=np.uint8).reshape(height, width)), masks)
+            for height, width in ((9, 7), (5, 5), (6, 7), (6, 10), (8, 8), (3, 11))
+            for masks in ([corner(height, width)], [half(height, width), corner(height, width)])
+        ),
         (hospital_film(frames, SOPClassUID="1.2.840.10008.5.1.4.1.1.12.1"), [dot]),
     ]
     paths = [written(tmp_path, film, masks) for film, masks in cases]
@@ -102,6 +114,7 @@ def test_films_of_real_machines_with_given_masks(
         data = film.read_bytes()
         info = decode(data, Limits(10**8)).info
         mask = half(info.height, info.width)
-        paths.append(written(tmp_path, data, [mask, ~mask]))
-        areas.append([int(mask.sum()), int((~mask).sum())])
+        masks = [corner(info.height, info.width), mask]  # a shift by a bit changes a count
+        paths.append(written(tmp_path, data, masks))
+        areas.append([int(one.sum()) for one in masks])
     assert shown(reader, paths) == areas

@@ -15,6 +15,28 @@ from solo.masks.rle import MaskRuns
 Bytes = npt.NDArray[np.uint8]
 
 
+def empty_frames(masks: Sequence[MaskRuns]) -> list[MaskRuns]:
+    """Masks without a pixel, 15 at most, that make OHIF's reader take the frames apart rightly.
+
+    `@cornerstonejs/adapters` 5.14.0 tells by the length of the pixel data alone whether each frame
+    begins with a byte of its own, and knows nothing of the padding to an even length.
+
+    Args:
+        masks: of one size, a frame each.
+    """
+    height, width = masks[0].size
+    pixels = height * width
+    empty = MaskRuns((height, width), np.array([pixels], np.int64), 0, (0, 0, 0, 0))
+    # Sixteen frames of any size fill pairs of bytes.
+    frames = next(n for n in range(len(masks), len(masks) + 16) if _is_plain(n, pixels))
+    return [empty] * (frames - len(masks))
+
+
+def _is_plain(frames: int, pixels: int) -> bool:
+    together, apart = -(-frames * pixels // 8), frames * -(-pixels // 8)
+    return together % 2 == 0 and (pixels % 8 == 0 or together != apart)
+
+
 def packed_bytes(masks: Sequence[MaskRuns]) -> int:
     """Bytes of all masks together, without padding."""
     height, width = masks[0].size

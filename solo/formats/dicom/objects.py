@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from solo.contract.manifest import ClassCodes, Manifest
 from solo.decoding.dicom.source_header import TAGS
 from solo.errors import ImageTooLargeError, NoDicomResultError, NothingFoundError
-from solo.formats.dicom.bit_planes import packed_bytes, packed_frames
+from solo.formats.dicom.bit_planes import empty_frames, packed_bytes, packed_frames
 from solo.formats.dicom.modules import MANUFACTURER, ascii_text, common_modules, copied_elements
 from solo.formats.dicom.part10 import file_pieces
 from solo.formats.dicom.presentation_state import fill_presentation_state
@@ -110,6 +110,8 @@ def dicom_pieces(
     match kind:
         case "seg":
             masks = [instance.runs for instance in result.instances]
+            if options.assumed_orientation:
+                masks += empty_frames(masks)
             length, syntax = packed_bytes(masks), uid.DeflatedExplicitVRLittleEndian
             if options.explicit:
                 syntax = uid.ExplicitVRLittleEndian
@@ -119,6 +121,7 @@ def dicom_pieces(
                 result,
                 source,
                 _codes(manifest),
+                frames=len(masks),
                 assumed_orientation=options.assumed_orientation,
             )
             copied |= source.lossy or {}

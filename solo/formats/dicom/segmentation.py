@@ -29,6 +29,7 @@ def fill_segmentation(
     source: Source,
     class_codes: Mapping[str, ClassCodes],
     *,
+    frames: int,
     assumed_orientation: bool,
 ) -> None:
     """Adds all but the pixel data to the common modules.
@@ -41,6 +42,7 @@ def fill_segmentation(
         result: with one instance at least.
         source: the film.
         class_codes: by label.
+        frames: of the pixel data; those beyond one an instance are empty, and the last segment's.
         assumed_orientation: writes the orientation that some viewers cannot do without, which the
             standard has for objects with a frame of reference only.
 
@@ -51,7 +53,7 @@ def fill_segmentation(
     uid = str(dataset.SOPInstanceUID)
     dataset.ImageType = ["DERIVED", "PRIMARY"]
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
-    dataset.Rows, dataset.Columns, dataset.NumberOfFrames = info.height, info.width, len(runs)
+    dataset.Rows, dataset.Columns, dataset.NumberOfFrames = info.height, info.width, frames
     dataset.BitsAllocated = dataset.BitsStored = 1
     dataset.HighBit = dataset.PixelRepresentation = 0
     dataset.SegmentationType = "BINARY"
@@ -73,7 +75,7 @@ def fill_segmentation(
     dataset.SharedFunctionalGroupsSequence = [shared]
     # In each frame, not in the shared groups: readers look for it there alone.
     derivation = _derivation(source)
-    numbers = range(1, len(runs) + 1)
+    numbers = [min(number, len(runs)) for number in range(1, frames + 1)]
     dataset.PerFrameFunctionalGroupsSequence = [_frame(number, derivation) for number in numbers]
     series = source.series_reference()
     series.ReferencedInstanceSequence = [source.reference(whole=True)]

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pydicom
 import pytest
 from hypothesis import given
@@ -135,6 +136,23 @@ def test_an_orientation_is_there_only_if_it_is_asked_for() -> None:
     plane = written(result, assumed_orientation=True).SharedFunctionalGroupsSequence[0]
     orientation = plane.PlaneOrientationSequence[0].ImageOrientationPatient
     assert list(orientation) == [1, 0, 0, 0, 1, 0]
+
+
+@given(STACKS)
+def test_with_an_orientation_a_viewer_cannot_take_the_frames_apart_wrongly(
+    masks: npt.NDArray[np.bool_],
+) -> None:
+    """It takes whole bytes a frame where their length is the data's, and bits if theirs is."""
+    height, width = masks.shape[1:]
+    film = hospital_film(np.zeros((height, width), np.uint8))
+    seg = written(result_of(film, list(masks)), assumed_orientation=True)
+    frames = seg.pixel_array.reshape(seg.NumberOfFrames, height, width)
+    np.testing.assert_array_equal(frames[: len(masks)], masks)
+    assert not frames[len(masks) :].any()
+    bits = seg.NumberOfFrames * height * width
+    assert len(seg.PixelData) == -(-bits // 8)
+    if height * width % 8:
+        assert len(seg.PixelData) != seg.NumberOfFrames * -(-height * width // 8)
 
 
 def test_uids_are_the_same_for_the_same_film_model_and_kind() -> None:
