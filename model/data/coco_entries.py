@@ -123,8 +123,15 @@ def frame_of(entry: Entry) -> int:
 
 
 def patient_of(key: int, entry: Entry) -> str:
-    """The patient's name, or one that no other image has."""
+    """The patient's name, or one that no other file has.
+
+    Blanks around a name mean nothing (DICOM PS3.5, value representation LO).
+
+    Args:
+        key: id of the first image of the entry's file: its frames are of one patient.
+        entry: the image's.
+    """
     for name in ("patientid", "patient_id"):
-        if entry.get(name) not in (None, ""):
-            return str(entry[name])
+        if entry.get(name) is not None and (patient := str(entry[name]).strip()):
+            return patient
     return f"the one of image {key}"
