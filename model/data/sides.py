@@ -90,16 +90,32 @@ def find_sides(class_names: Sequence[str], given: Sequence[tuple[str, str]] | No
     "clavicle_r", "Lunge links" and "Lunge rechts", tooth 11 and tooth 21 (ISO 3950). What may mean
     sides or something else, such as LV and RV, is not paired, but not mirrored either.
 
+    Where pairs are given, films with a side of the same kind that none of them names stay as they
+    are: RML beside given LUL and RUL, "right middle lobe" beside given lungs.
+
     Args:
         class_names: of the data set, in the order of the labels.
-        given: the pairs, in place of those found by name; an empty list for none.
+        given: the pairs, in place of those found by name; an empty list for no sides at all.
 
     Raises:
         ValueError: if a given pair is not of two classes, or a class is in more than one.
     """
     names = tuple(class_names)
-    if given is not None:
-        return Sides(names, _check(names, given))
+    if given is None:
+        return _by_name(names)
+    pairs, found = _check(names, given), _by_name(names)
+    paired = {name for pair in pairs for name in pair}
+    return Sides(
+        names,
+        pairs,
+        tuple(name for name in found.alone if pairs and name not in paired),
+        tuple(name for name in found.unsure if name not in paired)
+        if paired & {*found.unsure}
+        else (),
+    )
+
+
+def _by_name(names: tuple[str, ...]) -> Sides:
     teeth = find_teeth(names)
     readings = {name: reading for name in names if (reading := read_side(name))}
     pairs, doubtful = _match(names, readings)

@@ -185,6 +185,15 @@ def test_given_pairs_take_the_place_of_those_found() -> None:
     assert find_sides(names, []).describe() == []
 
 
+def test_sides_that_given_pairs_leave_out_are_not_mirrored() -> None:
+    lobes = ["LUL", "RUL", "RML", "heart"]
+    assert find_sides(lobes, [("LUL", "RUL")]).unsure == ("RML",)
+    names = ["lung A", "lung B", "right middle lobe"]
+    assert find_sides(names, [("lung A", "lung B")]).alone == ("right middle lobe",)
+    assert find_sides([*names, "L1", "R1"], [("lung A", "lung B")]).unsure == ()
+    assert find_sides(names, []).describe() == []
+
+
 @pytest.mark.parametrize(
     ("given_pairs", "sentence"),
     [
