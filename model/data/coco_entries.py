@@ -10,6 +10,7 @@ from model.data.coco_values import is_patient, is_spacing, is_text, whole_number
 from solo.contract.manifest import check_name
 
 Entry = dict[str, Any]
+UNNAMED = "the one of image "  # a patient of whom the data set does not tell; an id follows
 _LISTS = {"image": "images", "category": "categories"}  # by the kind of their entries
 
 
@@ -134,4 +135,4 @@ def patient_of(key: int, entry: Entry) -> str:
     for name in ("patientid", "patient_id"):
         if entry.get(name) is not None and (patient := str(entry[name]).strip()):
             return patient
-    return f"the one of image {key}"
+    return f"{UNNAMED}{key}"
