@@ -21,7 +21,8 @@ import torch
 from model.cli import finish, tell
 from model.configuration.resolve import Say
 from model.configuration.toml_file import write_toml
-from model.data.coco import load_coco
+from model.data.coco import CocoDataset, load_coco
+from model.data.seen_films import require_apart, require_unseen, unknown_films
 from model.network.checkpoint import adopt_backbone, trained_films
 from model.network.device import usable_device
 from model.network.solo_network import SoloNetwork
@@ -73,6 +74,9 @@ def _train(arguments: argparse.Namespace, device: torch.device, group: ProcessGr
     load = load_coco if arguments.trust_films else partial(load_readable, group=group)
     data, held_out = choose_films(plan, load, say)
     data.require_objects()
+    seen = _seen_before(plan, held_out, say)
+    if held_out is not None:
+        require_apart(data, held_out)
     out = arguments.out or Path("runs") / plan.name
     checkpoint = out / "checkpoint.pt"
     goes_on = _goes_on(checkpoint, group)
@@ -86,8 +90,7 @@ def _train(arguments: argparse.Namespace, device: torch.device, group: ProcessGr
     if not goes_on:
         initialise(network, plan.run, preset, say)
     trainer = Trainer(network.to(device), preset, data, plan.run.seed, arguments.workers, group)
-    if plan.run.weights:
-        trainer.seen_before = tuple(trained_films(Path(plan.run.weights)) or ())
+    trainer.seen_before = seen
     for note in trainer.stream.notes():
         say(note)
     validation = plan_validation(plan, preset, data, held_out, out, say)
@@ -106,6 +109,19 @@ def _train(arguments: argparse.Namespace, device: torch.device, group: ProcessGr
             log.close()
     if validation is None and group.rank == 0:
         write_about(out / "about.toml", preset.model, trained_on(plan, data))
+
+
+def _seen_before(plan: Plan, held_out: CocoDataset | None, say: Say) -> tuple[str, ...]:
+    """Digests of the films that the weights to start from were trained on: none held out."""
+    if not plan.run.weights:
+        return ()
+    weights = Path(plan.run.weights)
+    trained = trained_films(weights)
+    if held_out is not None and trained is None:
+        say(unknown_films(weights))
+    elif held_out is not None and trained is not None:
+        require_unseen(weights, trained, held_out, held_out)
+    return tuple(trained or ())
 
 
 def _goes_on(checkpoint: Path, group: ProcessGroup) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.data.coco import CROWDS, CocoDataset, ImageRecord
+from model.data.coco_entries import UNNAMED
 from model.data.orientation import TURNED_BY_VIEWERS, orientation
 from model.data.sides import find_sides
 
@@ -56,7 +57,7 @@ def examine(data: CocoDataset) -> list[Finding]:
 def compare(data: CocoDataset, other: CocoDataset) -> list[Finding]:
     """Leakage between two splits: what they share and must not."""
     findings = list(_twins(data, other))
-    shared = {record.patient for record in data.images} & {r.patient for r in other.images}
+    shared = _named_patients(data) & _named_patients(other)
     if shared:
         ids = _ids(record for record in data.images if record.patient in shared)
         findings.append(
@@ -152,7 +153,7 @@ def _turned(data: CocoDataset) -> Iterator[Finding]:
 
 def _patients(data: CocoDataset) -> Iterator[Finding]:
     patients = {record.patient for record in data.images}
-    unnamed = [r for r in data.images if r.patient == f"the one of image {r.image_id}"]
+    unnamed = [record for record in data.images if record.patient.startswith(UNNAMED)]
     if unnamed:
         yield Finding(
             f"{counted(len(unnamed), 'image')} without a patient ('patientid' or 'patient_id'), "
@@ -164,6 +165,11 @@ def _patients(data: CocoDataset) -> Iterator[Finding]:
             "All films are of one patient: they cannot be split, and nothing measured on them "
             "tells how another patient would fare."
         )
+
+
+def _named_patients(data: CocoDataset) -> set[str]:
+    patients = {record.patient for record in data.images}
+    return {patient for patient in patients if not patient.startswith(UNNAMED)}
 
 
 def _twins(data: CocoDataset, other: CocoDataset) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from model.configuration.network import ModelConfig
 
+_SCALES = (0.05, 20.0)
 OptimizerName = Literal["adamw", "sgd"]
 PrecisionName = Literal["float32", "bfloat16", "float16"]
 
@@ -30,7 +31,8 @@ class Augmentation:
             2012.07177; `model.data.copy_paste`).
 
     Raises:
-        ValueError: if a part is not between 0 and 1.
+        ValueError: if a part is not between 0 and 1, a factor not from 0.05 to 20, the smallest
+            above the largest, the aspect's change not from 0 to 1, or the angle not from 0 to 180.
     """
 
     mirror: float = 0.5
@@ -43,10 +45,18 @@ class Augmentation:
     copy_paste: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuses parts that are none."""
-        for name in ("mirror", "repeat_threshold", "copy_paste"):
+        """Refuses parts that are none, and changes that leave nothing of a film."""
+        for name in ("mirror", "repeat_threshold", "copy_paste", "aspect"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"augmentation.{name} must be from 0 to 1")
+        low, high = _SCALES
+        if len(self.scale) != 2 or not low <= self.scale[0] <= self.scale[1] <= high:
+            raise ValueError(
+                "augmentation.scale must be the smallest factor and the largest, from "
+                f"{low} to {high}, not {self.scale}"
+            )
+        if not 0 <= self.rotation_degrees <= 180:
+            raise ValueError("augmentation.rotation_degrees must be from 0 to 180")
 
 
 @dataclass(frozen=True)
@@ -69,7 +79,8 @@ class TrainConfig:
         frozen_batch_norm: keep the backbone's running statistics, as the papers do with ImageNet's.
         frozen_backbone: train the rest alone; the backbone stays as it starts.
         accumulate: parts that a batch is computed in, one after the other, where it does not fit
-            into memory as a whole; their gradients add up to the whole batch's.
+            into memory as a whole; their gradients add up to the whole batch's. Batch norms that
+            are not frozen see a part alone.
         precision: of the network's arithmetic in training; losses are always in float32.
         augmentation: what changes at random in each film.
     """

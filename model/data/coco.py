@@ -310,6 +310,7 @@ def _read_images(
     faults: list[str],
 ) -> Iterator[ImageRecord]:
     shown: dict[tuple[Path, int], int] = {}
+    first: dict[Path, int] = {}
     lost: list[str] = []
     for key, entry in entries:
         size, path, own = sizes[key], None, []
@@ -333,7 +334,7 @@ def _read_images(
             path=path,
             height=size[0],
             width=size[1],
-            patient=patient_of(key, entry),
+            patient=patient_of(first.setdefault(path, key), entry),
             annotations=tuple(objects[key]),
             spacing_mm=None if spacing_mm is None else (spacing_mm[0], spacing_mm[1]),
             frame=frame_of(entry),

@@ -10,6 +10,7 @@ from model.data.coco_values import is_patient, is_spacing, is_text, whole_number
 from solo.contract.manifest import check_name
 
 Entry = dict[str, Any]
+UNNAMED = "the one of image "  # a patient of whom the data set does not tell; an id follows
 _LISTS = {"image": "images", "category": "categories"}  # by the kind of their entries
 
 
@@ -123,8 +124,15 @@ def frame_of(entry: Entry) -> int:
 
 
 def patient_of(key: int, entry: Entry) -> str:
-    """The patient's name, or one that no other image has."""
+    """The patient's name, or one that no other file has.
+
+    Blanks around a name mean nothing (DICOM PS3.5, value representation LO).
+
+    Args:
+        key: id of the first image of the entry's file: its frames are of one patient.
+        entry: the image's.
+    """
     for name in ("patientid", "patient_id"):
-        if entry.get(name) not in (None, ""):
-            return str(entry[name])
-    return f"the one of image {key}"
+        if entry.get(name) is not None and (patient := str(entry[name]).strip()):
+            return patient
+    return f"{UNNAMED}{key}"

@@ -54,6 +54,24 @@ def require_unseen(
         )
 
 
+def require_apart(data: CocoDataset, held_out: CocoDataset) -> None:
+    """Checks that no film to train on is held out too, by whatever name.
+
+    Raises:
+        ValueError: if some are, with how many.
+    """
+    trained = frozenset(film_digests(data).values())
+    digests = film_digests(held_out)
+    both = sum(digests[record.path] in trained for record in held_out.images)
+    if both:
+        raise ValueError(
+            f"{both:,} of the {len(held_out.images):,} films to validate on are trained on too, "
+            "the same file byte for byte: what is measured on them tells nothing of others. Take "
+            "them out of one of the two, or give a film and its copies the same patient_id where "
+            "a fold is held out"
+        )
+
+
 def unknown_films(network: Path) -> str:
     """What to say of a network whose films are not known."""
     return (

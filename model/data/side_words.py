@@ -11,21 +11,36 @@ Side = Literal["left", "right"]
 
 # Of each language: words for left, for right, and short forms that count beside a partner alone.
 _LANGUAGES = {
-    "en": ("left", "right", "l lt lft", "r rt rgt"),
-    "de, nl": (
-        "links linke linker linkes linken linkem",
-        "rechts rechte rechter rechtes rechten rechtem",
-        "li",
-        "re",
+    "en": (
+        "left leftsided sinistral levo",
+        "right rightsided dextral dextro",
+        "l lt lft",
+        "r rt rgt",
     ),
-    "fr": ("gauche gauches", "droit droite droits droites", "", ""),
+    "de, nl": (
+        "links linke linker linkes linken linkem linksseitig linksseitige linksseitiger",
+        "rechts rechte rechter rechtes rechten rechtem rechtsseitig rechtsseitige rechtsseitiger",
+        "li lks",
+        "re rts",
+    ),
+    "fr": (
+        "gauche gauches",
+        "droit droite droits droites",
+        "gche gch",
+        "dte drt",
+    ),
     "es": (
         "izquierdo izquierda izquierdos izquierdas",
         "derecho derecha derechos derechas",
-        "izq izdo izda",
+        "izq izdo izda izqdo izqda",
         "der dcho dcha",
     ),
-    "pt": ("esquerdo esquerda esquerdos esquerdas", "direito direita direitos direitas", "esq", ""),
+    "pt": (
+        "esquerdo esquerda esquerdos esquerdas",
+        "direito direita direitos direitas",
+        "esq",
+        "dir",
+    ),
     "la, it": (
         "sinister sinistra sinistrum sinistri sinistrae sinistro sinistre",
         "dexter dextra dextrum dextri dextrae destro destra destri destre",
@@ -33,9 +48,33 @@ _LANGUAGES = {
         "dex dext dx",
     ),
     "da, no, sv": ("venstre vänster vänstra", "højre høyre höger högra", "", ""),
-    "pl": ("lewy lewa lewe lewego lewej", "prawy prawa prawe prawego prawej", "", ""),
-    "cs": ("levý levá levé", "pravý pravá pravé", "", ""),
-    "ru": ("левый левая левое левого левой", "правый правая правое правого правой", "", ""),
+    "fi": ("vasen vasemman", "oikea oikean", "", ""),
+    "pl": (
+        "lewy lewa lewe lewego lewej lewo",
+        "prawy prawa prawe prawego prawej prawo",
+        "",
+        "",
+    ),
+    "cs, sk": (
+        "levý levá levé vlevo ľavý ľavá ľavé vľavo",
+        "pravý pravá pravé vpravo",
+        "",
+        "",
+    ),
+    "hu": ("", "", "bal", "jobb"),
+    "ro": ("stâng stângă stânga", "dreaptă dreapta", "", "drept"),
+    "el": ("αριστερός αριστερή αριστερό αριστερά", "δεξιός δεξιά δεξιό δεξιά", "", ""),
+    "tr": ("", "", "sol", "sağ"),
+    "ru, uk": (
+        "левый левая левое левого левой лівий ліва ліве лівої лівого",
+        "правый правая правое правого правой правий права праве правої",
+        "",
+        "",
+    ),
+    "ar": ("يسار أيسر الأيسر يسرى اليسرى", "يمين أيمن الأيمن يمنى اليمنى", "", ""),
+    "ko": ("왼쪽 좌측", "오른쪽 우측", "", ""),
+    "vi": ("trái", "phải", "", ""),
+    "id, ms": ("kiri", "kanan", "", ""),
     "zh, ja": ("左", "右", "", ""),
 }
 _LEFT_AND_RIGHT = (
@@ -43,6 +82,7 @@ _LEFT_AND_RIGHT = (
     ("linker", "rechter"),
     ("linke", "rechte"),
     ("links", "rechts"),
+    ("levo", "dextro"),
 )
 _LEAST_JOINED = 3  # letters of the word that a side is written together with: no "bright"
 
@@ -50,7 +90,7 @@ _LEAST_JOINED = 3  # letters of the word that a side is written together with: n
 def _table(columns: tuple[int, int]) -> dict[str, tuple[str, Side]]:
     sides: tuple[Side, Side] = ("left", "right")
     return {
-        word: (language, side)
+        word.casefold(): (language, side)
         for language, words in _LANGUAGES.items()
         for side, column in zip(sides, columns, strict=True)
         for word in words[column].split()

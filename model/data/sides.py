@@ -6,9 +6,11 @@ opposite of what the other films do.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +20,13 @@ from model.data.side_words import Reading, read_side, split_words
 from model.data.teeth import find_teeth
 
 # A mirrored letter is none of the other side's.
-_WRITTEN = {"marker", "letter", "text", "marke", "buchstabe", "marqueur", "lettre", "marcador"}
-_QUADRANTS = {"ul": "ur", "ur": "ul", "ll": "lr", "lr": "ll"}  # of teeth, before a number
+_WRITTEN = re.compile(  # "Seitenmarke" is one too
+    "marker|marke|markier|marque|marcad|markør|letter|lettre|letra|buchstab|text|label|"
+    "beschrift|zeichen|repère|znacznik|oznaczen"
+)
+_QUADRANTS = {"ul": "ur", "ll": "lr"}  # of teeth, mostly before a number
+# Initials for left and right: gauche, esquerdo, izquierdo, sinistro, lewy and levý, venstre.
+_INITIALS = {"g": "d", "e": "d", "i": "d", "s": "d", "l": "p", "v": "h"}
 _LONGEST_ABBREVIATION = 4
 
 
@@ -83,21 +90,39 @@ def find_sides(class_names: Sequence[str], given: Sequence[tuple[str, str]] | No
     "clavicle_r", "Lunge links" and "Lunge rechts", tooth 11 and tooth 21 (ISO 3950). What may mean
     sides or something else, such as LV and RV, is not paired, but not mirrored either.
 
+    Where pairs are given, films with a side of the same kind that none of them names stay as they
+    are: RML beside given LUL and RUL, "right middle lobe" beside given lungs.
+
     Args:
         class_names: of the data set, in the order of the labels.
-        given: the pairs, in place of those found by name; an empty list for none.
+        given: the pairs, in place of those found by name; an empty list for no sides at all.
 
     Raises:
         ValueError: if a given pair is not of two classes, or a class is in more than one.
     """
     names = tuple(class_names)
-    if given is not None:
-        return Sides(names, _check(names, given))
+    if given is None:
+        return _by_name(names)
+    pairs, found = _check(names, given), _by_name(names)
+    paired = {name for pair in pairs for name in pair}
+    return Sides(
+        names,
+        pairs,
+        tuple(name for name in found.alone if pairs and name not in paired),
+        tuple(name for name in found.unsure if name not in paired)
+        if paired & {*found.unsure}
+        else (),
+    )
+
+
+def _by_name(names: tuple[str, ...]) -> Sides:
     teeth = find_teeth(names)
     readings = {name: reading for name in names if (reading := read_side(name))}
     pairs, doubtful = _match(names, readings)
+    paired = {name for pair in (*pairs, *teeth.pairs) for name in pair}
     unsure = {*doubtful, *teeth.unsure, *_abbreviations(names)}
-    paired = {name for pair in pairs for name in pair} | {n for p in teeth.pairs for n in p}
+    if paired or doubtful or any(reading.is_word for reading in readings.values()):
+        unsure |= {name for name, reading in readings.items() if _may_be_alone(name, reading)}
     alone = {name for name, reading in readings.items() if reading.is_word} | {*teeth.alone}
     return Sides(
         names,
@@ -141,44 +166,67 @@ def _match(
 
 
 def _is_doubtful(reading: Reading, names: tuple[str, ...]) -> bool:
-    if _WRITTEN & {word.rstrip("s") for word in reading.rest}:
+    if any(map(_WRITTEN.search, reading.rest)):
         return True
     if not reading.is_letter:
-        return False
+        return not (reading.is_word or reading.rest)  # LT and RT may be letters of lead too
     # L1 and R1 may be parts of a circuit, "part L" and "part R" two of "part A" to "part Z".
-    lettered = any(len(word) > 1 and word.isalpha() for word in reading.rest)
-    others = {
+    return not _is_lettered(reading.rest) or bool(_other_letters(names, reading.rest, {"l", "r"}))
+
+
+def _is_lettered(words: Sequence[str]) -> bool:
+    return any(len(word) > 1 and word.isalpha() for word in words)
+
+
+def _other_letters(names: Sequence[str], rest: tuple[str, ...], known: set[str]) -> set[str]:
+    """Other letters than the known ones that stand beside the same words."""
+    return {
         letter
         for words in map(split_words, names)
         for letter in words
-        if len(letter) == 1 and letter.isalpha() and letter not in ("l", "r")
-        if tuple(word for word in words if word != letter) == reading.rest
+        if len(letter) == 1 and letter.isalpha() and letter not in known
+        if tuple(word for word in words if word != letter) == rest
     }
-    return not lettered or bool(others)
+
+
+def _may_be_alone(name: str, reading: Reading) -> bool:
+    """Whether a short form without a partner is a side, where other classes have sides.
+
+    "Middle lobe R" is, beside "lung L" and "lung R"; L5 and "vertebra L5" are not.
+    """
+    words = split_words(name)
+    counted = any(one in ("l", "r") and next_one.isdecimal() for one, next_one in pairwise(words))
+    return not reading.is_word and not counted and _is_lettered(reading.rest)
 
 
 def _abbreviations(names: tuple[str, ...]) -> set[str]:
     """Names such as LUL and RUL, UR6 and UL6, or "clavicule g" and "clavicule d"."""
     known = {split_words(name): name for name in names}
-    found = set()
+    found, capitals = set[str](), set[str]()
     for words, name in known.items():
         for place, word in enumerate(words):
-            other = _other_abbreviation(word, name, words[place + 1 :])
-            partner = known.get((*words[:place], other, *words[place + 1 :])) if other else None
-            if partner:
-                found |= {name, partner}
-    return found
+            before, after = words[:place], words[place + 1 :]
+            for other in _other_abbreviations(word, name, (*before, *after), names):
+                partner = known.get((*before, other, *after))
+                if partner:
+                    found |= {name, partner}
+            if 1 < len(word) <= _LONGEST_ABBREVIATION and word[0] in "lr" and word.upper() in name:
+                capitals.add(name)
+    # RML has no partner, but a side like RUL.
+    return found | capitals if found & capitals else found
 
 
-def _other_abbreviation(word: str, name: str, following: tuple[str, ...]) -> str | None:
-    if word in _QUADRANTS and following[:1] and following[0].isdecimal():
-        return _QUADRANTS[word]
-    if word == "g":
-        return "d"
+def _other_abbreviations(
+    word: str, name: str, rest: tuple[str, ...], names: tuple[str, ...]
+) -> Iterator[str]:
+    if word in _QUADRANTS:
+        yield _QUADRANTS[word]
+    other = _INITIALS.get(word)
+    if other and not _other_letters(names, rest, {word, other}):
+        yield other
     is_short = len(word) <= _LONGEST_ABBREVIATION - (0 if word.upper() in name else 1)
     if word[0] == "l" and len(word) > 1 and is_short:
-        return f"r{word[1:]}"
-    return None
+        yield f"r{word[1:]}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -8,9 +8,11 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from model.data.coco import CocoDataset
+from model.data.coco_values import is_patient
 
 FOLDS_HELP = "how many, or a JSON file with a list of the patients of each"
 
@@ -41,7 +43,7 @@ class Folds:
 
         Raises:
             OSError: if the file cannot be read.
-            ValueError: if it is no such list, or a patient is in it twice.
+            ValueError: if it is no such list, or a patient is in it twice or has no name.
         """
         if text.isdecimal():
             return cls(int(text))
@@ -51,7 +53,9 @@ class Folds:
             raise ValueError(f"{text} is not JSON: {error}") from None
         if not isinstance(parts, list) or not all(isinstance(part, list) for part in parts):
             raise ValueError(f"{text} is no list with a list of patients for each fold")
-        listed = [(str(name), fold) for fold, part in enumerate(parts) for name in part]
+        listed = [(str(name).strip(), fold) for fold, part in enumerate(parts) for name in part]
+        if not all(map(_is_named, chain.from_iterable(parts))):
+            raise ValueError(f"{text} has something else than texts and whole numbers for patients")
         if max(Counter(name for name, _ in listed).values(), default=0) > 1:
             raise ValueError(f"{text} has a patient in two places")
         return cls(len(parts), tuple(listed))
@@ -78,12 +82,18 @@ def split_by_patient(
         folds: how many there are, at least 2, or which patients are in each.
 
     Raises:
-        ValueError: if there is no such fold, or nobody is in it, or all are.
+        ValueError: if there is no such fold, or nobody is in it, or all are, or a list has none of
+            the patients.
     """
     folds = Folds(folds) if isinstance(folds, int) else folds
     if not 0 <= fold < folds.count or folds.count < 2:
         raise ValueError(f"there is no fold {fold} of {folds.count}")
     fold_of = folds.of(record.patient for record in data.images)
+    if folds.listed and fold_of.keys().isdisjoint(dict(folds.listed)):
+        raise ValueError(
+            "the list of folds names no patient of this data set: it is another one's, or its "
+            "patients have other names there"
+        )
     sizes = Counter(fold_of.values())
     if sizes[fold] in (0, len(fold_of)):
         filled = ", ".join(f"{number}: {sizes[number]}" for number in range(folds.count))
@@ -117,6 +127,10 @@ def deal_patients(patients: Iterable[str], folds: int) -> dict[str, int]:
     """
     dealt = sorted(set(patients), key=_hash)
     return {name: place % folds for place, name in enumerate(dealt)}
+
+
+def _is_named(patient: object) -> bool:
+    return patient is not None and is_patient(patient) and bool(str(patient).strip())
 
 
 def _hash(name: str) -> int:

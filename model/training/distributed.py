@@ -7,7 +7,7 @@ the sum over the processes, and with it the gradient, is that of one process wit
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
@@ -81,11 +81,9 @@ class ProcessGroup:
             nn.SyncBatchNorm.convert_sync_batchnorm(network)
         else:
             norm_over_group(network)
-        return nn.parallel.DistributedDataParallel(
-            network,
-            device_ids=[device] if on_gpu else None,
-            find_unused_parameters=_leaves_maps_unused(network.config),
-        )
+        for module in _unused(network):
+            module.requires_grad_(False)  # their gradients would be waited for
+        return nn.parallel.DistributedDataParallel(network, device_ids=[device] if on_gpu else None)
 
     def positives(
         self, objects: Sequence[Objects], config: ModelConfig, parts: int = 1
@@ -170,10 +168,21 @@ def own_device(name: str) -> str:
     return f"cuda:{os.environ['LOCAL_RANK']}"
 
 
-def _leaves_maps_unused(config: ModelConfig) -> bool:
-    """Whether some of P2..P5 go into no level, nor into SOLOv2's mask branch: P6 is made of P5."""
-    used = {min(level.pyramid, 5) for level in config.levels}
-    return config.variant != "solov2" and used != {2, 3, 4, 5}
+def _unused(network: SoloNetwork) -> Iterator[nn.Module]:
+    """Convolutions of the FPN whose maps reach no level, nor SOLOv2's mask branch.
+
+    Levels see P2..P5, and P6, which is made of P5. A lateral map goes into all finer ones too.
+    """
+    if network.config.variant == "solov2":
+        return
+    used = {min(level.pyramid, 5) - 2 for level in network.config.levels}
+    for place, (lateral, output) in enumerate(
+        zip(network.fpn.lateral, network.fpn.output, strict=True)
+    ):
+        if place not in used:
+            yield output
+        if place < min(used):
+            yield lateral
 
 
 def positive_cells(objects: Sequence[Objects], config: ModelConfig) -> Tensor:

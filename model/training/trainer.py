@@ -121,8 +121,9 @@ class Trainer(Steps):
             verdict = validation.after(self.step, self.passes, means, self.averaged)
             stop = verdict.stop
             if verdict.is_best:
-                weights = {"weights": self.averaged.state_dict(), "films": self.films}
-                save_checkpoint(best, self.preset, weights)
+                weights = self.averaged.state_dict()
+                seen = {"weights": weights, TRAINED_FILMS: self._trained_films}
+                save_checkpoint(best, self.preset, seen)
         return bool(self.group.highest(int(stop)))
 
     def save(self, path: Path, validation: Validator | None = None) -> None:

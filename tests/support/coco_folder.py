@@ -94,12 +94,14 @@ def disc_film(
     return np.where(inside, 220, 40).astype(np.uint8)
 
 
-def disc_folder(folder: Path, count: int = 4, *, empty: tuple[int, ...] = ()) -> Path:
+def disc_folder(
+    folder: Path, count: int = 4, *, empty: tuple[int, ...] = (), seed: int = 5
+) -> Path:
     """`count` films with a disc each, of as many patients; those in `empty` show nothing.
 
     Image ids are 10, 11, ...; patients are "p0", "p1", ...
     """
-    rng = np.random.default_rng(5)
+    rng = np.random.default_rng(seed)
     images, annotations, films = [], [], {}
     for index in range(count):
         centre, radius = (float(rng.uniform(35, 65)), float(rng.uniform(30, 50))), 22.0

@@ -25,9 +25,11 @@ from tests.support.tiny import FourConvolutions, seeded, tiny_config
 _WIDE = {"fpn_channels": 32, "head_channels": 32, "mask_branch_channels": 32, "mask_channels": 32}
 FROZEN = "a backbone of frozen statistics"
 BATCH_NORM = "batch norms, and maps that no level sees"
+SOLO = "the first SOLO, and maps that no level sees"
 RUNS: dict[str, ModelConfig] = {
     FROZEN: tiny_config(norm="group", **_WIDE),
     BATCH_NORM: tiny_config(variant="decoupled_solo", levels=(Level(4, 16, 4, (1, 256)),)),
+    SOLO: tiny_config(variant="solo", levels=(Level(4, 16, 4, (1, 256)),)),
 }
 
 
@@ -37,7 +39,7 @@ def losses_of(run: str, data: Path, group: ProcessGroup) -> list[dict[str, float
     # The many batch norms of an untrained Lite0 on so small a film would make each rounding error
     # a hundred thousand times as large: they are frozen, or in the head alone.
     other = patch("model.network.solo_network.build_backbone", lambda _: FourConvolutions())
-    with other if run == BATCH_NORM else nullcontext():
+    with other if run != FROZEN else nullcontext():
         network = seeded(RUNS[run])
     trainer = Trainer(network, preset, load_coco(data), seed=3, group=group)
     losses = [trainer._train_step(images, objects) for images, objects in trainer._batches()]

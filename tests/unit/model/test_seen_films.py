@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from export.onnx_export import as_metadata
-from model import evaluate
+from model import evaluate, train
 from model.configuration.recipe import Preset
 from model.data.coco import CocoDataset, load_coco
-from model.data.seen_films import film_digests
+from model.data.seen_films import film_digests, require_apart
 from model.data.split import split_by_patient
 from model.network.checkpoint import keep_weights, load_checkpoint, save_checkpoint, trained_films
+from model.network.solo_network import SoloNetwork
 from model.training.trainer import Trainer
+from model.training.validation import Verdict
 from tests.support.coco_folder import disc_folder
 from tests.support.tiny import lively, seeded, tiny_config, tiny_preset
 
@@ -93,3 +95,67 @@ def test_a_run_keeps_its_films_and_those_of_the_weights_it_started_from(
     resumed.resume(tmp_path / "checkpoint.pt")
     assert set(resumed.seen_before) >= {digests[5]}
     assert "patient" not in str(load_checkpoint(tmp_path / "checkpoint.pt")[1].keys())
+
+
+class FirstIsBest:
+    """A validation that takes the first network for the best."""
+
+    every = 1
+
+    def after(self, *_: object) -> Verdict:
+        return Verdict(is_best=True, stop=False)
+
+    def state(self) -> dict[str, object]:
+        return {}
+
+    def restore(self, state: dict[str, object]) -> None:
+        """There is nothing to go on from."""
+
+    def finish(self, network: SoloNetwork) -> None:
+        """Writes nothing."""
+
+
+def test_the_best_checkpoint_says_its_films_too(discs: Path, tmp_path: Path) -> None:
+    data = load_coco(discs)
+    preset = tiny_preset(1)
+    trainer = Trainer(seeded(preset.model), preset, data.subset(data.images[:2]), seed=0)
+    trainer.run(tmp_path / "checkpoint.pt", validation=FirstIsBest())
+    own = trained_films(tmp_path / "checkpoint.pt")
+    assert own
+    assert trained_films(tmp_path / "best.pt") == own
+    assert command(tmp_path / "best.pt", "--data", discs) == 1
+
+
+@pytest.mark.parametrize("how", ["the same folder", "a copy", "weights"])
+def test_films_to_validate_on_are_not_trained_on(
+    how: str, discs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = disc_folder(tmp_path / "other", 2, seed=6)
+    val, more = discs, list[str]()
+    if how == "a copy":
+        val = disc_folder(tmp_path / "val", 2, seed=6)
+        (val / "0.png").write_bytes((discs / "3.png").read_bytes())
+    if how == "weights":
+        val = other
+        more = ["--weights", str(checkpoint(tmp_path / "w.pt", load_coco(other)))]
+    options = ["--preset", "cxr-lungs", "--iterations", "1", "--canvas", "64", "--device", "cpu"]
+    where = ["--data", str(discs), "--val", str(val), "--out", str(tmp_path / "run")]
+    assert train.main([*options, *where, *more]) == 1
+    said = capsys.readouterr().err
+    wanted = {
+        "the same folder": "6 of the 6 films to validate on are trained on too",
+        "a copy": "1 of the 2 films to validate on are trained on too",
+        "weights": "w.pt was trained on 2 of these 2 films",
+    }
+    assert wanted[how] in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_copies_of_a_film_on_both_sides_of_a_fold_are_refused(discs: Path) -> None:
+    data = load_coco(discs)
+    copies = data.images[0].path.read_bytes()
+    data.images[1].path.write_bytes(copies)
+    train_part, held_out = data.subset(data.images[1:]), data.subset(data.images[:1])
+    with pytest.raises(ValueError, match=r"1 of the 1 films .* the same patient_id"):
+        require_apart(train_part, held_out)
+    require_apart(data.subset(data.images[2:]), held_out)

@@ -16,7 +16,8 @@ from datasets.phantom.__main__ import main as make_films
 from model import train
 from model.configuration.network import Level
 from model.configuration.presets import PRESETS
-from model.data.coco import CROWDS
+from model.data.coco import CROWDS, load_coco
+from model.data.seen_films import film_digests
 from model.network.checkpoint import load_checkpoint, load_network, trained_films
 from model.network.efficientnet_lite import imagenet_state_dict
 from model.training.recipes import paper_recipe
@@ -101,11 +102,14 @@ def test_a_run_is_not_resumed_on_other_films(discs: Path, tmp_path: Path) -> Non
 def test_fine_tuning_starts_from_a_checkpoint(discs: Path, tmp_path: Path) -> None:
     assert command(discs, tmp_path / "first", "--iterations", "1", "--seed", "3") == 0
     weights = str(tmp_path / "first" / "checkpoint.pt")
-    fold = ("--fold", "0", "--folds", "2")
-    more = ("--iterations", "1", "--weights", weights, *fold)
-    assert command(discs, tmp_path / "second", *more) == 0
+    other = disc_folder(tmp_path / "other", 2, seed=6)
+    more = ("--iterations", "1", "--weights", weights)
+    assert command(other, tmp_path / "second", *more) == 0
     seen = trained_films(tmp_path / "first" / "checkpoint.pt")
-    assert seen == trained_films(tmp_path / "second" / "checkpoint.pt")  # what it held out too
+    both = {*(seen or ()), *film_digests(load_coco(other)).values()}
+    assert trained_films(tmp_path / "second" / "checkpoint.pt") == sorted(both)
+    # The fold that is held out was trained on before.
+    assert command(discs, tmp_path / "held", *more, "--fold", "0", "--folds", "2") == 1
     first, second = (load_network(tmp_path / run / "checkpoint.pt") for run in ("first", "second"))
     # A step of AdamW moves a weight by about the rate, 2e-3.
     torch.testing.assert_close(
@@ -305,7 +309,7 @@ def test_split_folders_are_trained_and_validated_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for split, films in (("train", 4), ("valid", 2)):
-        disc_folder(tmp_path / "export" / split, films)
+        disc_folder(tmp_path / "export" / split, films, seed=films)
     assert command(tmp_path / "export", tmp_path / "run", "--epochs", "1") == 0
     assert "validated every 2 steps (1 passes) on 2 films" in capsys.readouterr().err
     rows = (tmp_path / "run" / "results.csv").read_text().splitlines()
@@ -324,7 +328,7 @@ def test_of_epochs_and_iterations_the_command_line_counts(discs: Path, tmp_path:
 def test_a_flag_for_other_films_overrides_the_files_fold(
     discs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config, other = tmp_path / "mine.toml", disc_folder(tmp_path / "other", 3)
+    config, other = tmp_path / "mine.toml", disc_folder(tmp_path / "other", 3, seed=6)
     config.write_text('preset = "tiny"\n[validation]\nfold = 0\nfolds = 2\n')
     given = ["--config", str(config), "--data", str(discs), "--threads", "1", "--device", "cpu"]
     given += ["--iterations", "1", "--val", str(other), "--out", str(tmp_path / "run")]

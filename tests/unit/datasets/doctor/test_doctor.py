@@ -254,6 +254,14 @@ def test_patients_and_films_in_two_splits_are_told(tmp_path: Path) -> None:
     assert "3 disc, 9 square here, 3 square, 9 disc there" in sentences(compare(rest, categories))
 
 
+def test_patients_without_a_name_are_not_the_same(tmp_path: Path) -> None:
+    one, other = (
+        load_coco(write(tmp_path / name, document(), {"film.png": np.full(SIZE, grey, np.uint8)}))
+        for name, grey in (("one", 10), ("other", 20))
+    )
+    assert compare(one, other) == []
+
+
 def test_one_film_under_two_patients_is_told(tmp_path: Path) -> None:
     entries = [image(id=i, file_name=f"{i}.png", patientid=f"p{min(i, 2)}") for i in range(4)]
     films = {f"{i}.png": disc_film((40, 40), 20 + max(i, 1)) for i in range(4)}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.configuration.recipe import Augmentation
+from model.configuration.recipe import Augmentation, TrainConfig
 from model.data.augment import random_placement
 
 sides = st.integers(8, 4000)
@@ -61,3 +61,25 @@ def test_the_same_generator_gives_the_same_placement() -> None:
         for _ in range(2)
     )
     np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("scale", (1.25, 0.7)),
+        ("scale", (0.0, 1.0)),
+        ("scale", (-1.0, 1.0)),
+        ("scale", (float("nan"), 1.0)),
+        ("scale", (1.0, float("inf"))),
+        ("scale", (0.7,)),
+        ("aspect", -0.1),
+        ("aspect", 5.0),
+        ("aspect", float("nan")),
+        ("rotation_degrees", -1.0),
+        ("rotation_degrees", float("inf")),
+        ("rotation_degrees", float("nan")),
+    ],
+)
+def test_changes_that_leave_nothing_of_a_film_are_refused(field: str, value: object) -> None:
+    with pytest.raises(ValueError, match=f"augmentation.{field} must be"):
+        TrainConfig.from_dict({"iterations": 1, "augmentation": {field: value}})

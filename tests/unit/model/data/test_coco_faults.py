@@ -248,7 +248,8 @@ def test_one_film_under_two_ids(tmp_path: Path) -> None:
     content = document(images=[image(), image(id=8)])
     assert faults(tmp_path, content) == ["image 8: film.png is the film of image 7 too"]
     frames = [image(id=7, frame=0, frames=3), image(id=8, frame=1, frames=3)]
-    assert len(load_coco(write_unread(tmp_path, document(images=frames))).images) == 2
+    films = load_coco(write_unread(tmp_path, document(images=frames))).images
+    assert [film.patient for film in films] == ["the one of image 7"] * 2
     content = document(images=[*frames, image(id=9, frame=1, frames=3)])
     assert faults(tmp_path, content) == ["image 9: film.png is the film of image 8 too"]
 
@@ -346,3 +347,15 @@ def test_polygons_in_parts_of_the_images_size(tmp_path: Path) -> None:
     assert sentence.startswith("all polygons lie between 0 and 1: ")
     found = load_coco(write_unread(tmp_path, document(annotations=[*relative, annotation()])))
     assert [a.is_relative for a in found.images[0].annotations] == [True, True, True, False]
+
+
+def test_blanks_around_a_patients_name_mean_nothing(tmp_path: Path) -> None:
+    names = ["p 1", " p 1 ", " ", 0]
+    images = [
+        image(id=id_, file_name=name, patient_id=patient)
+        for id_, name, patient in zip(
+            (7, 8, 9, 10), ("film.png", "b.png", "c.png", "d.png"), names, strict=True
+        )
+    ]
+    films = load_coco(write_unread(tmp_path, document(images=images))).images
+    assert [film.patient for film in films] == ["p 1", "p 1", "the one of image 9", "0"]

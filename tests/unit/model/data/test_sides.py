@@ -52,6 +52,24 @@ ALPHABET = [f"part {letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]
         ("vertebra L4 left", "vertebra L4 right"),
         ("tooth 38", "tooth 48"),
         ("Zahn 75", "Zahn 85"),
+        ("tooth 3.8", "tooth 4.8"),
+        ("tooth 38 crown", "tooth 48 crown"),
+        ("levoscoliosis", "dextroscoliosis"),
+        ("Lunge lks.", "Lunge rts."),
+        ("hanche Gche", "hanche Dte"),
+        ("pulmão esq", "pulmão dir"),
+        ("pulmón izqdo", "pulmón dcho"),
+        ("plíce vlevo", "plíce vpravo"),
+        ("vasen keuhko", "oikea keuhko"),
+        ("bal tüdő", "jobb tüdő"),
+        ("sol akciğer", "sağ akciğer"),
+        ("plămânul stâng", "plămânul drept"),
+        ("αριστερός πνεύμονας", "δεξιός πνεύμονας"),
+        ("рука левой", "рука правой"),
+        ("ліва рука", "права рука"),
+        ("الرئة اليسرى", "الرئة اليمنى"),
+        ("왼쪽 폐", "오른쪽 폐"),
+        ("phổi trái", "phổi phải"),
     ],
 )
 def test_pairs_that_are_certain(left: str, right: str) -> None:
@@ -75,10 +93,17 @@ def test_pairs_that_are_certain(left: str, right: str) -> None:
         ["11", "21"],
         ["part 11", "part 21", "part 38", "part 48"],
         ["bolt", "plate", "crack"],
+        ["left hip", "right hip", "L4", "vertebra L5", "rib", "upright post"],
+        ["LR44", "LR6", "coin"],  # batteries
+        ["type A", "type D", "type E", "type S"],
+        ["recto", "verso", "Linse", "lamp", "ramp"],
     ],
 )
 def test_names_without_a_side(names: list[str]) -> None:
-    assert find_sides(names).describe() == []
+    sides = find_sides(names)
+    assert sides.pairs in ((), (("left hip", "right hip"),))
+    assert not sides.alone
+    assert not sides.unsure
 
 
 @pytest.mark.parametrize(
@@ -87,13 +112,23 @@ def test_names_without_a_side(names: list[str]) -> None:
         (["L", "R"], {"L", "R"}),  # letters of lead
         (["left marker", "right marker"], {"left marker", "right marker"}),
         (["R1", "L1", "C1"], {"R1", "L1"}),  # parts of a circuit
-        (["LUL", "LLL", "RUL", "RML", "RLL"], {"LUL", "LLL", "RUL", "RLL"}),
+        (["LUL", "LLL", "RUL", "RML", "RLL"], {"LUL", "LLL", "RUL", "RML", "RLL"}),
+        (["LT", "RT"], {"LT", "RT"}),
+        (["Seitenmarke links", "Seitenmarke rechts"], {"Seitenmarke links", "Seitenmarke rechts"}),
+        (["label left", "label right"], {"label left", "label right"}),
         (["lv", "rv"], {"lv", "rv"}),
         (["UR6", "UL6"], {"UR6", "UL6"}),
         (["tooth 11", "tooth 21"], {"tooth 11", "tooth 21"}),  # by the American count 21 is below
         ([str(number) for number in range(1, 33)], {str(number) for number in range(1, 33)}),
-        (ALPHABET, {"part l", "part r", "part d", "part g"}),
+        (ALPHABET, {"part l", "part r"}),
         (["clavicule g", "clavicule d"], {"clavicule g", "clavicule d"}),
+        (["pulmão E", "pulmão D"], {"pulmão E", "pulmão D"}),
+        (["pulmón I", "pulmón D"], {"pulmón I", "pulmón D"}),
+        (["polmone S", "polmone D"], {"polmone S", "polmone D"}),
+        (["płuco L", "płuco P"], {"płuco L", "płuco P"}),
+        (["UL", "UR", "LL", "LR"], {"UL", "UR", "LL", "LR"}),
+        (["quadrant 1", "quadrant 2"], {"quadrant 1", "quadrant 2"}),
+        (["tooth A", "tooth J"], {"tooth A", "tooth J"}),
     ],
 )
 def test_what_is_not_certain_is_not_swapped(names: list[str], unsure: set[str]) -> None:
@@ -127,9 +162,35 @@ def test_swapping_twice_is_nothing_whatever_the_names(names: list[str]) -> None:
     assert swapped[swapped].tolist() == list(range(len(names)))
 
 
+@pytest.mark.parametrize(
+    ("names", "single"),
+    [
+        (["lung L", "lung R", "middle lobe R", "heart"], "middle lobe R"),
+        (["left lung", "right lung", "rt middle lobe"], "rt middle lobe"),
+        (["leftlung", "rightlung", "rightmiddlelobe"], "rightmiddlelobe"),
+        (["lewe płuco", "prawe płuco", "płuco R"], "płuco R"),
+    ],
+)
+def test_a_short_form_without_its_partner_is_not_mirrored_beside_sides(
+    names: list[str], single: str
+) -> None:
+    sides = find_sides(names)
+    assert len(sides.pairs) == 1
+    assert sides.unsure == (single,)
+
+
 def test_given_pairs_take_the_place_of_those_found() -> None:
     names = ["left lung", "right lung", "a", "b"]
     assert find_sides(names, [("a", "b")]).swapped.tolist() == [0, 1, 3, 2]
+    assert find_sides(names, []).describe() == []
+
+
+def test_sides_that_given_pairs_leave_out_are_not_mirrored() -> None:
+    lobes = ["LUL", "RUL", "RML", "heart"]
+    assert find_sides(lobes, [("LUL", "RUL")]).unsure == ("RML",)
+    names = ["lung A", "lung B", "right middle lobe"]
+    assert find_sides(names, [("lung A", "lung B")]).alone == ("right middle lobe",)
+    assert find_sides([*names, "L1", "R1"], [("lung A", "lung B")]).unsure == ()
     assert find_sides(names, []).describe() == []
 
 

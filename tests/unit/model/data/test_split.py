@@ -75,13 +75,19 @@ def test_folds_of_many_patients_are_of_about_the_same_size() -> None:
 
 def test_listed_patients_are_where_the_list_says(tmp_path: Path) -> None:
     path = tmp_path / "folds.json"
-    path.write_text('[["a", 7], ["b"], []]')
+    path.write_text('[["a", 7, 0], ["b "], []]')
     folds = folds_argument(str(path))
     assert folds.count == 3
-    assert folds.of(["a", "b", "7"]) == {"a": 0, "b": 1, "7": 0}
+    assert folds.of(["a", "b", "7", "0"]) == {"a": 0, "b": 1, "7": 0, "0": 0}
     assert folds.of(["stranger"]) == Folds(3).of(["stranger"])
     held_out = split_by_patient(data_set(["a", "b", "7", "b"]), 1, folds)[1]
     assert ids(held_out) == [1, 3]
+
+
+def test_a_list_of_another_data_sets_patients_is_refused() -> None:
+    folds = Folds(2, (("a", 0), ("b", 1)))
+    with pytest.raises(ValueError, match="names no patient of this data set"):
+        split_by_patient(data_set(["A", "B", "C"]), 0, folds)
 
 
 @pytest.mark.parametrize(
@@ -91,6 +97,11 @@ def test_listed_patients_are_where_the_list_says(tmp_path: Path) -> None:
         ('{"a": 0}', "is no list with a list of patients"),
         ('["a"]', "is no list with a list of patients"),
         ('[["a"], ["a"]]', "has a patient in two places"),
+        ('[["7"], [7, " 7 "]]', "has a patient in two places"),
+        ("[[null], []]", "something else than texts and whole numbers"),
+        ("[[1.5], []]", "something else than texts and whole numbers"),
+        ('[[["a"]], []]', "something else than texts and whole numbers"),
+        ('[[" "], []]', "something else than texts and whole numbers"),
         (None, "No such file"),
     ],
 )
