@@ -14,6 +14,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 
 from gateway.http_deadline import HttpPool, HttpsPool, deadline_of_all
 from gateway.outcomes import TryLaterError
+from gateway.token_file import read_token
 
 CONNECT_SECONDS: Final = 3.0
 MOST_BYTES: Final = 512 * 2**20
@@ -134,19 +135,6 @@ class Peer:
             if size > most or time.monotonic() > deadline:
                 raise TryLaterError(f"{self._name}-{'size' if size > most else 'time'}")
         return b"".join(parts)
-
-
-def read_token(path: Path) -> str:
-    """The bearer token in the first line of a file.
-
-    Raises:
-        OSError: if the file cannot be read.
-        ValueError: if the line is no token.
-    """
-    token = path.read_bytes().split(b"\n", 1)[0].strip().decode("ascii")
-    if not token or not token.isprintable() or " " in token:
-        raise ValueError("its first line is no token")
-    return token
 
 
 def _seconds(text: str) -> float:

@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from gateway.http import read_token
+from gateway.token_file import read_token
 
 PREFIX: Final = "SOLO_GATEWAY_"
 KINDS: Final = ("seg", "gsps", "sc")
