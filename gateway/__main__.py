@@ -129,10 +129,12 @@ def run_pull(gateway: Gateway) -> None:
         Exception: what ended the pulling.
     """
     settings = gateway.settings
+    cursor = Cursor(settings.cursor_file or Path())  # which is set where films are pulled
+    cursor.claim()
     work = gateway.work()
     puller = Puller(
         gateway.feed(),
-        Cursor(settings.cursor_file or Path()),  # which is set where films are pulled
+        cursor,
         work,
         gateway.metrics,
         settings.max_films,

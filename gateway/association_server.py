@@ -52,9 +52,14 @@ class _Handler(RequestHandler):
         source.recv = BytesIO(self._associate_request).read
         association.dul._read_pdu_data()
         source.recv = reader.read
-        for event in (evt.EVT_DIMSE_RECV, evt.EVT_CONN_CLOSE):
-            association.bind(event, lambda _: reader.begin_message())
+        association.bind(evt.EVT_CONN_CLOSE, lambda _: reader.begin_message())
+        association.bind(evt.EVT_DIMSE_RECV, lambda _: self._received(association))
         return association
+
+    def _received(self, association: Association) -> None:
+        """What comes before the answer to a message waits in memory, and is counted on."""
+        if association.dimse.msg_queue.empty():
+            self._reader.begin_message()
 
 
 class AssociationServer(ThreadedAssociationServer):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from gateway.contexts import film_classes
-from gateway.feed import ASK_SECONDS, Entry, ask_json, status_error
+from gateway.feed import ASK_SECONDS, Entry, ask_film, ask_json
 from gateway.http import Peer
 from gateway.outcomes import StartError, TryLaterError
 
@@ -59,19 +59,11 @@ class ChangesFeed:
     def fetch(self, place: str, deadline: float) -> bytes | None:
         """See `Feed`."""
         until = min(deadline, time.monotonic() + ASK_SECONDS)
-        kind = self._archive.ask("GET", f"{place}/metadata/SopClassUid", until, most_bytes=1024)
-        if kind.status == 404:
+        kind = ask_film(self._archive, f"{place}/metadata/SopClassUid", until, 1024, {})
+        if kind is None or kind.body.decode("latin-1").strip() not in self._classes:
             return None
-        if kind.status != 200:
-            raise status_error(kind)
-        if kind.body.decode("latin-1").strip() not in self._classes:
-            return None
-        answer = self._archive.ask("GET", f"{place}/file", until, most_bytes=self._most_bytes)
-        if answer.status == 404:
-            return None
-        if answer.status != 200:
-            raise status_error(answer)
-        return answer.body
+        answer = ask_film(self._archive, f"{place}/file", until, self._most_bytes, {})
+        return None if answer is None else answer.body
 
     def undo(self) -> None:
         """See `Feed`: the cursor says it all."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 
 from gateway.outcomes import StartError
 
 _MOST_BYTES = 64
+_LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
 
 
 class Cursor:
@@ -19,6 +21,28 @@ class Cursor:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._lock: int | None = None
+
+    def claim(self) -> None:
+        """Keeps other gateways away from the file until this process ends.
+
+        Two that write at once may leave a number that is neither's, and films behind it.
+
+        Raises:
+            StartError: if another gateway has it, or its folder cannot be written.
+        """
+        try:
+            beside = self._path.with_name(f"{self._path.name}.lock")
+            self._lock = os.open(beside, _LOCK_FLAGS, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StartError(
+                f"another gateway uses the cursor {self._path}: give each a file of its own"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise StartError(
+                f"the cursor {self._path} cannot be written: its folder has to be there, and ours"
+            ) from error
 
     def read(self) -> str | None:
         """The text, or None before the first write.

@@ -24,6 +24,7 @@ from gateway.multipart import related
 from gateway.outcomes import FaultyFilmError, TryLaterError
 
 _REFERENCED_SOP_SEQUENCE: Final = "00081199"
+_FAILED_SOP_SEQUENCE: Final = "00081198"
 _REFERENCED_SOP_INSTANCE: Final = "00081155"
 # What says that this object is not wanted; 401, 403 and 404 are the operator's to mend.
 _UNWANTED: Final = frozenset({400, 406, 409, 413, 415, 422})
@@ -92,7 +93,7 @@ class StoreDelivery:
         self._ae_title, self._tls = ae_title, tls
         self._called, _, address = destination.rpartition("@")
         host, _, port = address.rpartition(":")
-        self._address = host, int(port)
+        self._address = host.strip("[]"), int(port)  # brackets of IPv6
 
     def store(self, result: ResultObject, deadline: float) -> None:
         """See `Delivery`: success is a status that says so, for the own UID."""
@@ -120,6 +121,8 @@ class StoreDelivery:
             status = association.send_c_store(dcmread(BytesIO(result.data)))
         except ValueError as error:  # no context was accepted for the object
             raise FaultyFilmError("archive-refuses") from error
+        except RuntimeError as error:  # the archive has ended the association
+            raise TryLaterError("archive-away") from error
         finally:
             association.release()
         code = status.get("Status")
@@ -133,16 +136,21 @@ class StoreDelivery:
 
 
 def _listed(body: bytes) -> set[str]:
-    """The UIDs that a Store Instances Response says are stored (PS3.18 10.5.3, Annex F.2)."""
+    """The UIDs that a Store Instances Response says are stored (PS3.18 10.5.3, Annex F.2).
+
+    One that it says has failed as well is not believed.
+    """
     try:
-        return {*_uids(json.loads(body))}
+        document = json.loads(body)
+        stored = {*_uids(document, _REFERENCED_SOP_SEQUENCE)}
+        return stored - {*_uids(document, _FAILED_SOP_SEQUENCE)}
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
         return set()
 
 
-def _uids(document: Any) -> Iterator[str]:  # noqa: ANN401 - JSON of a peer
+def _uids(document: Any, sequence: str) -> Iterator[str]:  # noqa: ANN401 - JSON of a peer
     for data_set in document if isinstance(document, list) else [document]:
-        for item in data_set.get(_REFERENCED_SOP_SEQUENCE, {}).get("Value", []):
+        for item in data_set.get(sequence, {}).get("Value", []):
             for uid in item.get(_REFERENCED_SOP_INSTANCE, {}).get("Value", []):
                 if isinstance(uid, str) and re.fullmatch(r"[0-9.]{1,64}", uid):
                     yield uid

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from gateway.http import Answer, Peer
-from gateway.outcomes import TryLaterError
+from gateway.outcomes import FaultyFilmError, TryLaterError
 
 ASK_SECONDS: Final = 30.0
 MOST_LIST_BYTES: Final = 16 * 2**20
+# Of an archive that has just said which films are new: this one it cannot give.
+_FILM_FAILS: Final = frozenset({400, 406, 415, 422, 500})
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Feed(Protocol):
         """A film (PS3.10), or None if it is gone, or is of no class of films.
 
         Raises:
+            FaultyFilmError: if the archive cannot give this film, or it is too large.
             TryLaterError: if the archive is away.
         """
 
@@ -79,6 +82,30 @@ def ask_json(archive: Peer, path: str) -> Any:  # noqa: ANN401 - JSON of a peer
         return json.loads(answer.body)
     except (ValueError, RecursionError) as error:
         raise TryLaterError("archive-answer") from error
+
+
+def ask_film(
+    archive: Peer, path: str, deadline: float, most_bytes: int, headers: Mapping[str, str]
+) -> Answer | None:
+    """An answer of 200 with a film, or None if it is gone.
+
+    Raises:
+        FaultyFilmError: if the archive cannot give this film, or it is too large.
+        TryLaterError: if the archive is away.
+    """
+    try:
+        answer = archive.ask("GET", path, deadline, headers, most_bytes=most_bytes)
+    except TryLaterError as error:
+        if error.reason == "archive-size":
+            raise FaultyFilmError(error.reason) from error
+        raise
+    if answer.status in (404, 410):
+        return None
+    if answer.status in _FILM_FAILS:
+        raise FaultyFilmError("archive-status")
+    if answer.status != 200:
+        raise status_error(answer)
+    return answer
 
 
 def status_error(answer: Answer) -> TryLaterError:

@@ -10,14 +10,11 @@ from pathlib import Path
 from typing import Final
 
 import urllib3
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    NewConnectionError,
-    ReadTimeoutError,
-)
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, SSLError
 
+from gateway.http_deadline import HttpPool, HttpsPool, deadline_of_all
 from gateway.outcomes import TryLaterError
+from gateway.token_file import read_token
 
 CONNECT_SECONDS: Final = 3.0
 MOST_BYTES: Final = 512 * 2**20
@@ -63,6 +60,7 @@ class Peer:
             retries=False,
             ssl_context=ssl.create_default_context(),
         )
+        self._pool.pool_classes_by_scheme = {"http": HttpPool, "https": HttpsPool}
 
     def ask(
         self,
@@ -89,12 +87,14 @@ class Peer:
         left = deadline - time.monotonic()
         if left <= 0:
             raise TryLaterError(f"{self._name}-time")
+        authorization = self._authorization()
+        deadline_of_all.set(deadline)
         try:
             response = self._pool.request(
                 method,
                 self._url + path,
                 body=body,
-                headers={**(headers or {}), **self._authorization()},
+                headers={**(headers or {}), **authorization},
                 timeout=urllib3.Timeout(connect=min(CONNECT_SECONDS, left), read=left),
                 preload_content=False,
                 redirect=False,
@@ -105,12 +105,12 @@ class Peer:
                 response.close()
                 raise
             response.release_conn()
-        except (NewConnectionError, ConnectTimeoutError) as error:
+        # A certificate that has expired, say, is no fault of what was asked.
+        except (NewConnectionError, ConnectTimeoutError, SSLError) as error:
             raise TryLaterError(f"{self._name}-away") from error
-        except (ReadTimeoutError, TimeoutError) as error:
-            raise TryLaterError(f"{self._name}-time") from error
         except (HTTPError, OSError) as error:
-            raise TryLaterError(f"{self._name}-lost") from error
+            late = time.monotonic() >= deadline
+            raise TryLaterError(f"{self._name}-{'time' if late else 'lost'}") from error
         return Answer(
             response.status,
             response.headers.get("Content-Type", ""),
@@ -121,8 +121,10 @@ class Peer:
     def _authorization(self) -> dict[str, str]:
         if self._token_file is None:
             return {}
-        token = self._token_file.read_text().split("\n", 1)[0].strip()
-        return {"Authorization": f"Bearer {token}"}
+        try:
+            return {"Authorization": f"Bearer {read_token(self._token_file)}"}
+        except (OSError, ValueError) as error:  # while it is being replaced, say
+            raise TryLaterError(f"{self._name}-token") from error
 
     def _read(self, response: urllib3.BaseHTTPResponse, deadline: float, most: int) -> bytes:
         parts: list[bytes] = []

@@ -13,7 +13,7 @@ from gateway.outcomes import OUTCOMES
 from gateway.settings import KINDS
 
 REASONS: Final = (
-    *("service-lost", "archive-lost"),
+    *("service-lost", "archive-lost", "service-token", "archive-token"),
     *("service-away", "service-time", "service-size", "service-busy", "service-status"),
     *("service-error", "service-result", "archive-away", "archive-time", "archive-size"),
     *("archive-busy", "archive-status", "archive-association", "archive-refuses"),

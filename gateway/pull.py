@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from threading import Event
 from typing import Final
 
@@ -13,7 +14,7 @@ from gateway.feed import Entry, Feed
 from gateway.film_work import FilmWork
 from gateway.log import write
 from gateway.metrics import Metrics
-from gateway.outcomes import FaultyFilmError, Outcome, TryLaterError
+from gateway.outcomes import FaultyFilmError, FilmError, Outcome, SlowFilmError, TryLaterError
 
 _FILM_SECONDS: Final = 120.0
 _LONGEST_PAUSE_SECONDS: Final = 60.0
@@ -67,15 +68,16 @@ class Puller:
         while not self._stopping.wait(pause):
             try:
                 if place is None:
-                    place = self._feed.first()
-                    self._cursor.write(place)
-                entries = self._feed.read(place)
-                self._metrics.cursor_lag.set(self._feed.lag())
+                    place = self._first()
+                listed = self._read(place)
+                entries = self._few(listed)
                 place, error = self._round(entries, place)
                 if self._worked.is_set():
                     pause = 0.0
                 if error is not None:
                     raise error
+                if len(entries) < len(listed):
+                    self._feed.undo()
                 # Where films are passed over and none succeeds, an archive may refuse them all:
                 # the pause grows, and so few are passed before somebody looks.
                 pause = max(pause, 0.0 if entries else self._poll_seconds)
@@ -84,6 +86,39 @@ class Puller:
                 pause = min(max(2 * pause, error.retry_after_seconds), _LONGEST_PAUSE_SECONDS)
                 self._worked.clear()
                 write("waiting", reason=error.reason, seconds=round(pause, 1))
+
+    def _first(self) -> str:
+        with self._counted():
+            place = self._feed.first()
+        self._cursor.write(place)
+        return place
+
+    def _read(self, place: str) -> Sequence[Entry]:
+        with self._counted():
+            entries = self._feed.read(place)
+        self._metrics.cursor_lag.set(self._feed.lag())
+        return entries
+
+    def _few(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """As far as the next film while any has failed, else all.
+
+        A film that ends the service takes those beside it along: alone, each fails by itself.
+        """
+        if not self._failed:
+            return entries
+        for count, entry in enumerate(entries, 1):
+            if entry.place is not None and entry.key not in self._done:
+                return entries[:count]
+        return entries
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Counts a question to the archive that fails."""
+        try:
+            yield
+        except FilmError as error:
+            self._metrics.failures.labels(error.reason).inc()
+            raise
 
     def _round(self, entries: Sequence[Entry], place: str) -> tuple[str, TryLaterError | None]:
         """Does entries at once, and moves the cursor over those that are done in their order."""
@@ -113,7 +148,8 @@ class Puller:
             self._film(entry.place)
         except FaultyFilmError as error:
             count = self._failed[entry.key] = self._failed.get(entry.key, 0) + 1
-            if count < self._tries:
+            # One that may have been lost with another is tried again, alone.
+            if count < max(self._tries, 2 if isinstance(error, SlowFilmError) else 1):
                 raise TryLaterError(error.reason) from error
             self._metrics.films.labels(Outcome.PASSED).inc()
             write("film passed over", reason=error.reason, tries=count)
@@ -124,7 +160,7 @@ class Puller:
 
     def _film(self, place: str) -> None:
         deadline = time.monotonic() + _FILM_SECONDS
-        with self._metrics.timed("fetch"):
+        with self._metrics.timed("fetch"), self._counted():
             film = self._feed.fetch(place, deadline)
         if film is not None:  # else it is no film, or the archive has it no more
             self._work.do(film, deadline)

@@ -9,10 +9,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from gateway.contexts import film_classes
-from gateway.feed import ASK_SECONDS, Entry, ask_json, status_error
+from gateway.feed import ASK_SECONDS, Entry, ask_film, ask_json
 from gateway.http import Peer
 from gateway.multipart import parts
-from gateway.outcomes import StartError, TryLaterError
+from gateway.outcomes import FaultyFilmError, StartError, TryLaterError
 
 _PAGE: Final = 100
 _STUDY: Final = "0020000D"
@@ -73,17 +73,14 @@ class QidoFeed:
     def fetch(self, place: str, deadline: float) -> bytes | None:
         """See `Feed`."""
         until = min(deadline, time.monotonic() + ASK_SECONDS)
-        answer = self._archive.ask(
-            "GET", place, until, {"Accept": _ACCEPT}, most_bytes=self._most_bytes + 4096
-        )
-        if answer.status in (404, 410):
+        most = self._most_bytes + 4096
+        answer = ask_film(self._archive, place, until, most, {"Accept": _ACCEPT})
+        if answer is None:
             return None
-        if answer.status != 200:
-            raise status_error(answer)
         try:
             (film,) = parts(answer.media_type, answer.body)
         except ValueError as error:
-            raise TryLaterError("archive-answer") from error
+            raise FaultyFilmError("archive-answer") from error
         return film
 
     def undo(self) -> None:
@@ -101,15 +98,22 @@ class QidoFeed:
                 yield Entry(uid, cursor, f"/studies/{study}/series/{series}/instances/{uid}")
 
     def _pages(self, path: str) -> Iterator[dict[str, Any]]:
+        """All pages: an archive may give fewer than asked for (PS3.18 8.3.4.4), or all at once."""
         offset = 0
+        seen: set[tuple[str, str]] = set()
         while True:
             page = ask_json(self._archive, f"{path}&limit={_PAGE}&offset={offset}")
             if not isinstance(page, list):
                 raise TryLaterError("archive-answer")
-            yield from (one for one in page if isinstance(one, dict))
-            if len(page) < _PAGE:
+            known = len(seen)
+            for one in page:
+                name = _value(one, _STUDY), _value(one, _SOP_INSTANCE)
+                if name not in seen:
+                    seen.add(name)
+                    yield one
+            if len(seen) == known:
                 return
-            offset += _PAGE
+            offset += len(page)
 
 
 def _value(data_set: dict[str, Any], tag: str) -> str:

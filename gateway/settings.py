@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import os
+import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, HttpUrl, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    HttpUrl,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from gateway.token_file import read_token
 
 PREFIX: Final = "SOLO_GATEWAY_"
 KINDS: Final = ("seg", "gsps", "sc")
-_AE_TITLE = r"^[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?$"  # PS3.5 6.2: 16 characters, no backslash
-_AE_LIST = r"^[ -\[\]-~]{1,16}(,[ -\[\]-~]{1,16})*$"
-_PEER = r"^[^@,]{1,16}@[\w.:-]+:\d{1,5}$"
+_AE_TITLE = r"[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?"  # PS3.5 6.2: 16 characters, no backslash
+_PEER = re.compile(r"([^@]*)@(\[[0-9a-fA-F:.]+\]|[\w.:-]+):(\d{1,5})", re.ASCII)
+_FILES = ("service_key_file", "dicomweb_token_file", "tls_certificate", "tls_key", "tls_client_ca")
+_ADDRESSES = ("service_url", "dicomweb_url", "orthanc_url")
+# Their values may be secrets that were written into the wrong place.
+_NEVER_SHOWN = (*_FILES, *_ADDRESSES)
 
 
 class SettingsError(ValueError):
@@ -69,10 +83,10 @@ class Settings(BaseSettings):
     mode: Literal["hold", "pull"] = "hold"
     service_url: HttpUrl = HttpUrl("http://127.0.0.1:8000")
     service_key_file: Path | None = None
-    ae_title: Annotated[str, Field(pattern=_AE_TITLE)] = "SOLO"
+    ae_title: str = "SOLO"
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65_535)] = 11_112
-    calling_ae_titles: Annotated[str | None, Field(pattern=_AE_LIST)] = None
+    calling_ae_titles: str | None = None
     sources: str | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None
@@ -88,7 +102,7 @@ class Settings(BaseSettings):
     deliver_to: Literal["dicomweb", "ae"] = "dicomweb"
     dicomweb_url: HttpUrl | None = None
     dicomweb_token_file: Path | None = None
-    destination: Annotated[str | None, Field(pattern=_PEER)] = None
+    destination: str | None = None
     destination_tls: bool = False
     results: str = "seg"
     seg_syntax: Literal["deflated", "explicit"] = "deflated"
@@ -119,6 +133,43 @@ class Settings(BaseSettings):
         """AE titles that may associate; empty for all."""
         titles = self.calling_ae_titles
         return [one.strip() for one in titles.split(",")] if titles else []
+
+    @field_validator("ae_title", "calling_ae_titles", "destination")
+    @classmethod
+    def _check_titles(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None:
+            return None
+        titles = value.split(",") if info.field_name == "calling_ae_titles" else [value]
+        if info.field_name == "destination":
+            found = _PEER.fullmatch(value)
+            if found is None or not 1 <= int(found[3]) <= 65_535:
+                raise ValueError("write it as AE@host:port, such as PACS@10.0.0.5:104")
+            titles = [found[1]]
+        if not all(re.fullmatch(_AE_TITLE, one.strip(" ")) for one in titles):
+            raise ValueError("an AE title has 1 to 16 signs of ASCII, and no backslash")
+        return value
+
+    @field_validator(*_FILES)
+    @classmethod
+    def _check_files(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is not None:
+            try:
+                value.read_bytes()
+            except OSError as error:
+                raise ValueError(f"the file cannot be read: {error.strerror}") from error
+            if info.field_name in ("service_key_file", "dicomweb_token_file"):
+                read_token(value)
+        return value
+
+    @field_validator(*_ADDRESSES)
+    @classmethod
+    def _check_addresses(cls, value: HttpUrl | None) -> HttpUrl | None:
+        if value is not None and (value.username or value.password or value.query):
+            raise ValueError(
+                "write it without a name, a password and a query, which are not sent; a key goes "
+                "into a file, see the settings that end with _FILE"
+            )
+        return value
 
     @field_validator("sources")
     @classmethod
@@ -171,10 +222,12 @@ class Settings(BaseSettings):
         try:
             return cls()
         except ValidationError as error:
-            faults = (
-                f"{PREFIX}{str(fault['loc'][0]).upper()}={fault['input']}: {fault['msg']}"
-                if fault["loc"]
-                else str(fault["ctx"]["error"])
-                for fault in error.errors()
-            )
-            raise SettingsError("; ".join(faults)) from error
+            raise SettingsError("; ".join(map(_sentence, error.errors()))) from error
+
+
+def _sentence(fault: ErrorDetails) -> str:
+    if not fault["loc"]:
+        return str(fault["ctx"]["error"])
+    name = str(fault["loc"][0])
+    value = "" if name in _NEVER_SHOWN else f"={fault['input']}"
+    return f"{PREFIX}{name.upper()}{value}: {fault['msg'].removeprefix('Value error, ')}"

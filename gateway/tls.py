@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 
+from gateway.outcomes import StartError
 from gateway.settings import Settings
 
 
@@ -11,15 +12,18 @@ def server_context(settings: Settings) -> ssl.SSLContext | None:
     """What senders meet; None where there is no certificate.
 
     Raises:
-        OSError: if a file cannot be used.
+        StartError: if a file cannot be used.
     """
     if settings.tls_certificate is None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+    _show(context, settings)
     if settings.tls_client_ca is not None:
-        context.load_verify_locations(settings.tls_client_ca)
+        try:
+            context.load_verify_locations(settings.tls_client_ca)
+        except OSError as error:
+            raise StartError("SOLO_GATEWAY_TLS_CLIENT_CA holds no certificate in PEM") from error
         context.verify_mode = ssl.CERT_REQUIRED
     return context
 
@@ -31,12 +35,23 @@ def client_context(settings: Settings) -> ssl.SSLContext | None:
     gateway's own certificate if it asks.
 
     Raises:
-        OSError: if a file cannot be used.
+        StartError: if a file cannot be used.
     """
     if not settings.destination_tls:
         return None
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if settings.tls_certificate is not None:
-        context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+        _show(context, settings)
     return context
+
+
+def _show(context: ssl.SSLContext, settings: Settings) -> None:
+    try:
+        # A key with a password would have Python ask for it, where nobody is.
+        context.load_cert_chain(str(settings.tls_certificate), settings.tls_key, lambda: "")
+    except (OSError, ValueError) as error:
+        raise StartError(
+            "SOLO_GATEWAY_TLS_CERTIFICATE and SOLO_GATEWAY_TLS_KEY are no certificate in PEM with "
+            "its key, without a password"
+        ) from error

@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 from pynetdicom import AE, build_context
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.dsutils import encode
 
 from tests.support.certificates import write_certificate
 from tests.support.gateways import GatewayProcess, echo, film, gateway, store
@@ -93,6 +95,42 @@ def test_a_film_over_the_limit_ends_its_association(process: GatewayProcess) -> 
     # 8 MB allowed; 2500 x 2500 of 16 bits are 12.5 MB.
     assert store(process.port, film(size=2500)) is None
     assert store(process.port, film(size=1500)) == 0
+
+
+def test_films_sent_ahead_of_answers_are_bounded(tmp_path: Path) -> None:
+    """Asynchronous operations are not negotiated: what comes all the same would be in memory."""
+
+    def slowly(data: bytes) -> Reply:
+        time.sleep(1)
+        return 200, DICOM, minimal_seg(data)
+
+    dataset = dcmread(io.BytesIO(film(size=700)))
+    request = C_STORE()
+    request.MessageID, request.Priority = 1, 2
+    request.AffectedSOPClassUID = dataset.SOPClassUID
+    request.AffectedSOPInstanceUID = dataset.SOPInstanceUID
+    syntax = dataset.file_meta.TransferSyntaxUID
+    content = encode(dataset, syntax.is_implicit_VR, syntax.is_little_endian)
+    assert content is not None
+    with (
+        running(StubService(answer=slowly)) as service,
+        running(StubArchive()) as archive,
+        gateway(
+            tmp_path / "log", service_url=service, dicomweb_url=archive, max_film_bytes=2_000_000
+        ) as one,
+    ):
+        entity = AE(ae_title="TEST")
+        contexts = [build_context(dataset.SOPClassUID, syntax)]
+        association = entity.associate("127.0.0.1", one.port, contexts, "SOLO")
+        (context,) = association.accepted_contexts
+        for _ in range(8):  # a megabyte each
+            request.DataSet = io.BytesIO(content)
+            association.dimse.send_msg(request, context.context_id or 1)
+        association.join(8)
+        assert not association.is_alive()
+        name = "solo_gateway_associations_rejected_total"
+        assert sample(one.metrics(), name, reason="film-size") == 1
+        assert store(one.port, film()) == 0
 
 
 def test_silent_connections_do_not_keep_others_out(process: GatewayProcess) -> None:

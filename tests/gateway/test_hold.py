@@ -133,6 +133,7 @@ def test_a_service_that_fails(stage: Stage, reply: Reply, status: int) -> None:
         (lambda uid: stow_answer(200, "1.2.3"), FAILED),
         (lambda uid: stow_answer(200, f"{uid}0"), FAILED),
         (lambda uid: stow_answer(202, failed=(uid,)), FAILED),
+        (lambda uid: stow_answer(200, uid, failed=(uid,)), FAILED),
         (lambda uid: (200, {}, b"{"), FAILED),
         (lambda uid: (200, {}, b"[" * 100_000), FAILED),
         (lambda uid: (200, {}, b'{"00081199": 1}'), FAILED),

@@ -11,6 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from gateway.settings import Settings, SettingsError
+from tests.support.certificates import write_certificate
 from tests.support.gateways import GatewayProcess, echo, gateway
 from tests.support.processes import free_port
 from tests.support.stub_servers import StubArchive, StubService, running
@@ -40,7 +42,7 @@ def run(**settings: object) -> subprocess.CompletedProcess[str]:
         ({"dicomweb_url": URL, "results": "seg,sr"}, "SOLO_GATEWAY_RESULTS"),
         ({"dicomweb_url": URL, "ae_title": "MORE THAN SIXTEEN SIGNS"}, "SOLO_GATEWAY_AE_TITLE"),
         ({"dicomweb_url": URL, "sources": "10.0.0.1/8"}, "SOLO_GATEWAY_SOURCES"),
-        ({"dicomweb_url": URL, "tls_key": "x"}, "SOLO_GATEWAY_TLS_CERTIFICATE"),
+        ({"dicomweb_url": URL, "tls_key": __file__}, "SOLO_GATEWAY_TLS_CERTIFICATE"),
         ({"dicomweb_url": URL, "max_film": "1"}, "no such setting"),
         ({"dicomweb_url": " "}, "is empty"),
     ],
@@ -48,6 +50,44 @@ def run(**settings: object) -> subprocess.CompletedProcess[str]:
 def test_a_setting_that_cannot_be_used(settings: dict[str, object], said: str) -> None:
     done = run(**settings)
     assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"dicomweb_url": URL, "service_key_file": "/none/Planted"}, "SOLO_GATEWAY_SERVICE_KEY_"),
+        ({"dicomweb_url": "http://a:Planted@b/"}, "SOLO_GATEWAY_DICOMWEB_URL"),
+        ({"dicomweb_url": "ftp://a:Planted@b/"}, "SOLO_GATEWAY_DICOMWEB_URL"),
+        ({"dicomweb_url": URL, "calling_ae_titles": "A,,B"}, "SOLO_GATEWAY_CALLING_AE_TITLES"),
+        ({"deliver_to": "ae", "destination": "A@h:99999"}, "SOLO_GATEWAY_DESTINATION"),
+        ({"deliver_to": "ae", "destination": "A\\B@h:104"}, "SOLO_GATEWAY_DESTINATION"),
+        ({"deliver_to": "ae", "destination": "\u00e4@h:104"}, "SOLO_GATEWAY_DESTINATION"),
+    ],
+)
+def test_a_value_that_cannot_be_used(
+    settings: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(f"SOLO_GATEWAY_{name.upper()}", value)
+    with pytest.raises(SettingsError, match=said) as error:
+        Settings.from_environment()
+    assert "Planted" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("tls_certificate", "SOLO_GATEWAY_TLS_KEY"), ("tls_client_ca", "SOLO_GATEWAY_TLS_CLIENT_CA")],
+)
+def test_a_certificate_that_is_none(tmp_path: Path, name: str, said: str) -> None:
+    write_certificate(tmp_path, "server")
+    (tmp_path / "none").write_text("-----BEGIN CERTIFICATE-----\n")
+    files = {"tls_certificate": tmp_path / "server.pem", "tls_key": tmp_path / "server.key"}
+    with running(StubService()) as url:
+        ports = {"port": free_port(), "metrics_port": free_port()}
+        done = run(dicomweb_url=URL, service_url=url, **ports, **files | {name: tmp_path / "none"})
+    assert done.returncode == 1
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
 
