@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from datasets.gather.dicom_seg_object import SEG_CLASSES
 from datasets.gather.ledger import Ledger
-from model.data.annotation_file import is_clutter
+from model.data.coco_files import walk
 from solo.decoding.decode import sniff
 from solo.decoding.dicom.elements import code, integer, number, numbers
 from solo.decoding.dicom.file import DicomFile, parse_dicom
@@ -114,8 +114,8 @@ def _is_seg(path: Path) -> bool:
 
 
 def _dicom_files(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        if any(map(is_clutter, path.relative_to(folder).parts)) or not path.is_file():
+    for path in sorted(walk(folder)):
+        if not path.is_file():
             continue
         with path.open("rb") as file:
             head = file.read(_HEAD)

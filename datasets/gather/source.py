@@ -119,7 +119,8 @@ def _source(export: Export, path: Path, name: str) -> Source:
         ledger.drop(loss.sentence, films=loss.films, instances=loss.instances)
     unclear = list(_drop_faulty(document, faults, ledger))
     if unclear:
-        raise DatasetError(*(f"{name}: {fault}" for fault in unclear))
+        losses = (f"{name}: {loss.sentence}" for loss in export.lost)  # which may say why
+        raise DatasetError(*(f"{name}: {fault}" for fault in unclear), *losses)
     entries = {
         whole_number(entry.get("id")): entry
         for entry in document["images"]

@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 ANNOTATIONS = "annotations"  # the folder beside those of the films
 # Where exports have their JSON, nearest first: CVAT and mmdetection in `annotations/`, Roboflow
 # beside the images of each split, an archive perhaps in a folder of its own.
-_ANNOTATION_FILES = ("*", "annotations/*", "*/*", "*/annotations/*", "*/*/*")
+_ANNOTATION_FILES = ("*", "annotations/*", "*/*", "*/annotations/*", "*/*/*", "*/*/annotations/*")
 # What COCO has beside `instances_*.json` for the same images.
 _OF_OTHER_TASKS = ("captions_", "person_keypoints_", "image_info_", "panoptic_", "stuff_")
 _SPLITS = {"train": "train(ing)?", "val": "val(id|idation)?", "test": "test(ing)?"}

@@ -127,7 +127,7 @@ class FilmFiles:
     def _files_called(self, last_part: str) -> dict[Path, list[str]]:
         if self._by_last_part is None:
             self._by_last_part = defaultdict(dict)
-            for path in _walk(self._folder):
+            for path in walk(self._folder):
                 parts = _absolute(path)
                 self._by_last_part[parts[-1].casefold()][path] = parts
         return self._by_last_part.get(last_part.casefold(), {})
@@ -147,7 +147,8 @@ def _parse(name: str) -> tuple[list[str], bool]:
     is_rooted = bool(re.match(r"[/\\]|[a-z]:|[a-z][a-z0-9+.-]*://|.*\?d=", name, re.IGNORECASE))
     for part in re.split(r"[/\\]|\?d=", unquote(name)):
         if part == ".." and parts:
-            parts.pop()
+            # Label Studio's, on Windows: `images/..\\upload\\1\\a.png`, which is in `images`.
+            is_rooted |= parts.pop().casefold() in FILM_FOLDERS
         elif part == "..":
             is_rooted = True
         elif part not in ("", "."):
@@ -173,8 +174,8 @@ def _shared_end(one: list[str], other: list[str]) -> tuple[int, int]:
     return len(list(folded)), len(list(same))
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """All files below a folder, each once, along links to folders."""
+def walk(folder: Path) -> Iterator[Path]:
+    """All files below a folder that are no clutter, each once, along links to folders."""
     seen = set()
     for place, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)

@@ -13,8 +13,8 @@ from datasets.gather.layouts.export import Export
 from datasets.gather.layouts.labelme_shapes import Shape, outline_of, unite
 from datasets.gather.layouts.pictures import Size, film_size, pictures
 from datasets.gather.layouts.translation import Translation
-from model.data.annotation_file import is_clutter, split_of
-from model.data.coco_files import FilmFiles
+from model.data.annotation_file import split_of
+from model.data.coco_files import FilmFiles, walk
 from model.data.coco_values import image_size, is_text
 from model.data.orientation import TURNED_BY_VIEWERS, orientation
 from solo.decoding.decode import sniff
@@ -72,8 +72,8 @@ def read_labelme(source: Path, scratch: Path) -> Iterator[Export]:
 
 def _files(source: Path) -> Iterator[Path]:
     if source.is_dir():
-        for path in sorted(source.rglob("*.[jJ][sS][oO][nN]")):
-            if not any(map(is_clutter, path.relative_to(source).parts)) and path.is_file():
+        for path in sorted(walk(source)):
+            if path.suffix.lower() == ".json" and path.is_file():
                 text = path.read_bytes().replace(b"\0", b"")  # UTF-16 as ASCII
                 if b'"shapes"' in text and b'"imagePath"' in text:
                     yield path

@@ -49,7 +49,7 @@ def outline_of(shape: Shape, size: Size) -> object:
         raise ValueError("its points are no finite numbers")
     segmentation: object
     match kind, points:
-        case "polygon" | "oriented_rectangle", _:
+        case ("polygon" | "oriented_rectangle", _) | ("rectangle", [_, _, _, _]):  # X-AnyLabeling's
             segmentation = [[value for point in points for value in point]]
         case "rectangle", [[x1, y1], [x2, y2]]:
             segmentation = [[x1, y1, x2, y1, x2, y2, x1, y2]]

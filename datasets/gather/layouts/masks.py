@@ -7,6 +7,7 @@ object in a second picture, the pictures of the service in a text.
 from __future__ import annotations
 
 import json
+import os
 import re
 import struct
 from collections import defaultdict
@@ -18,18 +19,26 @@ import numpy.typing as npt
 
 from datasets.gather.layouts.export import Export
 from datasets.gather.layouts.mask_names import FilmNames, class_of, is_mask
-from datasets.gather.layouts.pictures import Size, as_rle, film_size, pictures, read_labels
+from datasets.gather.layouts.pictures import (
+    Size,
+    as_rle,
+    film_size,
+    pictures,
+    read_colours,
+    read_labels,
+)
+from datasets.gather.layouts.soft_edges import harden
 from datasets.gather.layouts.translation import Translation
 from datasets.gather.layouts.voc import VOID, VocClasses
 from model.data.annotation_file import split_of
 from model.data.coco import DatasetError
+from model.data.coco_files import walk
 
 Labels = npt.NDArray[np.uint32]
 _PASSED_OVER = re.compile(
     "overlays|thumbnails|visuali[sz]ations?|segmentationclass.*|segmentationobjectvis.*",
     re.IGNORECASE,
 )
-_SOFT, _FULL = 4, 255  # values from which on a mask of mostly full pixels has soft edges
 _MOST_OBJECTS = 1000  # of a film; a picture that is no label map has more
 
 
@@ -50,6 +59,7 @@ def read_masks(source: Path, class_name: str) -> Iterator[Export]:
         DatasetError: if the class of an object is not said, or no film can be read.
     """
     films, masks = _files(source)
+    _refuse_semantic(source)
     translation, voc = Translation(source), VocClasses(source)
     unnamed: list[PurePosixPath] = []
     by_film = _by_film(films, masks, translation)
@@ -82,6 +92,14 @@ def read_masks(source: Path, class_name: str) -> Iterator[Export]:
     if not voc:
         _say_what_was_understood(translation, by_film)
     yield from translation.exports()
+
+
+def _refuse_semantic(source: Path) -> None:
+    if any(path.name == "_classes.csv" for path in walk(source)):
+        raise DatasetError(
+            f"{source} looks like Roboflow's semantic masks, whose values are classes, which tell "
+            "no object from another: export it as COCO segmentation"
+        )
 
 
 def _say_what_was_understood(
@@ -125,24 +143,29 @@ def _files(source: Path) -> tuple[list[PurePosixPath], list[PurePosixPath]]:
     """Films and masks below a folder."""
     films: list[PurePosixPath] = []
     masks: list[PurePosixPath] = []
-    for path in pictures(source) if source.is_dir() else ():
+    found = list(pictures(source)) if source.is_dir() else []
+    # What all are in, as the folder of an archive, tells none from another.
+    top = Path(os.path.commonpath([path.parent for path in found])) if found else source
+    for path in found:
         below = PurePosixPath(path.relative_to(source).as_posix())
         if not any(map(_PASSED_OVER.fullmatch, below.parts[:-1])):
-            (masks if is_mask(below) else films).append(below)
+            is_one = is_mask(PurePosixPath(path.relative_to(top).as_posix()))
+            (masks if is_one else films).append(below)
     return films, masks
 
 
 def _read(translation: Translation, content: bytes, size: Size) -> Labels:
     """A mask's values; those of soft edges are taken to one object's mask."""
     labels = read_labels(content, size)
-    labels[labels == VOID] = 0
-    values, counts = np.unique(labels[labels > 0], return_counts=True)
-    full = int(counts[values == _FULL].sum())
-    if len(values) > _SOFT and values[-1] == _FULL and full > 0.5 * counts.sum():
+    labels[read_colours(content, size) == VOID] = 0
+    hard = harden(labels)
+    if hard is not None:
         translation.notes[
-            "Masks with soft edges are taken for one object each: its pixels are of 128 and more."
+            "Masks with soft edges are taken for one object each: its pixels are of more than half "
+            "of the largest value."
         ] = None
-        return (labels > _FULL // 2).astype(np.uint32)
+        return hard
+    values = np.unique(labels[labels > 0])
     if len(values) > _MOST_OBJECTS:
         raise ValueError(f"it has {len(values):,} values, as no mask of objects has")
     return labels

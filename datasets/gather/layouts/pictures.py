@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
-from model.data.annotation_file import is_clutter
+from model.data.coco_files import walk
 from model.data.coco_values import MOST_PIXELS
 from solo.decoding.codecs.jpeg_header import read_jpeg_header
 from solo.decoding.decode import decode, sniff
@@ -20,17 +22,17 @@ from solo.decoding.radiograph import Limits
 from solo.errors import SoloError
 
 Size = tuple[int, int]
-_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom")
+ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom")
 _LIMITS = Limits(MOST_PIXELS)
+_DEPTH, _COLOUR_TYPE, _PALETTE = 24, 25, 3  # bytes of a PNG's header (ISO/IEC 15948, 11.2.2)
+_SCALES = {1: 255, 2: 85, 4: 17, 8: 1}  # of greys of fewer bits, as libpng gives them
+_DAMAGED = "it cannot be decoded: its data are damaged"
 
 
 def pictures(folder: Path) -> Iterator[Path]:
     """The files below a folder that are films by their endings, or DICOM files, in order."""
-    for path in sorted(folder.rglob("*")):
-        below = path.relative_to(folder)
-        if any(map(is_clutter, below.parts)) or not path.is_file():
-            continue
-        if path.suffix.lower() in _ENDINGS or _is_dicom(path):
+    for path in sorted(walk(folder)):
+        if path.is_file() and (path.suffix.lower() in ENDINGS or _is_dicom(path)):
             yield path
 
 
@@ -61,10 +63,14 @@ def film_size(content: bytes) -> Size:
 
 
 def read_labels(content: bytes, size: Size) -> npt.NDArray[np.uint32]:
-    """The values of a label map or mask, colours as 0xRRGGBB, without what makes films visible.
+    """The values of a label map or mask, without what makes films visible.
+
+    A palette's entries are their numbers, since people see to it that 0 is the background but not
+    that it is black; greys are their values, other colours 0xRRGGBB. What is clear is 0, and where
+    all is black the opaque pixels are 1.
 
     Args:
-        content: of a PNG file, of whatever depth; a palette's entries are their colours.
+        content: of a PNG file, of whatever depth.
         size: that it has to be of, which bounds what is decoded.
 
     Returns:
@@ -73,6 +79,39 @@ def read_labels(content: bytes, size: Size) -> npt.NDArray[np.uint32]:
     Raises:
         ValueError: if it is none that can be read, or is of another size.
     """
+    chunks = _checked_chunks(content, size)
+    if chunks[_COLOUR_TYPE] == _PALETTE:
+        return _decoded(_without_palette(chunks), size) // _SCALES[chunks[_DEPTH]]
+    values = _decoded(chunks, size)
+    if values.ndim == 2:
+        return values
+    labels = _colours(values)
+    blue, green, red = (values[..., channel] for channel in range(3))
+    if (blue == green).all() and (green == red).all():
+        labels = red.copy()
+    if values.shape[2] == 4:
+        clear = 2 * values[..., 3] < values[..., 3].max()
+        if clear.any() and not labels.any():
+            labels[:] = 1
+        labels[clear] = 0
+    return labels
+
+
+def read_colours(content: bytes, size: Size) -> npt.NDArray[np.uint32]:
+    """The colours of a picture or palette as 0xRRGGBB; of one channel its values.
+
+    Args:
+        content: of a PNG file.
+        size: as for `read_labels`.
+
+    Raises:
+        ValueError: as `read_labels`.
+    """
+    values = _decoded(_checked_chunks(content, size), size)
+    return values if values.ndim == 2 else _colours(values)
+
+
+def _checked_chunks(content: bytes, size: Size) -> bytes:
     if sniff(content) != "png":
         raise ValueError("it is no PNG file, as masks have to be")
     try:
@@ -80,18 +119,31 @@ def read_labels(content: bytes, size: Size) -> npt.NDArray[np.uint32]:
         if given != size:
             raise ValueError(f"it is of {given[0]} x {given[1]} pixels, not {size[0]} x {size[1]}")
         _LIMITS.check(*given)
-        chunks = np.frombuffer(pixel_chunks(content), np.uint8)
-        values = cv2.imdecode(chunks, cv2.IMREAD_UNCHANGED)
-    except (SoloError, cv2.error):
+        return pixel_chunks(content)
+    except SoloError:
+        raise ValueError(_DAMAGED) from None
+
+
+def _without_palette(chunks: bytes) -> bytes:
+    """The same PNG with the numbers of its palette as greys."""
+    head = bytearray(chunks[8:33])
+    head[_COLOUR_TYPE - 8] = 0
+    head[-4:] = struct.pack(">I", zlib.crc32(head[4:-4]))
+    return chunks[:8] + head + chunks[chunks.index(b"IDAT") - 4 :]
+
+
+def _decoded(chunks: bytes, size: Size) -> npt.NDArray[np.uint32]:
+    try:
+        values = cv2.imdecode(np.frombuffer(chunks, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
         values = None
     if values is None or values.shape[:2] != size:
-        raise ValueError("it cannot be decoded: its data are damaged")
-    if values.ndim == 2:
-        return np.asarray(values, np.uint32)
-    blue, green, red = (np.asarray(values[..., c], np.uint32) for c in range(3))
-    if (blue == green).all() and (green == red).all():
-        return red
-    return np.asarray((red << 16) | (green << 8) | blue, np.uint32)
+        raise ValueError(_DAMAGED)
+    return np.asarray(values, np.uint32)
+
+
+def _colours(values: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+    return np.asarray((values[..., 2] << 16) | (values[..., 1] << 8) | values[..., 0], np.uint32)
 
 
 def as_rle(mask: npt.NDArray[np.bool_]) -> dict[str, Any]:

@@ -8,11 +8,12 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import numpy.typing as npt
 
-from datasets.gather.layouts.pictures import read_labels
+from datasets.gather.layouts.pictures import read_colours
 from model.data.coco import DatasetError
 
 VOID = 0xE0E0C0  # the rim around objects: the colour of entry 255 of the palette
 _NO_CLASSES = (0, 255, VOID)
+_GREY = 0x010101
 _OBJECTS, _CLASSES = "segmentationobject", "segmentationclass"
 # In the order of the palette from entry 1 on (VOC2012 development kit, 3.2).
 _NAMES = (
@@ -60,13 +61,15 @@ class VocClasses:
         path = self._folder / mask.name
         if not path.is_file():
             raise ValueError(f"{self._folder.name} has no picture of its name")
-        classes = read_labels(path.read_bytes(), (labels.shape[0], labels.shape[1]))
+        classes = read_colours(path.read_bytes(), (labels.shape[0], labels.shape[1]))
         found = {}
         for value in np.unique(labels[labels > 0]).tolist():
             colours, counts = np.unique(classes[labels == value], return_counts=True)
             colour = int(colours[counts.argmax()])
             name = self._names.get(colour)
-            if name is None and colour in _NO_CLASSES:
+            if name is None and colour == (colour & 255) * _GREY:
+                name = self._names.get(colour & 255)
+            if not colour or (name is None and colour in _NO_CLASSES):
                 continue
             if name is None:
                 raise ValueError(f"class colour {colour:06x} has no name in labelmap.txt")
@@ -88,6 +91,8 @@ def _read_names(source: Path) -> dict[int, str]:
             if not line.startswith("#") and len(parts) == 3 and all(map(str.isdigit, parts)):
                 red, green, blue = map(int, parts)
                 names[(red << 16) | (green << 8) | blue] = name
+                if red == green == blue:  # in a picture of one channel
+                    names[red] = name
         return names
     for path in sorted(source.rglob("class_names.txt")):
         listed = [line for line in _lines(path) if line != "__ignore__"]

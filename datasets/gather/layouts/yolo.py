@@ -15,10 +15,14 @@ from model.data.annotation_file import is_clutter, listed
 from model.data.coco import DatasetError
 from model.data.orientation import TURNED_BY_VIEWERS, orientation
 
-_CONFIGURATIONS = ("*.y*ml", "*/*.y*ml")
+_CONFIGURATIONS = ("*.y*ml", "*/*.y*ml", "*/*/*.y*ml")
 _LISTS = ("classes.txt", "obj.names", "*/classes.txt", "*/obj.names")  # names alone, a line each
 _MOST_BYTES = 1 << 20  # of a configuration
-_SPLITS = (("train", "train"), ("val", "val"), ("valid", "val"), ("test", "test"))
+_SPLITS = (
+    ("train", "train"),
+    *((key, "val") for key in ("val", "valid", "validation")),  # the last is FiftyOne's
+    ("test", "test"),
+)
 _MOST = 1.5  # parts of a film's size; farther out are pixels
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from datasets.gather.layouts.pictures import pictures
-from model.data.annotation_file import is_clutter, split_of
+from model.data.annotation_file import split_of
+from model.data.coco_files import walk
 
 _LABELS, _IMAGES = "labels", "images"
 
@@ -15,23 +17,28 @@ def films_of(source: Path, base: Path, folders: dict[str, list[str]]) -> Iterato
     """Every film once, with its split.
 
     Args:
-        source: the data set's folder, whose films all count where the configuration leads to none.
+        source: the data set's folder, whose films all count where the configuration leads to none,
+            and those of a split to which it leads nowhere.
         base: the configuration's folder.
         folders: its paths of folders, of films, and of lists of films, by split.
     """
     seen: set[Path] = set()
+    astray: set[str] = set()
     for split, paths in folders.items():
         for path in paths:
-            for film in _films_at(base, path):
+            found = list(_films_at(base, path))
+            astray |= set() if found else {split}
+            for film in found:
                 if film not in seen:
                     seen.add(film)
                     yield split, film
-    if seen:
-        return
-    for film in pictures(source):
+    everything = not seen
+    for film in pictures(source) if everything or astray else ():
         below = PurePosixPath(film.relative_to(source).as_posix())
-        if _IMAGES in below.parts or labels_of(film).is_file():
-            yield split_of(below.with_name("_")), film
+        split = split_of(below.with_name("_"))
+        is_meant = everything or (split in astray and film not in seen)
+        if is_meant and (_IMAGES in below.parts or labels_of(film).is_file()):
+            yield split, film
 
 
 def _films_at(base: Path, name: str) -> Iterator[Path]:
@@ -73,18 +80,16 @@ def labels_of(film: Path) -> Path:
     if _IMAGES in parts[:-1]:
         last = len(parts) - 2 - parts[-2::-1].index(_IMAGES)
         parts[last] = _LABELS
-    return Path(*parts).with_suffix(".txt")
+    path = Path(*parts).with_suffix(".txt")
+    spellings = (unicodedata.normalize(form, path.name) for form in ("NFC", "NFD"))
+    return next((file for name in spellings if (file := path.with_name(name)).is_file()), path)
 
 
 def label_files(source: Path, classes: Path) -> Iterator[Path]:
     """The texts in folders of labels below a data set's folder, but for the list of classes."""
-    for path in source.rglob("*.txt"):
-        below = path.relative_to(source)
-        if (
-            _LABELS in below.parts[:-1]
-            and path != classes
-            and not any(map(is_clutter, below.parts))
-        ):
+    for path in walk(source):
+        folders = path.relative_to(source).parts[:-1]
+        if path.suffix == ".txt" and _LABELS in folders and path != classes:
             yield path
 
 

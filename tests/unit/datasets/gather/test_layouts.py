@@ -61,6 +61,19 @@ def label_studio(folder: Path) -> None:
     put_films(folder / "images")
 
 
+def label_studio_on_windows(folder: Path) -> None:
+    document = coco()
+    for entry in document["images"]:
+        entry["file_name"] = f"images/..\\upload\\1\\{entry['file_name']}"
+    put_text(folder / "result.json", document)
+    put_films(folder / "images")
+
+
+def coco_below_folders(folder: Path) -> None:
+    put_text(folder / "all" / "annotations" / "instances.json", coco())
+    put_films(folder / "all" / "images")
+
+
 def via(folder: Path) -> None:
     document = coco()
     for entry in document["images"]:
@@ -86,6 +99,18 @@ def yolo_of_cvat(folder: Path) -> None:
     put_text(folder / "train.txt", "\n".join(lines))
 
 
+def yolo_of_fiftyone(folder: Path) -> None:
+    put_yolo(folder / "images" / "validation", folder / "labels" / "validation")
+    names = "names:\n  0: bolt\n  1: nut\npath: /home/me\nvalidation: ./images/validation/\n"
+    put_text(folder / "dataset.yaml", names)
+
+
+def yolo_of_which_a_path_leads_nowhere(folder: Path) -> None:
+    for split, names in (("train", "ab"), ("valid", "c")):
+        put_yolo(folder / "images" / split, folder / "labels" / split, names)
+    put_text(folder / "data.yaml", f"{YAML}train: images/train\nval: ../older/images\n")
+
+
 def yolo_of_label_studio(folder: Path) -> None:
     put_yolo(folder / "images", folder / "labels")
     put_text(folder / "classes.txt", "bolt\nnut\n")
@@ -96,6 +121,16 @@ def labelme_beside(folder: Path) -> None:
     put_films(folder)
     for name in SHAPES:
         put_text(folder / f"{name}.json", labelme(name))
+
+
+def labelme_of_x_anylabeling(folder: Path) -> None:
+    """Its rectangles have four points."""
+    put_films(folder)
+    for name in SHAPES:
+        content = labelme(name, version="2.4.4")
+        for shape in content["shapes"]:
+            shape["shape_type"] = "rectangle"
+        put_text(folder / f"{name}.json", content)
 
 
 def labelme_embedded(folder: Path) -> None:
@@ -179,7 +214,8 @@ def voc_of_labelme(folder: Path) -> None:
 
 
 LAYOUTS = [
-    cvat, original_coco, fiftyone, label_studio, via, yolo, yolo_of_cvat, yolo_of_label_studio,
+    cvat, original_coco, fiftyone, label_studio, label_studio_on_windows, coco_below_folders, via,
+    yolo, yolo_of_cvat, yolo_of_label_studio, labelme_of_x_anylabeling,
     labelme_beside, labelme_embedded, labelme_elsewhere, masks_by_folder_and_number,
     masks_by_suffix, masks_in_a_folder_a_film, label_maps_by_class, voc, voc_of_labelme,
 ]  # fmt: skip
@@ -205,6 +241,34 @@ def test_the_same_shapes_arrive(
     assert [row[:2] for row in rows] == [["3", "5"], ["3", "5"]]
     for record in load_coco(out).images:
         assert np.array_equal(read_radiograph(record), film(record.path.name.partition(".")[0]))
+
+
+@pytest.mark.parametrize("make", [yolo_of_fiftyone, yolo_of_which_a_path_leads_nowhere])
+def test_films_of_every_split_of_yolo(make: Callable[[Path], None], tmp_path: Path) -> None:
+    make(tmp_path / "a")
+    assert main([str(tmp_path / "a"), "--out", str(tmp_path / "out")]) == 0
+    files = (tmp_path / "out").rglob("annotations.json")
+    assert sorted(one for path in files for one in gathered(path.parent)) == truth()
+
+
+def test_semantic_masks_of_roboflow_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_films(tmp_path / "a" / "train", "a")
+    put_png(tmp_path / "a" / "train" / "a_mask.png", label_map("a"))
+    put_text(tmp_path / "a" / "train" / "_classes.csv", "Pixel Value, Class\n1, bolt\n")
+    arguments = [str(tmp_path / "a"), "--out", str(tmp_path / "out"), "--class", "part"]
+    assert main(arguments) == 1
+    assert "export it as COCO segmentation" in capsys.readouterr().err
+
+
+def test_masks_that_are_no_png_are_told_where_nothing_is_left(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_films(tmp_path / "a" / "images", "a")
+    put_png(tmp_path / "a" / "masks" / "bolt" / "a.jpg", label_map("a"))
+    assert main([str(tmp_path / "a"), "--out", str(tmp_path / "out")]) == 1
+    assert "'masks/bolt/a.jpg': it is no PNG file" in capsys.readouterr().err
 
 
 def test_masks_of_which_nothing_says_the_class(

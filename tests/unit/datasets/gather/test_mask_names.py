@@ -35,6 +35,11 @@ HASH = "07a9bf1d7594af2763c86e93f05d22c4d5181353c6d3ab30a345b908ffe5aadc"
         ("images/p1/film.png", "masks/p1/lung/film.png", "lung"),
         ("p1/images/film.png", "p1/masks/film_1.png", ""),
         ("images/train/a.png", "masks/train/lung/a.png", "lung"),
+        ("PNG/a.png", "masks/a.png", ""),
+        ("p1/image.png", "p1/mask_00.png", ""),
+        ("p1/image.png", "p1/lung_mask_00.png", "lung"),
+        ("p1/images/image.png", "p1/masks/mask.png", ""),
+        ("images/1.2.840.1", "masks/1.2.840.1_lung.png", "lung"),
         ("images/train/a.png", "masks/lung/train/a.png", "lung"),
         ("images/Ölung ä.png", "masks/Ölung ä_Herz.png", "Herz"),
     ],
@@ -52,6 +57,19 @@ def test_the_longest_name_counts() -> None:
     films = [PurePosixPath(f"images/{name}.png") for name in ("a", "a_1", "a_1_2")]
     found, rest = FilmNames(films).film_of(PurePosixPath("masks/a_1_lung.png"))
     assert (found, rest) == (films[1], "_lung")
+
+
+@pytest.mark.parametrize(
+    ("films", "mask"),
+    [
+        (["images/1.2.840.1"], "masks/1.2.840.2.png"),
+        (["images/a.png", "images/a_1.png"], "masks/a_2.png"),  # of `a`, or of a film not there
+        (["p1/image.png"], "p1/masks/film2.png"),
+    ],
+)
+def test_masks_of_a_film_that_is_not_there(films: list[str], mask: str) -> None:
+    with pytest.raises(ValueError, match=r"not there|no film of its name"):
+        FilmNames(map(PurePosixPath, films)).film_of(PurePosixPath(mask))
 
 
 @pytest.mark.parametrize(
