@@ -12,6 +12,7 @@ go on after an interruption. Several processes train together when torchrun star
 from __future__ import annotations
 
 import argparse
+import os
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,8 @@ import torch
 from model.cli import finish, tell
 from model.configuration.resolve import Say
 from model.configuration.toml_file import write_toml
-from model.data.coco import load_coco
+from model.data.coco import CocoDataset, load_coco
+from model.data.seen_films import film_digests
 from model.network.checkpoint import adopt_backbone, trained_films
 from model.network.device import usable_device
 from model.network.solo_network import SoloNetwork
@@ -70,10 +72,11 @@ def _join_and_train(arguments: argparse.Namespace) -> None:
 def _train(arguments: argparse.Namespace, device: torch.device, group: ProcessGroup) -> None:
     say: Say = tell if group.rank == 0 else lambda _: None
     plan = make_plan(arguments.config, layer_of(arguments), say)
+    out = arguments.out or Path("runs") / plan.name
+    _require_writable(out)  # before films are read, which takes long
     load = load_coco if arguments.trust_films else partial(load_readable, group=group)
     data, held_out = choose_films(plan, load, say)
     data.require_objects()
-    out = arguments.out or Path("runs") / plan.name
     checkpoint = out / "checkpoint.pt"
     goes_on = _goes_on(checkpoint, group)
     plan = choose_batch(plan, data, arguments.recipe, checkpoint, (device, group), say)
@@ -91,6 +94,7 @@ def _train(arguments: argparse.Namespace, device: torch.device, group: ProcessGr
     for note in trainer.stream.notes():
         say(note)
     validation = plan_validation(plan, preset, data, held_out, out, say)
+    _tell_seen(trainer, held_out, say)
     if goes_on:
         _go_on(trainer, checkpoint, validation, plan, say)
     say(describe_run(preset.train, len(data.images)))
@@ -106,6 +110,25 @@ def _train(arguments: argparse.Namespace, device: torch.device, group: ProcessGr
             log.close()
     if validation is None and group.rank == 0:
         write_about(out / "about.toml", preset.model, trained_on(plan, data))
+
+
+def _tell_seen(trainer: Trainer, held_out: CocoDataset | None, say: Say) -> None:
+    if held_out is None or not trainer.seen_before:
+        return
+    seen = set(film_digests(held_out).values()) & set(trainer.seen_before)
+    if seen:
+        say(
+            f"WARNING: the --weights were trained on {len(seen)} of the validation films: what is "
+            "measured on them is too good"
+        )
+
+
+def _require_writable(out: Path) -> None:
+    place = next(each for each in (out, *out.absolute().parents) if each.exists())
+    if not place.is_dir():
+        raise NotADirectoryError(f"{place} is a file: --out must be a folder, new or of this run")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise PermissionError(f"nothing can be written in {place}: give another --out")
 
 
 def _goes_on(checkpoint: Path, group: ProcessGroup) -> bool:

@@ -30,7 +30,7 @@ class Augmentation:
             2012.07177; `model.data.copy_paste`).
 
     Raises:
-        ValueError: if a part is not between 0 and 1.
+        ValueError: if a field is out of its range.
     """
 
     mirror: float = 0.5
@@ -43,10 +43,21 @@ class Augmentation:
     copy_paste: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuses parts that are none."""
+        """Refuses what would fail in the middle of a run, or blank every film."""
         for name in ("mirror", "repeat_threshold", "copy_paste"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"augmentation.{name} must be from 0 to 1")
+        smallest, largest = self.scale
+        if not 0.01 <= smallest <= largest <= 100:
+            raise ValueError(
+                "augmentation.scale must be a smallest and a largest factor between 0.01 and 100, "
+                f"not {self.scale}"
+            )
+        for name, most in (("aspect", 2.0), ("rotation_degrees", 180.0)):
+            if not 0 <= getattr(self, name) <= most:
+                raise ValueError(
+                    f"augmentation.{name} must lie in 0 to {most}, not {getattr(self, name)}"
+                )
 
 
 @dataclass(frozen=True)
@@ -91,6 +102,8 @@ class TrainConfig:
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
+        if self.iterations > _LONGEST:
+            raise ValueError(f"iterations must be {_LONGEST} or fewer, not {self.iterations}")
         for name in ("iterations", "batch_size", "accumulate"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
@@ -126,6 +139,7 @@ class TrainConfig:
         )
 
 
+_LONGEST = 1_000_000_000  # steps
 _RANGES = {
     "learning_rate": (1e-9, 10.0),
     "backbone_learning_rate": (0.0, 10.0),

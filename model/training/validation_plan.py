@@ -9,6 +9,7 @@ from pathlib import Path
 from model.configuration.recipe import Preset
 from model.configuration.resolve import Say
 from model.data.coco import CocoDataset
+from model.data.seen_films import film_digests
 from model.data.split import Folds, describe_split, split_by_patient
 from model.training.about import TrainedOn
 from model.training.plan import Plan
@@ -19,7 +20,11 @@ _VALIDATIONS = 30  # of a run, at most, where it is not said how often
 
 
 def choose_films(plan: Plan, load: Load, say: Say) -> tuple[CocoDataset, CocoDataset | None]:
-    """The films to train on, and those to validate on."""
+    """The films to train on, and those to validate on.
+
+    Raises:
+        ValueError: if the two share a film or have other classes, or there is no such fold.
+    """
     data, settings = load(plan.data), plan.validation
     if settings.fold is not None:
         parts = split_by_patient(data, settings.fold, Folds.read(str(settings.folds)))
@@ -29,6 +34,14 @@ def choose_films(plan: Plan, load: Load, say: Say) -> tuple[CocoDataset, CocoDat
         return data, None
     held_out = load(Path(settings.val))
     held_out.labels_of(data.class_names)
+    trained = frozenset(film_digests(data).values())
+    shared = sum(digest in trained for digest in film_digests(held_out).values())
+    if shared:
+        raise ValueError(
+            f"{shared:,} of the {len(held_out.images):,} films of --val are trained on as well: "
+            "what is measured on them tells nothing of others. Give others, or hold patients out "
+            "of one data set by --fold"
+        )
     return data, held_out
 
 
