@@ -113,14 +113,16 @@ def _train(arguments: argparse.Namespace, device: torch.device, group: ProcessGr
 
 
 def _tell_seen(trainer: Trainer, held_out: CocoDataset | None, say: Say) -> None:
-    if held_out is None or not trainer.seen_before:
+    if held_out is None:
         return
-    seen = set(film_digests(held_out).values()) & set(trainer.seen_before)
-    if seen:
-        say(
-            f"WARNING: the --weights were trained on {len(seen)} of the validation films: what is "
-            "measured on them is too good"
-        )
+    digests = film_digests(held_out).values()
+    for known, who in ((trainer.own_films, "this run"), (trainer.seen_before, "the weights")):
+        seen = sum(digest in set(known) for digest in digests)
+        if seen:
+            say(
+                f"WARNING: {seen} of the {len(digests)} validation films are among those that "
+                f"{who} learned from: what is measured on them tells nothing of others"
+            )
 
 
 def _require_writable(out: Path) -> None:

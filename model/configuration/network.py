@@ -142,10 +142,10 @@ class ModelConfig:
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"{name} must lie in {low} to {high}, not {getattr(self, name)}")
         widths = [self.head_channels]
-        widths += [self.mask_branch_channels, self.mask_channels] * (self.variant == "solov2")
+        widths += [self.mask_branch_channels] * (self.variant == "solov2")
         if self.norm == "group" and any(width % NORM_GROUPS for width in widths):
             raise ValueError(
-                f"with norm 'group' the widths of head and masks must be multiples of "
+                f"with norm 'group' the widths of the head must be multiples of "
                 f"{NORM_GROUPS}, not {', '.join(map(str, widths))}"
             )
         if self.min_area is not None and not 0 <= self.min_area < math.inf:

@@ -147,6 +147,11 @@ def _checked(table: str, key: str, value: Any) -> Any:  # noqa: ANN401  # of wha
             if meant in hints:
                 there = "at the top" if other == RUN else f"in [{other}]"
                 raise ValueError(f"{where} has no '{key}': '{meant}' stands {there}")
+        if key in TABLES:
+            raise ValueError(
+                f"{where} has no '{key}': "
+                + ("its keys stand at the top" if key == RUN else f"it is a table, [{key}]")
+            )
         elsewhere = [name for hints in TABLES.values() for name in hints]
         raise ValueError(unknown_key(where, key, [*TABLES[table], *TABLES, *elsewhere]))
     name = key if table == RUN else f"[{table}] {key}"

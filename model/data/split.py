@@ -45,8 +45,6 @@ class Folds:
         """
         if text.isdecimal():
             return cls(int(text))
-        if not Path(text).is_file():
-            raise FileNotFoundError(f"--folds {text} is neither a number of folds nor a JSON file")
         try:
             parts = json.loads(Path(text).read_bytes())
         except ValueError as error:
@@ -83,11 +81,9 @@ def split_by_patient(
         ValueError: if there is no such fold, or nobody is in it, or all are.
     """
     folds = Folds(folds) if isinstance(folds, int) else folds
-    if folds.count < 2:
-        raise ValueError(f"there must be 2 folds or more, not {folds.count}")
-    if not 0 <= fold < folds.count:
+    if not 0 <= fold < folds.count or folds.count < 2:
         raise ValueError(
-            f"there is no fold {fold} of {folds.count}: they are numbered 0 to {folds.count - 1}"
+            f"there is no fold {fold} of {folds.count}: there are two or more, numbered from 0"
         )
     fold_of = folds.of(record.patient for record in data.images)
     sizes = Counter(fold_of.values())

@@ -34,7 +34,7 @@ def save_checkpoint(path: Path, preset: Preset, state: dict[str, Any]) -> None:
     try:
         torch.save(document, partial)
         os.replace(partial, path)
-    except (OSError, RuntimeError) as error:  # torch has no OSError for a full disk
+    except RuntimeError as error:  # as which torch reports a full disk
         partial.unlink(missing_ok=True)
         raise OSError(
             f"{path} cannot be written: is the disk full? An earlier one stays as it was"

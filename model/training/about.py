@@ -95,7 +95,7 @@ def _read_kept(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        about = tomllib.loads(path.read_text(encoding="utf-8"))
+        about = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         codes = about.get("class_codes", {})
         if not isinstance(about.get("metrics", {}), dict):
             raise ValueError("metrics is no table")

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from model.cli import tell, tell_replacement
 from model.data.coco import CocoDataset, DatasetError
+from model.data.seen_films import film_digests
 from model.evaluation.figures import draw_training, save_figures, save_picture
 from model.evaluation.images import ImageQuality
 from model.evaluation.measure import assess, headline, measure, predict
@@ -137,7 +138,7 @@ class Validation:
         self._write_figures(quality, films)
         chosen = ["the threshold"] if quality.proposed else []
         chosen += ["the checkpoint"] if best is not network else []
-        on = f"{describe_films(self.data)}, held out of the training"
+        on = f"{describe_films(self.data)}, {self._whether_held_out()}"
         on += f"; chosen on them: {' and '.join(chosen)}" if chosen else ""
         about = self.out / "about.toml"
         write_about(about, best.config, self.trained, quality, on)
@@ -166,6 +167,12 @@ class Validation:
         if not any(row["best"] for row in self._rows) or not path.exists():
             return network
         return load_network(path).to(next(network.parameters()).device)
+
+    def _whether_held_out(self) -> str:
+        trained = {} if self.trained is None else film_digests(self.trained.data)
+        digests = film_digests(self.data).values()
+        seen = len({*digests} & {*trained.values()})
+        return f"{seen} of them trained on" if seen else "held out of the training"
 
     def _since_best(self) -> int:
         """Validations since the best; 0 where nothing was found yet."""

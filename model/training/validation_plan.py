@@ -9,7 +9,6 @@ from pathlib import Path
 from model.configuration.recipe import Preset
 from model.configuration.resolve import Say
 from model.data.coco import CocoDataset
-from model.data.seen_films import film_digests
 from model.data.split import Folds, describe_split, split_by_patient
 from model.training.about import TrainedOn
 from model.training.plan import Plan
@@ -23,7 +22,7 @@ def choose_films(plan: Plan, load: Load, say: Say) -> tuple[CocoDataset, CocoDat
     """The films to train on, and those to validate on.
 
     Raises:
-        ValueError: if the two share a film or have other classes, or there is no such fold.
+        ValueError: if the two have other classes, or there is no such fold.
     """
     data, settings = load(plan.data), plan.validation
     if settings.fold is not None:
@@ -34,14 +33,6 @@ def choose_films(plan: Plan, load: Load, say: Say) -> tuple[CocoDataset, CocoDat
         return data, None
     held_out = load(Path(settings.val))
     held_out.labels_of(data.class_names)
-    trained = frozenset(film_digests(data).values())
-    shared = sum(digest in trained for digest in film_digests(held_out).values())
-    if shared:
-        raise ValueError(
-            f"{shared:,} of the {len(held_out.images):,} films of --val are trained on as well: "
-            "what is measured on them tells nothing of others. Give others, or hold patients out "
-            "of one data set by --fold"
-        )
     return data, held_out
 
 

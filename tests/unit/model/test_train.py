@@ -353,12 +353,15 @@ def test_a_wrong_flag_is_one_sentence(
     assert said.count("\n") == 1
 
 
-def test_films_to_validate_on_are_not_trained_on(
+def test_films_that_are_trained_on_are_not_called_held_out(
     discs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert command(discs, tmp_path / "run", "--val", str(discs)) == 1
-    assert "4 of the 4 films of --val are trained on as well" in capsys.readouterr().err
-    assert not (tmp_path / "run").exists()
+    out = tmp_path / "run"
+    assert command(discs, out, "--val", str(discs), "--iterations", "1") == 0
+    assert "4 of the 4 validation films are among those that this" in capsys.readouterr().err
+    about = (out / "about.toml").read_text()
+    assert "4 of them trained on" in about
+    assert "held out of the training" not in about
 
 
 def test_weights_that_have_seen_the_validation_films_are_told(
@@ -368,7 +371,7 @@ def test_weights_that_have_seen_the_validation_films_are_told(
     given = ("--weights", str(tmp_path / "all" / "checkpoint.pt"), "--fold", "1", "--folds", "2")
     capsys.readouterr()
     assert command(discs, tmp_path / "next", "--iterations", "1", *given) == 0
-    assert "was trained on" in capsys.readouterr().err
+    assert "validation films are among those that the weights" in capsys.readouterr().err
 
 
 def test_a_place_where_nothing_can_be_written_is_told_before_films_are_read(
