@@ -44,7 +44,7 @@ def read_about(path: Path) -> dict[str, Any]:
         ValueError: if the file is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise ValueError(f"{path} is not TOML: {error}") from error
 

@@ -12,6 +12,7 @@ go on after an interruption. Several processes train together when torchrun star
 from __future__ import annotations
 
 import argparse
+import os
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -71,13 +72,14 @@ def _join_and_train(arguments: argparse.Namespace) -> None:
 def _train(arguments: argparse.Namespace, device: torch.device, group: ProcessGroup) -> None:
     say: Say = tell if group.rank == 0 else lambda _: None
     plan = make_plan(arguments.config, layer_of(arguments), say)
+    out = arguments.out or Path("runs") / plan.name
+    _require_writable(out)  # before films are read, which takes long
     load = load_coco if arguments.trust_films else partial(load_readable, group=group)
     data, held_out = choose_films(plan, load, say)
     data.require_objects()
     seen = _seen_before(plan, held_out, say)
     if held_out is not None:
         require_apart(data, held_out)
-    out = arguments.out or Path("runs") / plan.name
     checkpoint = out / "checkpoint.pt"
     goes_on = _goes_on(checkpoint, group)
     plan = choose_batch(plan, data, arguments.recipe, checkpoint, (device, group), say)
@@ -122,6 +124,14 @@ def _seen_before(plan: Plan, held_out: CocoDataset | None, say: Say) -> tuple[st
     elif held_out is not None and trained is not None:
         require_unseen(weights, trained, held_out, held_out)
     return tuple(trained or ())
+
+
+def _require_writable(out: Path) -> None:
+    place = next(each for each in (out, *out.absolute().parents) if each.exists())
+    if not place.is_dir():
+        raise NotADirectoryError(f"{place} is a file: --out must be a folder, new or of this run")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise PermissionError(f"nothing can be written in {place}: give another --out")
 
 
 def _goes_on(checkpoint: Path, group: ProcessGroup) -> bool:

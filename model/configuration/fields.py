@@ -37,6 +37,9 @@ def check_value(name: str, hint: Any, value: Any) -> Any:  # noqa: ANN401  # of 
     inner = get_args(hint)[0] if get_origin(hint) is tuple else None
     if is_dataclass(inner) and isinstance(inner, type) and isinstance(value, list | tuple):
         return tuple(_record(f"{name}[{place}]", inner, each) for place, each in enumerate(value))
+    length = len(get_args(hint)) if inner and Ellipsis not in get_args(hint) else None
+    if length and isinstance(value, list | tuple) and len(value) != length:
+        raise ValueError(f"{name} must be a list of {length}, not {value!r}")
     try:
         return TypeAdapter(hint).validate_json(json.dumps(value), strict=True)
     except (ValidationError, TypeError) as error:

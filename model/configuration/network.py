@@ -141,6 +141,15 @@ class ModelConfig:
         for name, (low, high) in _RANGES.items():
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"{name} must lie in {low} to {high}, not {getattr(self, name)}")
+        widths = [self.head_channels]
+        widths += [self.mask_branch_channels] * (self.variant == "solov2")
+        if self.norm == "group" and any(width % NORM_GROUPS for width in widths):
+            raise ValueError(
+                f"with norm 'group' the widths of the head must be multiples of "
+                f"{NORM_GROUPS}, not {', '.join(map(str, widths))}"
+            )
+        if self.min_area is not None and not 0 <= self.min_area < math.inf:
+            raise ValueError(f"min_area must be 0 or more, not {self.min_area}")
         self._check_levels()
 
     def _check_levels(self) -> None:
@@ -185,6 +194,7 @@ _CHOICES: dict[str, Any] = {
     "mask_loss": MaskLossName,
     "nms_kernel": NmsKernel,
 }
+NORM_GROUPS = 32  # as in the paper
 _RENAMED = {"score_threshold": "candidate_threshold"}  # so that old checkpoints load
 _COUNTS = (
     "fpn_channels",

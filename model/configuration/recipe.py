@@ -102,6 +102,8 @@ class TrainConfig:
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
+        if self.iterations > _LONGEST:
+            raise ValueError(f"iterations must be {_LONGEST} or fewer, not {self.iterations}")
         for name in ("iterations", "batch_size", "accumulate"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
@@ -137,6 +139,7 @@ class TrainConfig:
         )
 
 
+_LONGEST = 1_000_000_000  # steps
 _RANGES = {
     "learning_rate": (1e-9, 10.0),
     "backbone_learning_rate": (0.0, 10.0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,7 @@ from model.configuration.fields import check_value, hints_of, unknown_key
 from model.configuration.network import ModelConfig
 from model.configuration.recipe import Augmentation, TrainConfig
 
-_THEIR_WORDS = {
+THEIR_WORDS = {
     "imgsz": "canvas_size",
     "resolution": "canvas_size",
     "canvas": "canvas_size",
@@ -48,8 +49,8 @@ class RunSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise ValueError(f"seed must be 0 or more, not {self.seed}")
+        if not 0 <= self.seed < 2**63:  # as TOML and torch have whole numbers
+            raise ValueError(f"seed must be 0 or more, below 2**63, not {self.seed}")
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class ValidationSettings:
 
 
 Table = dict[str, Any]
+_MOST_EPOCHS = 1_000_000
 RUN = "run"  # the table whose keys stand at the top of a file
 TABLES: dict[str, dict[str, Any]] = {
     RUN: hints_of(RunSettings),
@@ -105,8 +107,14 @@ class Layer:
         training = self.tables["training"]
         if "epochs" in training and "iterations" in training:
             raise ValueError("epochs and iterations exclude each other: give one of them")
-        if training.get("epochs", 1) <= 0:
-            raise ValueError(f"epochs must be above 0, not {training['epochs']}")
+        for name, value in ((n, v) for table in self.tables.values() for n, v in table.items()):
+            numbers = value if isinstance(value, tuple) else (value,)
+            if any(isinstance(each, float) and not math.isfinite(each) for each in numbers):
+                raise ValueError(f"{name} must be a finite number, not {value}")
+        if not 0 < training.get("epochs", 1) <= _MOST_EPOCHS:
+            raise ValueError(
+                f"epochs must be above 0 and at most {_MOST_EPOCHS}, not {training['epochs']}"
+            )
 
     def over(self, other: Layer, table: str) -> Table:
         """A table of this layer laid over another's."""
@@ -134,11 +142,16 @@ def check_tables(content: Mapping[str, Any]) -> Layer:
 def _checked(table: str, key: str, value: Any) -> Any:  # noqa: ANN401  # of whatever type
     where = "the top" if table == RUN else f"[{table}]"
     if key not in TABLES[table]:
-        meant = _THEIR_WORDS.get(key, key)
+        meant = THEIR_WORDS.get(key, key)
         for other, hints in TABLES.items():
             if meant in hints:
                 there = "at the top" if other == RUN else f"in [{other}]"
                 raise ValueError(f"{where} has no '{key}': '{meant}' stands {there}")
+        if key in TABLES:
+            raise ValueError(
+                f"{where} has no '{key}': "
+                + ("its keys stand at the top" if key == RUN else f"it is a table, [{key}]")
+            )
         elsewhere = [name for hints in TABLES.values() for name in hints]
         raise ValueError(unknown_key(where, key, [*TABLES[table], *TABLES, *elsewhere]))
     name = key if table == RUN else f"[{table}] {key}"

@@ -35,7 +35,7 @@ def read_toml(path: Path) -> Layer:
             right one.
     """
     try:
-        return check_tables(tomllib.loads(path.read_text(encoding="utf-8")))
+        return check_tables(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except ValueError as error:  # the decoders' errors are its kin
         raise ValueError(f"{path}: {error}") from None
 

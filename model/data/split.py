@@ -87,7 +87,9 @@ def split_by_patient(
     """
     folds = Folds(folds) if isinstance(folds, int) else folds
     if not 0 <= fold < folds.count or folds.count < 2:
-        raise ValueError(f"there is no fold {fold} of {folds.count}")
+        raise ValueError(
+            f"there is no fold {fold} of {folds.count}: there are two or more, numbered from 0"
+        )
     fold_of = folds.of(record.patient for record in data.images)
     if folds.listed and fold_of.keys().isdisjoint(dict(folds.listed)):
         raise ValueError(

@@ -78,7 +78,7 @@ def draw_training(rows: list[dict[str, float | None]], losses: list[str]) -> Pic
     right = [
         line("ap", "AP" if not best else f"AP, best {best[-1][1]:.3f}", best[-1] if best else None),
         line("ap50", "AP50"),
-        line("dice", "Dice"),
+        line("dice", "Dice, score 0.3"),
     ]
     return np.hstack(
         [

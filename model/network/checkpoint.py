@@ -31,8 +31,14 @@ def save_checkpoint(path: Path, preset: Preset, state: dict[str, Any]) -> None:
     """
     document = {"model": preset.model.to_dict(), "train": asdict(preset.train), **state}
     partial = path.with_name(path.name + ".partial")
-    torch.save(document, partial)
-    os.replace(partial, path)
+    try:
+        torch.save(document, partial)
+        os.replace(partial, path)
+    except RuntimeError as error:  # as which torch reports a full disk
+        partial.unlink(missing_ok=True)
+        raise OSError(
+            f"{path} cannot be written: is the disk full? An earlier one stays as it was"
+        ) from error
 
 
 def load_checkpoint(path: Path) -> tuple[Preset, dict[str, Any]]:

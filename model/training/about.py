@@ -95,8 +95,10 @@ def _read_kept(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        about = tomllib.loads(path.read_text(encoding="utf-8"))
+        about = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         codes = about.get("class_codes", {})
+        if not isinstance(about.get("metrics", {}), dict):
+            raise ValueError("metrics is no table")
         if not all(isinstance(entry, str) for code in codes.values() for entry in code.values()):
             raise ValueError("class_codes is no table of tables of texts")
         if not all(isinstance(about.get(field, ""), str) for field in (*_BY_HAND, "metrics_on")):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import inspect
 import re
 from pathlib import Path
 from types import NoneType
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, NoReturn, get_args, get_origin
 
 import torch
 
@@ -15,7 +16,7 @@ from model.configuration.fields import NONE
 from model.configuration.network import Level, ModelConfig
 from model.configuration.presets import PRESETS
 from model.configuration.recipe import Augmentation, TrainConfig
-from model.configuration.run import RUN, TABLES, Layer, RunSettings, ValidationSettings
+from model.configuration.run import RUN, TABLES, THEIR_WORDS, Layer, RunSettings, ValidationSettings
 from model.training.recipes import SCHEDULES
 from model.training.trackers import TRACKERS
 
@@ -33,7 +34,7 @@ _LEVEL = "PYRAMID:STRIDE:GRID:FROM:TO"
 
 def build_parser(description: str | None) -> argparse.ArgumentParser:
     """The parser; `layer_of` reads the flags of fields, which are absent unless given."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m model.train",
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -61,6 +62,23 @@ def build_parser(description: str | None) -> argparse.ArgumentParser:
                     *flags, dest=f"{table}.{name}", default=argparse.SUPPRESS, help=told, **how
                 )
     return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Ends with a sentence; a page of usage before it would hide that."""
+
+    def error(self, message: str) -> NoReturn:
+        """Names the flag that may be meant."""
+        _, unknown, text = message.partition("unrecognized arguments: ")
+        flags = [word.partition("=")[0] for word in text.split() if word.startswith("--")]
+        if unknown and flags:
+            names = {name.removeprefix("--"): name for name in self._option_string_actions}
+            name = flags[0].removeprefix("--").replace("-", "_")
+            meant = THEIR_WORDS.get(name, name).replace("_", "-")
+            close = difflib.get_close_matches(meant, list(names), 1, cutoff=0.5)
+            message = f"there is no {flags[0]}"
+            message += "".join(f": is {names[each]} meant?" for each in close)
+        self.exit(2, f"{message} (--help lists all flags)\n")
 
 
 def layer_of(arguments: argparse.Namespace) -> Layer:
@@ -131,6 +149,8 @@ def _or_none(kind: type) -> Any:  # noqa: ANN401  # what argparse calls
 
 
 def _batch_size(text: str) -> int | str:
+    if text != AUTO and not text.strip().removeprefix("-").isdecimal():
+        raise argparse.ArgumentTypeError(f"a whole number or {AUTO} is needed, not '{text}'")
     return AUTO if text == AUTO else int(text)
 
 

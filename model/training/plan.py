@@ -85,6 +85,8 @@ def make_plan(config: Path | None, flags: Layer, say: Say) -> Plan:
         chosen = {key: value for key, value in chosen.items() if key not in _FILMS - given}
     if not _FILMS & chosen.keys():
         chosen |= split
+    if "folds" in flags.tables["validation"] and chosen.get("fold") is None:
+        raise ValueError("--folds needs --fold: the number of the one that is held out, from 0")
     return Plan(run, ValidationSettings(**chosen), file, flags)
 
 

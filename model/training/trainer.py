@@ -181,7 +181,12 @@ class Trainer(Steps):
 
     @cached_property
     def _trained_films(self) -> list[str]:
-        return sorted({*self.seen_before, *film_digests(self.data).values()})
+        return sorted({*self.seen_before, *self.own_films})
+
+    @cached_property
+    def own_films(self) -> frozenset[str]:
+        """Digests of the films that this run trains on."""
+        return frozenset(film_digests(self.data).values())
 
     def _batches(self) -> Iterator[tuple[Tensor, list[Objects]]]:
         """This process's part of every batch that is left."""

@@ -141,7 +141,8 @@ class Validation:
         on += f"; chosen on them: {' and '.join(chosen)}" if chosen else ""
         about = self.out / "about.toml"
         write_about(about, best.config, self.trained, quality, on)
-        print(json.dumps(headline(quality), indent=1))  # noqa: T201  # the command's answer
+        told = headline(quality) | {"score_threshold": quality.score_threshold}
+        print(json.dumps(told, indent=1))  # noqa: T201  # the command's answer
         said = "no score threshold is proposed, since nothing right was found"
         if quality.proposed:
             said = f"a score threshold of {quality.score_threshold:.2f} is proposed"

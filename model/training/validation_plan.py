@@ -19,7 +19,11 @@ _VALIDATIONS = 30  # of a run, at most, where it is not said how often
 
 
 def choose_films(plan: Plan, load: Load, say: Say) -> tuple[CocoDataset, CocoDataset | None]:
-    """The films to train on, and those to validate on."""
+    """The films to train on, and those to validate on.
+
+    Raises:
+        ValueError: if the two have other classes, or there is no such fold.
+    """
     data, settings = load(plan.data), plan.validation
     if settings.fold is not None:
         parts = split_by_patient(data, settings.fold, Folds.read(str(settings.folds)))

@@ -55,7 +55,7 @@ def test_a_run_with_a_fold_held_out(
     told = json.loads(capsys.readouterr().out)
     assert told.items() <= json.loads((out / "metrics.json").read_text()).items()
     assert [*(out / "tensorboard").iterdir()]
-    assert told.keys() == {"ap", "ap50", "ap75", "dice", "right_count"}
+    assert told.keys() == {"ap", "ap50", "ap75", "dice", "right_count", "score_threshold"}
     assert all(0 <= value <= 1 for value in told.values())
     network = load_network(out / "checkpoint.pt")
     assert (network.config.class_names, network.config.category_ids) == CATEGORIES
@@ -334,3 +334,58 @@ def test_a_flag_for_other_films_overrides_the_files_fold(
     given += ["--iterations", "1", "--val", str(other), "--out", str(tmp_path / "run")]
     assert train.main(given) == 0
     assert "passes) on 3 films" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (("--imgsz", "128"), "there is no --imgsz: is --canvas-size meant?"),
+        (("--lr0=0.1",), "there is no --lr0: is --learning-rate meant?"),
+        (("--weigths", "a"), "there is no --weigths: is --weights meant?"),
+        (("--batch-size", "x"), "--batch-size: a whole number or auto is needed, not 'x'"),
+        (("--epochs", "many"), "argument --epochs: invalid float value: 'many'"),
+    ],
+)
+def test_a_wrong_flag_is_one_sentence(
+    flags: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        train.main([*flags])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert sentence in said
+    assert said.count("\n") == 1
+
+
+def test_a_place_where_nothing_can_be_written_is_told_before_films_are_read(
+    discs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    for out in (tmp_path / "file", tmp_path / "file" / "run"):
+        assert command(discs, out) == 1
+        said = capsys.readouterr().err
+        assert f"{tmp_path / 'file'} is a file: --out must be a folder" in said
+        assert "reading films" not in said
+
+
+def test_a_number_of_folds_alone_is_no_validation(
+    discs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(discs, tmp_path / "run", "--folds", "3") == 1
+    assert "--folds needs --fold" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_a_sentence(
+    discs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def full(document: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise RuntimeError("[enforce fail at inline_container.cc:778] . unexpected pos 64 vs 0")
+
+    monkeypatch.setattr(torch, "save", full)
+    assert command(discs, tmp_path / "run", "--iterations", "1") == 1
+    assert "checkpoint.pt cannot be written: is the disk full?" in capsys.readouterr().err
+    assert not [*(tmp_path / "run").glob("*.pt*")]

@@ -62,6 +62,22 @@ def test_what_is_written_is_read_back(name: str, tmp_path: Path) -> None:
         ("[training]\nmilestones = [2.0]", "milestones are parts of the run in (0, 1), not (2.0,"),
         ("[training]\nepochs = 3\niterations = 4", "epochs and iterations exclude each other"),
         ("[training", "mine.toml"),
+        ("[run]\nseed = 1", "the top has no 'run': its keys stand at the top"),
+        ("[training]\naugmentation = {}", "has no 'augmentation': it is a table, [augmentation]"),
+        ("[augmentation]\nscale = [0.5]", "[augmentation] scale must be a list of 2, not [0.5]"),
+        ("[training]\nepochs = nan", "epochs must be a finite number, not nan"),
+        ("[training]\nepochs = inf", "epochs must be a finite number"),
+        ("[training]\nepochs = 1e300", "epochs must be above 0 and at most 1000000, not 1e+300"),
+        ("[training]\niterations = 10_000_000_000", "iterations must be 1000000000 or fewer"),
+        ("[validation]\nvalidate_every = inf", "validate_every must be a finite number"),
+        ("[augmentation]\nrotation_degrees = nan", "rotation_degrees must be a finite number"),
+        ("[augmentation]\nrotation_degrees = -3.0", "rotation_degrees must lie in 0 to 180.0"),
+        ("[augmentation]\naspect = -1.0", "augmentation.aspect must lie in 0 to 2.0, not -1.0"),
+        ("[augmentation]\nscale = [1.2, 0.8]", "scale must be a smallest and a largest factor"),
+        ("[augmentation]\nscale = [-1.0, 2.0]", "scale must be a smallest and a largest factor"),
+        ("[augmentation]\nscale = [0.5, inf]", "scale must be a finite number"),
+        ("[network]\nmin_area = -3.0", "min_area must be 0 or more, not -3.0"),
+        ("[network]\nnorm = 'group'\nhead_channels = 33", "must be multiples of 32, not 33"),
     ],
 )
 def test_a_mistake_is_named_with_what_may_be_meant(
@@ -69,6 +85,10 @@ def test_a_mistake_is_named_with_what_may_be_meant(
 ) -> None:
     with pytest.raises(ValueError, match=re.escape(sentence)):
         changed(text, tmp_path)
+
+
+def test_a_byte_order_mark_of_an_editor_is_passed_over(tmp_path: Path) -> None:
+    assert changed("\ufeff[training]\nclip_norm = 3.0", tmp_path).train.clip_norm == 3
 
 
 def test_none_is_written_in_a_word(tmp_path: Path) -> None:

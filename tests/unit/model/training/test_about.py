@@ -103,7 +103,7 @@ def test_what_was_filled_in_is_kept(films: CocoDataset, quality: Quality, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "text", ["name = ", "class_codes = 3", "licence = 3", "[class_codes]\na=1"]
+    "text", ["name = ", "class_codes = 3", "licence = 3", "metrics = 3", "[class_codes]\na=1"]
 )
 def test_a_broken_one_is_put_aside(
     text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
