@@ -65,7 +65,7 @@ def test_a_peer_that_does_not_end_keeps_nobody(behave: Callable[[socket.socket],
         begun = time.monotonic()
         with pytest.raises(TryLaterError) as error:
             Peer("archive", url, 1).ask("POST", "/", begun + 0.3, body=bytes(2**25))
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < 10  # it would never end
     assert error.value.reason == "archive-time"
 
 

@@ -395,7 +395,7 @@ def test_the_best_network_is_kept_and_a_validation_stops_the_run(
     assert verdicts.seen == [(1, pytest.approx(2 / 3)), (2, pytest.approx(4 / 3)), (3, 2)]
     assert verdicts.finished == 1
     _, best = load_checkpoint(tmp_path / "best.pt")
-    assert best.keys() == {"weights", "films"}
+    assert best.keys() == {"weights", "trained_films"}
     last = load_checkpoint(tmp_path / "checkpoint.pt")[1]
     assert last["step"] == 3
     assert not equal(best["weights"], last["weights"])
