@@ -9,6 +9,7 @@ from tests.fuzz.unwritten import UNWRITTEN, find_differences
 FILES, SEED = 40, 1
 
 
+@pytest.mark.long
 def test_what_was_in_memory_is_in_no_image() -> None:
     different = find_differences(FILES, SEED)
     if UNWRITTEN not in different:

@@ -163,6 +163,7 @@ def test_a_pdu_that_does_not_end_does_not_keep_others_out(process: GatewayProces
             one.close()
 
 
+@pytest.mark.long
 def test_garbage_leaves_nothing_behind(process: GatewayProcess) -> None:
     before = len(process.output.read_text().splitlines())
     for seed in range(300):
@@ -247,6 +248,7 @@ def test_ten_films_at_once_take_ten_films_of_memory(process: GatewayProcess) -> 
     assert peak_bytes(process) < MEMORY_BYTES / 2
 
 
+@pytest.mark.long
 def test_a_film_may_be_held_for_longer_than_an_association_may_be_silent(tmp_path: Path) -> None:
     def slowly(data: bytes) -> Reply:
         time.sleep(2.5)

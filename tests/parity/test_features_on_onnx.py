@@ -82,6 +82,7 @@ def check(network: SoloNetwork, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", first(*BACKBONES))
+@pytest.mark.long
 def test_features_of_every_backbone(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -94,6 +94,7 @@ async def test_processes_that_cannot_start_end_the_service(monkeypatch: pytest.M
     await pool.stop()
 
 
+@pytest.mark.long
 async def test_a_process_that_cannot_start_does_not_end_a_pool_that_has_another(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

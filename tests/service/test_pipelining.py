@@ -34,6 +34,7 @@ def resident_bytes(process: int) -> int:
     return int(found[1]) * 1024
 
 
+@pytest.mark.long
 def test_requests_that_wait_take_no_memory(service: ServiceProcess) -> None:
     """Those of one connection that never stops to ask."""
     address, block, at = httpx.URL(service.url), GET * 5000, 0

@@ -97,6 +97,7 @@ def test_parts_are_told_apart(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("variant", ["solo", "decoupled_solo_light"])
+@pytest.mark.long
 def test_parts_of_other_variants(
     variant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

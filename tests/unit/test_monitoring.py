@@ -99,6 +99,7 @@ def test_panels_do_not_overlap() -> None:
         taken |= cells
 
 
+@pytest.mark.long
 def test_promtool_reads_the_dashboard_and_the_rules(tmp_path: Path) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:

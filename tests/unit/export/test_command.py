@@ -82,6 +82,7 @@ def test_a_checkpoint_becomes_a_model_file(parts: Path, capsys: pytest.CaptureFi
     assert [output.name for output in graph.graph.output] == list(OUTPUT_NAMES)
 
 
+@pytest.mark.long
 def test_films_of_enough_patients_make_an_out_of_distribution_output(
     traced: onnx.ModelProto,
     parts: Path,

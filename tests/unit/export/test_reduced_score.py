@@ -32,6 +32,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @COMMANDS
+@pytest.mark.long
 def test_it_is_fitted_on_the_variants_own_features(
     command: Command, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
