@@ -31,6 +31,7 @@ from tests.support.stub_servers import (
     sample,
 )
 
+pytestmark = pytest.mark.long
 MEMORY_BYTES = 700_000_000
 FILM_BYTES = 8_000_000
 
@@ -142,7 +143,6 @@ def test_silent_connections_do_not_keep_others_out(process: GatewayProcess) -> N
             one.close()
 
 
-@pytest.mark.long
 def test_a_pdu_that_does_not_end_does_not_keep_others_out(process: GatewayProcess) -> None:
     """A head that promises 1000 bytes, and then a byte a second."""
     halves = [connect(process) for _ in range(6)]
@@ -163,7 +163,6 @@ def test_a_pdu_that_does_not_end_does_not_keep_others_out(process: GatewayProces
             one.close()
 
 
-@pytest.mark.long
 def test_garbage_leaves_nothing_behind(process: GatewayProcess) -> None:
     before = len(process.output.read_text().splitlines())
     for seed in range(300):
@@ -248,7 +247,6 @@ def test_ten_films_at_once_take_ten_films_of_memory(process: GatewayProcess) -> 
     assert peak_bytes(process) < MEMORY_BYTES / 2
 
 
-@pytest.mark.long
 def test_a_film_may_be_held_for_longer_than_an_association_may_be_silent(tmp_path: Path) -> None:
     def slowly(data: bytes) -> Reply:
         time.sleep(2.5)
@@ -271,7 +269,6 @@ def test_a_film_may_be_held_for_longer_than_an_association_may_be_silent(tmp_pat
         assert association.is_released
 
 
-@pytest.mark.long
 def test_an_honest_sender_gets_through_three_hundred_strangers(process: GatewayProcess) -> None:
     def stranger(number: int) -> None:
         with contextlib.suppress(OSError), connect(process) as one:
@@ -304,7 +301,6 @@ def half_film(process: GatewayProcess) -> socket.socket:
     return connection
 
 
-@pytest.mark.long
 def test_films_that_are_never_finished_leave_no_memory_taken(
     servers: dict[str, object], tmp_path: Path
 ) -> None:

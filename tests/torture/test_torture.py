@@ -23,6 +23,7 @@ from tests.torture.good_client import GoodClient
 from tests.torture.scenario import Extent, besiege, service_for
 from tests.torture.siege import Siege
 
+pytestmark = pytest.mark.long
 EXTENT = Extent(requests=10, alone=3, seconds=20.0, share=0.05, settle_seconds=0.15)
 SHORT = [attack for attack in ATTACKS.values() if not attack.long]
 SHARED = [attack for attack in SHORT if not attack.has_own_service]
