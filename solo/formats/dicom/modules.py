@@ -17,18 +17,23 @@ from solo import __version__
 from solo.contract.manifest import RESEARCH_USE_ONLY, Code
 from solo.decoding.dicom.source_header import IDENTITY, TAGS
 from solo.formats.dicom.source import Source
-from solo.result import ModelIdentity
+from solo.result import ModelIdentity, Result
 
 VERSION: Final = __version__
 MANUFACTURER: Final = "SOLO X-ray"
-NOTICE: Final = f"{RESEARCH_USE_ONLY.partition(':')[0]}."
-"""Research use only. Not a medical device."""
+_NOTICE: Final = f"{RESEARCH_USE_ONLY.partition(':')[0]}."
 
 _LO: Final = 64
 # Required, and empty where the film has none. The others are only there where it has them.
 _TYPE_2: Final = tuple(
     TAGS[name] for name in IDENTITY if name not in ("SpecificCharacterSet", "IssuerOfPatientID")
 )
+
+
+def notice(result: Result) -> str:
+    """What whoever sees an object has to know, in the 64 characters of an LO."""
+    strange = result.out_of_distribution
+    return f"{_NOTICE} Out of distribution." if strange and strange.flagged else _NOTICE
 
 
 def common_modules(

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 
 from solo.errors import NoDicomResultError
 from solo.formats.dicom.display import decimal, fill_display
-from solo.formats.dicom.modules import NOTICE, ascii_text
+from solo.formats.dicom.modules import ascii_text, notice
 from solo.formats.dicom.segments import cielab, segment_names
 from solo.formats.dicom.source import Source
 from solo.formats.pictures import COLOURS
@@ -45,7 +45,7 @@ def fill_presentation_state(dataset: Dataset, result: Result, source: Source) ->
         )
     dataset.Laterality = ""
     dataset.ContentLabel = "CORRECTED" if result.is_annotated else "SOLO"
-    dataset.ContentDescription = NOTICE
+    dataset.ContentDescription = notice(result)
     dataset.ContentCreatorName = ""
     dataset.PresentationCreationDate = dataset.ContentDate
     dataset.PresentationCreationTime = dataset.ContentTime
@@ -121,7 +121,7 @@ def _labels(result: Result) -> list[Dataset]:
         f"{name} {instance.origin}" for name, instance in zip(names, result.instances, strict=True)
     ]
     labels = []
-    for text, place in [*zip(told, at, strict=True), (NOTICE, (0, 0))]:
+    for text, place in [*zip(told, at, strict=True), (notice(result), (0, 0))]:
         label = Dataset()
         label.UnformattedTextValue = ascii_text(text)
         label.AnchorPoint, label.AnchorPointAnnotationUnits = [*map(float, place)], "PIXEL"

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.sr.codedict import codes
 
-from solo.formats.dicom.modules import NOTICE, coded
+from solo.formats.dicom.modules import coded, notice
 from solo.formats.dicom.source import Source
 from solo.formats.pictures import overlay
 from solo.result import Result
@@ -41,7 +41,7 @@ def fill_secondary_capture(dataset: Dataset, result: Result, source: Source) -> 
     jpeg = cv2.imencode(".jpg", picture, _JPEG)[1].tobytes()
     dataset.ImageType = ["DERIVED", "SECONDARY"]
     dataset.ConversionType, dataset.Laterality = "WSD", ""
-    dataset.DerivationDescription = f"Outlines of a segmentation. {NOTICE}"
+    dataset.DerivationDescription = f"Outlines of a segmentation. {notice(result)}"
     image = source.reference()
     image.PurposeOfReferenceCodeSequence = [coded(codes.DCM.SourceImageForImageProcessingOperation)]
     dataset.SourceImageSequence = [image]

@@ -11,7 +11,7 @@ from pydicom.sr.codedict import codes
 from pydicom.tag import Tag
 
 from solo.contract.manifest import ClassCodes
-from solo.formats.dicom.modules import NOTICE, coded
+from solo.formats.dicom.modules import coded, notice
 from solo.formats.dicom.segments import segments
 from solo.formats.dicom.source import Source
 from solo.formats.dicom.uids import derived_uid
@@ -60,7 +60,7 @@ def fill_segmentation(
     dataset.SegmentsOverlap = "YES" if overlap(runs) else "NO"
     dataset.LossyImageCompression = "00" if source.lossy is None else "01"
     dataset.ContentLabel = "CORRECTED" if result.is_annotated else "SEGMENTATION"
-    dataset.ContentDescription = NOTICE
+    dataset.ContentDescription = notice(result)
     dataset.ContentCreatorName = ""
     dataset.SegmentSequence = segments(result, class_codes, uid)
     organization = Dataset()

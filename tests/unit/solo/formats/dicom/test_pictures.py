@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import cv2
 import numpy as np
@@ -16,9 +16,9 @@ from pydicom.dataset import Dataset
 from pydicom.uid import JPEGBaseline8Bit
 
 from solo.errors import NoDicomResultError
-from solo.formats.dicom.objects import encode_dicom
+from solo.formats.dicom.objects import DicomKind, encode_dicom
 from solo.formats.dicom.presentation_state import MOST_POINTS, closed_polyline
-from solo.result import Result
+from solo.result import OutOfDistribution, Result
 from tests.support.dicom import INSTANCE_UID
 from tests.support.dicom_results import coded_manifest, half, hospital_film, result_of, written
 
@@ -222,3 +222,18 @@ def test_a_secondary_capture_needs_the_pixels() -> None:
     result = replace(result_of(hospital_film(), [half()]), pixels=None)
     with pytest.raises(ValueError, match="wants_pixels"):
         encode_dicom(result, "sc", coded_manifest())
+
+
+@pytest.mark.parametrize("is_flagged", [True, False])
+@pytest.mark.parametrize("kind", get_args(DicomKind))
+def test_a_film_that_the_model_does_not_know_is_called_so(
+    kind: DicomKind, is_flagged: bool
+) -> None:
+    strange = OutOfDistribution(score=1.5 if is_flagged else 0.5, flagged=is_flagged)
+    dataset = written(
+        replace(result_of(hospital_film(), [half()]), out_of_distribution=strange), kind
+    )
+    keyword = "DerivationDescription" if kind == "sc" else "ContentDescription"
+    assert ("Out of distribution" in dataset[keyword].value) == is_flagged
+    if kind == "seg":
+        assert len(dataset.ContentDescription) <= 64  # an LO
