@@ -110,7 +110,9 @@ def _train(arguments: argparse.Namespace, device: torch.device, group: ProcessGr
         if log is not None:
             log.close()
     if validation is None and group.rank == 0:
-        write_about(out / "about.toml", preset.model, trained_on(plan, data))
+        about = out / "about.toml"
+        write_about(about, preset.model, trained_on(plan, data))
+        say(f"the weights are in {checkpoint}; before python -m export, complete {about}")
 
 
 def _seen_before(plan: Plan, held_out: CocoDataset | None, say: Say) -> tuple[str, ...]:

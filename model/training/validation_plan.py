@@ -49,13 +49,18 @@ def plan_validation(
     if held_out is None:
         if settings.patience is not None or settings.validate_every is not None:
             raise ValueError("--patience and --validate-every need --val or --fold")
+        say("No film is held out, so that nothing is measured: --fold 0 or --val DIR does.")
         return None
     steps_a_pass = len(data.images) / preset.train.batch_size
     passes = preset.train.iterations / steps_a_pass
     between = settings.validate_every or math.ceil(passes / _VALIDATIONS)
     every = max(1, round(between * steps_a_pass))
-    say(f"validated every {every} steps ({between:g} passes) on {len(held_out.images)} films")
+    say(f"validated every {every} steps ({_passes(between)}) on {len(held_out.images)} films")
     return Validation(held_out, every, settings.patience, out, trained_on(plan, data))
+
+
+def _passes(count: float) -> str:
+    return "1 pass" if count == 1 else f"{count:g} passes"
 
 
 def trained_on(plan: Plan, data: CocoDataset) -> TrainedOn:

@@ -76,6 +76,8 @@ def test_the_same_command_goes_on_and_another_does_not(
     assert not (tmp_path / "run" / "metrics.json").exists()  # nothing was held out
     said = capsys.readouterr().err
     assert "checkpoint.pt is there already: going on from step 1" in said
+    assert "No film is held out, so that nothing is measured" in said
+    assert "before python -m export, complete" in said
     assert command(discs, tmp_path / "run", "--iterations", "1", "--rate", "0.1") == 1
     assert "other settings: training.learning_rate (0.002 there, 0.1" in capsys.readouterr().err
     assert command(discs, tmp_path / "run", "--epochs", "1") == 0  # two steps of two for 4 films
@@ -311,7 +313,7 @@ def test_split_folders_are_trained_and_validated_on(
     for split, films in (("train", 4), ("valid", 2)):
         disc_folder(tmp_path / "export" / split, films, seed=films)
     assert command(tmp_path / "export", tmp_path / "run", "--epochs", "1") == 0
-    assert "validated every 2 steps (1 passes) on 2 films" in capsys.readouterr().err
+    assert "validated every 2 steps (1 pass) on 2 films" in capsys.readouterr().err
     rows = (tmp_path / "run" / "results.csv").read_text().splitlines()
     assert len(rows) == 2
     assert (tmp_path / "run" / "metrics.json").exists()
@@ -333,7 +335,7 @@ def test_a_flag_for_other_films_overrides_the_files_fold(
     given = ["--config", str(config), "--data", str(discs), "--threads", "1", "--device", "cpu"]
     given += ["--iterations", "1", "--val", str(other), "--out", str(tmp_path / "run")]
     assert train.main(given) == 0
-    assert "passes) on 3 films" in capsys.readouterr().err
+    assert "pass) on 3 films" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
