@@ -20,7 +20,6 @@ from datasets.doctor.advice import (
     Look,
     advice_path,
     advise,
-    fitting_canvas,
     write_advice,
 )
 from datasets.doctor.boxes import find_contradicted
@@ -28,7 +27,7 @@ from datasets.doctor.cells import PlacedImage, Survey, place_objects, survey
 from datasets.doctor.findings import compare, counted, examine
 from datasets.doctor.page import draw_page
 from datasets.doctor.proposals import describe_levels, propose
-from datasets.doctor.resolution import find_coarseness
+from datasets.doctor.resolution import CanvasFit, find_coarseness, fit_canvas
 from model.cli import finish
 from model.configuration.network import ModelConfig
 from model.configuration.presets import PRESETS
@@ -74,14 +73,14 @@ def _examine(arguments: argparse.Namespace) -> None:
     seen, look = _look(data, preset)
     _say(f"\n{arguments.preset}, on a canvas of {preset.canvas_size}:")
     _list(seen.findings() or ["every object has a cell of its own."])
-    few = _thin_out(data, _MEASURED)
-    _list(find_coarseness(few, preset.canvas_size))
+    fit = fit_canvas(_thin_out(data, _MEASURED), preset.canvas_size)
+    _list(find_coarseness(fit))
     better = propose(seen, look)
     if better is not seen:
         _say(f"\nProposed instead, {_counted(seen)} becomes {_counted(better)}:")
         _say(describe_levels(better.config))
     if arguments.propose:
-        _propose(arguments, data, few, (preset, seen, better))
+        _propose(arguments, data, fit, (preset, seen, better))
     if arguments.page:
         _, png = cv2.imencode(".png", draw_page(data, seen))
         arguments.page.write_bytes(png.tobytes())
@@ -101,16 +100,15 @@ def _look(data: CocoDataset, config: ModelConfig) -> tuple[Survey, Look]:
 def _propose(
     arguments: argparse.Namespace,
     data: CocoDataset,
-    few: CocoDataset,
+    fit: CanvasFit,
     found: tuple[ModelConfig, Survey, Survey],
 ) -> None:
     """Writes the advice for training, on a canvas that the outlines need."""
     preset, seen, better = found
-    canvas_size, why = fitting_canvas(few, preset.canvas_size)
-    if canvas_size != preset.canvas_size:
-        seen, look = _look(data, on_canvas(preset, canvas_size))
+    if fit.size != fit.asked:
+        seen, look = _look(data, on_canvas(preset, fit.size))
         better = propose(seen, look)
-    advice = advise(seen, better, preset, why)
+    advice = advise(seen, better, preset, fit)
     path = advice_path(arguments.data)
     write_advice(path, arguments.preset, advice)
     changed = ", ".join(advice) or "nothing but the preset's name"

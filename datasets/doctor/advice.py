@@ -9,16 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from datasets.doctor.cells import Survey
-from datasets.doctor.resolution import highest_precision
+from datasets.doctor.resolution import CanvasFit
 from model.configuration.network import ModelConfig
-from model.data.coco import CocoDataset
 from model.training.plan import ADVICE
 
-_ENOUGH = 0.9  # AP that masks of a canvas can reach
-_LARGER = 1.25
-_LARGEST = 1024  # pixels a side; beyond that a step takes long
-_STRIDE = 32  # sides of a canvas are its multiples
-_WORTH = 0.02  # AP that a larger canvas must bring
 _CROWDED = 0.05  # of the objects that share cells
 
 Reason = tuple[str, Any]  # a sentence, and the value that follows
@@ -30,44 +24,24 @@ def advice_path(data: Path) -> Path:
     return (data if data.is_dir() else data.parent) / ADVICE
 
 
-def fitting_canvas(data: CocoDataset, canvas_size: tuple[int, int]) -> tuple[tuple[int, int], str]:
-    """The smallest canvas whose masks hold the outlines, from the given one on, and why.
-
-    Args:
-        data: a few films are enough.
-        canvas_size: (height, width).
-    """
-    reached = highest_precision(data, canvas_size)
-    first = reached
-    while reached is not None and reached < _ENOUGH and max(canvas_size) < _LARGEST:
-        height, width = (
-            side + max(_STRIDE, round((_LARGER - 1) * side / _STRIDE) * _STRIDE)
-            for side in canvas_size
-        )
-        better = highest_precision(data, (height, width))
-        if better is None or better < reached + _WORTH:
-            break
-        canvas_size, reached = (height, width), better
-    if first is None or reached is None:
-        return canvas_size, "nothing is outlined"
-    return canvas_size, (
-        f"masks at a quarter of this canvas can reach an AP of {reached:.2f}, "
-        f"at a quarter of the preset's {first:.2f}"
-    )
-
-
-def advise(current: Survey, better: Survey, preset: ModelConfig, why: str) -> dict[str, Reason]:
+def advise(
+    current: Survey, better: Survey, preset: ModelConfig, fit: CanvasFit
+) -> dict[str, Reason]:
     """The fields of a network that should differ from the preset's, each with its reason.
 
     Args:
         current: the objects under the preset, on the fitting canvas.
         better: the same under proposed levels, or `current`.
         preset: the preset's network.
-        why: of the canvas.
+        fit: of the canvas.
     """
     advice: dict[str, Reason] = {}
-    if current.config.canvas_size != preset.canvas_size:
-        advice["canvas_size"] = (why, list(current.config.canvas_size))
+    if fit.size != fit.asked:
+        why = (
+            f"masks at a quarter of this canvas can reach an AP of {fit.best:.2f}, "
+            f"at a quarter of the preset's {fit.reached:.2f}"
+        )
+        advice["canvas_size"] = (why, list(fit.size))
     shared = better.count("lost") + better.count("shared")
     if preset.shared_cells == "all" and shared > _CROWDED * len(better.objects):
         advice["shared_cells"] = (

@@ -24,6 +24,7 @@ COLOURS: dict[str | None, tuple[int, int, int]] = {  # blue, green, red
     "out of scale range": (255, 80, 255),
 }
 _TILE = 384  # pixels
+_GAP = 2
 _COLUMNS = 4
 _HEADER = 28
 
@@ -49,7 +50,7 @@ def draw_page(data: CocoDataset, survey: Survey, most: int = 12) -> Picture:
     return np.vstack([_legend(body.shape[1]), body])
 
 
-def _tile(record: ImageRecord, survey: Survey) -> Picture:
+def _tile(record: ImageRecord, survey: Survey) -> cv2.typing.MatLike:
     canvas_size = survey.config.canvas_size
     grey = Letterbox.fit((record.height, record.width), canvas_size).apply(read_radiograph(record))
     tile = _fit(cv2.cvtColor((grey * 200).astype(np.uint8), cv2.COLOR_GRAY2BGR))
@@ -61,7 +62,7 @@ def _tile(record: ImageRecord, survey: Survey) -> Picture:
         cv2.drawContours(tile, outlines, -1, COLOURS[item.trouble], 1)
     label = f"image {record.image_id}: {counted(len(seen), 'object')}"
     cv2.putText(tile, label, (6, _TILE - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 255), 1)
-    return tile
+    return cv2.copyMakeBorder(tile, 0, _GAP, 0, _GAP, cv2.BORDER_CONSTANT, value=(96, 96, 96))
 
 
 def _fit(image: npt.NDArray[np.uint8] | cv2.typing.MatLike) -> Picture:

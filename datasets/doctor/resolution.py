@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,26 +19,58 @@ from solo.contract.instances import Instances
 from solo.contract.letterbox import Letterbox
 
 _ENOUGH = 0.9  # AP; what is above it is not lost to the canvas
-_LARGER = 1.5
+_LARGER = 1.25
+_LARGEST = 1024  # pixels a side; beyond that a step takes long
+_WORTH = 0.02  # AP that a larger canvas must bring
 _STRIDE = 32  # sides of a canvas are its multiples
 
 
-def find_coarseness(data: CocoDataset, canvas_size: tuple[int, int]) -> list[Finding]:
-    """Finds outlines that are too fine for the canvas, and what a larger one would hold.
+class CanvasFit(NamedTuple):
+    """The smallest canvas from the asked one on whose masks hold the outlines.
+
+    Attributes:
+        asked: its size, (height, width).
+        reached: the mask AP that the asked canvas can reach; None where nothing is outlined.
+        size: of the canvas that fits, as far as one does.
+        best: the mask AP that this one can reach.
+    """
+
+    asked: tuple[int, int]
+    reached: Number
+    size: tuple[int, int]
+    best: Number
+
+
+def fit_canvas(data: CocoDataset, canvas_size: tuple[int, int]) -> CanvasFit:
+    """Enlarges a canvas as long as outlines are lost to it and a larger one holds more of them.
 
     Args:
         data: a few films are enough; each is evaluated at its own size.
         canvas_size: (height, width).
     """
-    reached = highest_precision(data, canvas_size)
-    if reached is None or reached >= _ENOUGH:
+    size, best = canvas_size, highest_precision(data, canvas_size)
+    fit = CanvasFit(canvas_size, best, size, best)
+    while best is not None and best < _ENOUGH and max(size) < _LARGEST:
+        height, width = (
+            side + max(_STRIDE, round((_LARGER - 1) * side / _STRIDE) * _STRIDE) for side in size
+        )
+        better = highest_precision(data, (height, width))
+        if better is None or better < best + _WORTH:
+            break
+        size, best = (height, width), better
+        fit = fit._replace(size=size, best=best)
+    return fit
+
+
+def find_coarseness(fit: CanvasFit) -> list[Finding]:
+    """Finds outlines that are too fine for the asked canvas, and what a larger one would hold."""
+    if fit.reached is None or fit.reached >= _ENOUGH:
         return []
-    larger = tuple(round(_LARGER * side / _STRIDE) * _STRIDE for side in canvas_size)
-    better = highest_precision(data, (larger[0], larger[1]))
+    larger = f" On a canvas of {fit.size} it is {fit.best:.2f}." if fit.size != fit.asked else ""
     return [
         Finding(
-            f"Masks at a quarter of this canvas hold these outlines with an AP of {reached:.2f}: "
-            f"no training gets beyond that. On a canvas of {larger} it is {better:.2f}."
+            f"Masks at a quarter of this canvas hold these outlines with an AP of "
+            f"{fit.reached:.2f}: no training gets beyond that.{larger}"
         )
     ]
 

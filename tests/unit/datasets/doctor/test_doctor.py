@@ -16,7 +16,7 @@ from datasets.doctor.cells import PlacedImage, Survey, letterbox_affine, place_o
 from datasets.doctor.findings import Finding, compare, examine
 from datasets.doctor.page import COLOURS, draw_page
 from datasets.doctor.proposals import describe_levels, propose
-from datasets.doctor.resolution import find_coarseness, highest_precision
+from datasets.doctor.resolution import find_coarseness, fit_canvas, highest_precision
 from model.configuration.network import Level, ModelConfig
 from model.configuration.presets import PRESETS
 from model.data.coco import CocoDataset, load_coco
@@ -316,7 +316,7 @@ def test_the_command(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "every object has a cell of its own" in said
     drawn = cv2.imread(str(page))
     assert drawn is not None
-    assert drawn.shape == (28 + 384, 3 * 384, 3)
+    assert drawn.shape == (28 + 386, 3 * 386, 3)
     assert run(folder, "--page", str(page)) == 1
     assert "is there already: nothing is overwritten" in capsys.readouterr().err
 
@@ -369,11 +369,15 @@ def test_outlines_that_the_canvas_cannot_hold(tmp_path: Path) -> None:
     assert coarse is not None
     assert fine == pytest.approx(1)
     assert coarse < 0.5
-    (found,) = find_coarseness(data, (32, 32))
+    fit = fit_canvas(data, (32, 32))
+    (found,) = find_coarseness(fit)
     assert f"with an AP of {coarse:.2f}" in found.sentence
-    assert "a canvas of (64, 64)" in found.sentence  # 48, in whole strides of 32
-    assert find_coarseness(data, (256, 256)) == []
+    assert fit.size[0] > 32
+    assert fit.size[0] % 32 == 0
+    assert fit.best == highest_precision(data, fit.size)
+    assert f"On a canvas of {fit.size} it is {fit.best:.2f}." in found.sentence
+    assert find_coarseness(fit_canvas(data, (256, 256))) == []
 
 
 def test_films_without_objects_have_no_outlines_to_hold(tmp_path: Path) -> None:
-    assert find_coarseness(load(tmp_path), (64, 64)) == []
+    assert find_coarseness(fit_canvas(load(tmp_path), (64, 64))) == []
