@@ -40,7 +40,7 @@ def merge_categories(sources: Sequence[Source]) -> dict[str, int]:
     """Category ids by name: that of the first source that has the name, unless it is taken.
 
     Raises:
-        DatasetError: for names that differ by case or blanks alone, which nobody means.
+        DatasetError: for names that differ by case, blanks or underscores alone.
     """
     wanted: dict[str, int] = {}
     for source in sources:

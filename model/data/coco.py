@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+from zipfile import is_zipfile
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +34,8 @@ from model.data.outlines import Polygons, polygon_area, read_outline
 
 CROWDS = (
     "Crowd regions are not trained on: what is in them counts as background. CVAT writes brush "
-    "masks as such ('iscrowd' is 1)."
+    "masks as such ('iscrowd' is 1): where all objects of a class are, python -m datasets.gather "
+    "takes each for an object."
 )
 _LISTED = 20  # faults of a kind: one slip of an export is a fault of every image
 
@@ -243,6 +245,10 @@ def read_document(path: Path) -> tuple[dict[str, Any], FilmFiles]:
         file, folder = find_annotation_file(path)
     except ValueError as error:
         raise DatasetError(str(error)) from None
+    if is_zipfile(file):
+        raise DatasetError(
+            f"{file.name} is a zip file: python -m datasets.gather makes a data set of it"
+        )
     try:
         document = json.loads(file.read_bytes())  # in UTF-8, -16 or -32
     except (ValueError, RecursionError) as error:  # other text, a number or a nest without end

@@ -74,15 +74,15 @@ def read_categories(document: Entry, faults: list[str]) -> dict[int, str]:
 
 
 def _alike(names: list[str]) -> Iterator[str]:
-    """A fault for each name that two classes have, but for case and blanks: a slip of the hand."""
+    """A fault for each name of two classes but for case, blanks and underscores: a slip."""
     yield from repeated("category name", (f"'{name}'" for name in names))
     spellings: dict[str, dict[str, None]] = {}
     for name in names:
-        spellings.setdefault("".join(name.split()).casefold(), {})[name] = None
+        spellings.setdefault("".join(name.replace("_", " ").split()).casefold(), {})[name] = None
     for alike in spellings.values():
         if len(alike) > 1:
             listed = ", ".join(f"'{name}'" for name in alike)
-            yield f"the category names {listed} differ by case or blanks alone"
+            yield f"the category names {listed} differ by case, blanks or underscores alone"
 
 
 def _no_classes(entries: list[tuple[int, Entry]], document: Entry) -> set[int]:

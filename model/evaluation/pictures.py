@@ -40,9 +40,13 @@ def draw_image(film: ImageQuality, class_names: Sequence[str]) -> Picture:
     ]:
         x, y = _outline(found, coco_mask.decode(rle) > 0, FOUND_COLOUR)
         _write(found, f"{class_names[label]} {score:.2f}", (x, y))
-    _write(true, f"image {record.image_id}: {len(film.objects)} objects", (6, 18))
-    _write(found, f"{film.shown} instances, worth {film.worth:.3f}", (6, 18))
+    _write(true, f"image {record.image_id}: {_counted(len(film.objects), 'object')}", (6, 18))
+    _write(found, f"{_counted(film.shown, 'instance')}, quality {film.worth:.3f}", (6, 18))
     return np.hstack([true, found]).astype(np.uint8, copy=False)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _outline(

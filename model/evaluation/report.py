@@ -93,7 +93,7 @@ def as_markdown(quality: Quality, pictures: Sequence[tuple[str, ImageQuality]] =
     if pictures:
         blocks.append("The worst films: objects in green, instances in red, with their scores.")
     for name, film in pictures:
-        blocks.append(f"![Image {film.record.image_id}: {film.worth:.3f}]({name})")
+        blocks.append(f"![Image {film.record.image_id}: quality {film.worth:.3f}]({name})")
     return "\n\n".join(blocks) + "\n"
 
 

@@ -216,7 +216,13 @@ def test_every_fault_of_an_image_is_named(tmp_path: Path) -> None:
         ([{"id": DISC}], f"category {DISC} has no 'name' in letters"),
         (
             [{"id": 1, "name": "lung"}, {"id": 2, "name": "Lung"}, {"id": 3, "name": "lung "}],
-            "the category names 'lung', 'Lung', 'lung ' differ by case or blanks alone",
+            "the category names 'lung', 'Lung', 'lung ' differ by case, blanks or underscores "
+            "alone",
+        ),
+        (
+            [{"id": 1, "name": "left lung"}, {"id": 2, "name": "left_lung"}],
+            "the category names 'left lung', 'left_lung' differ by case, blanks or underscores "
+            "alone",
         ),
         ([{"id": DISC, "name": "a"}] * 3, f"category id {DISC} is used 3 times"),
         ([{"id": 1, "name": "a"}, {"id": 2, "name": "a"}], "category name 'a' is used 2 times"),
@@ -297,6 +303,7 @@ def test_a_data_set_without_images(tmp_path: Path) -> None:
     [
         (b"{", "annotations.json is not JSON"),
         (b"\xff\xfe", "annotations.json is not JSON"),
+        (b"PK\5\6" + bytes(18), "annotations.json is a zip file: python -m datasets.gather"),
         (b"[" * 100_000, "annotations.json is not JSON"),
         (b'{"images": ' + b"1" * 5000 + b"}", "annotations.json is not JSON"),
         (b"[]", "annotations.json holds no JSON object"),
