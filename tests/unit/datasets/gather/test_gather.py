@@ -245,7 +245,7 @@ def test_names_that_differ_by_case_are_refused(
     )
     said = refusal(capsys, *sources, out=tmp_path / "out")
     assert said == (
-        "the category names 'square', 'Square' differ by case or blanks alone: "
+        "the category names 'square', 'Square' differ by case, blanks or underscores alone: "
         "give them one name in their sources"
     )
 
