@@ -30,6 +30,7 @@ from datasets.gather.layouts.pictures import (
 from datasets.gather.layouts.soft_edges import harden
 from datasets.gather.layouts.translation import Translation
 from datasets.gather.layouts.voc import VOID, VocClasses
+from datasets.gather.layouts.voc_splits import VocSplits
 from model.data.annotation_file import split_of
 from model.data.coco import DatasetError
 from model.data.coco_files import walk
@@ -63,8 +64,9 @@ def read_masks(source: Path, class_name: str) -> Iterator[Export]:
     translation, voc = Translation(source), VocClasses(source)
     unnamed: list[PurePosixPath] = []
     by_film = _by_film(films, masks, translation)
+    splits = VocSplits(source)
     for path in films:
-        split = split_of(path.with_name("_"))
+        split = splits.of(path) or split_of(path.with_name("_"))
         own = by_film.get(path, [])
         try:
             if not own:

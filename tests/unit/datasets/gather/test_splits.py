@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from datasets.gather.__main__ import main
 from model.data.coco import load_coco
 from tests.support.exports import (
+    SHAPES,
+    SIZE,
     coco,
     gathered,
     labelme,
+    mask_of,
     put_films,
+    put_png,
     put_text,
     put_yolo,
     truth,
@@ -70,6 +75,22 @@ def labelme_by_folder(folder: Path) -> None:
         put_text(folder / split / f"{name}.json", labelme(name))
 
 
+def voc(folder: Path) -> None:
+    root = folder / "VOCdevkit" / "VOC2012"
+    put_films(root / "JPEGImages")
+    put_text(root / "class_names.txt", "__ignore__\n_background_\nbolt\nnut\n")
+    for name, shapes in SHAPES.items():
+        objects, classes = (np.zeros(SIZE, np.uint8) for _ in range(2))
+        for number, (label, box) in enumerate(shapes, 1):
+            objects[mask_of(box)] = number
+            classes[mask_of(box)] = 1 + (label == "nut")
+        put_png(root / "SegmentationObject" / f"{name}.png", objects)
+        put_png(root / "SegmentationClass" / f"{name}.png", classes)
+    lists = {"train": "a\n", "val": "b \r\n", "test": "c.png\n", "trainval": "a\nb\n"}
+    for split, text in lists.items():
+        put_text(root / "ImageSets" / "Segmentation" / f"{split}.txt", text)
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -80,6 +101,7 @@ def labelme_by_folder(folder: Path) -> None:
         yolo,
         yolo_without_paths,
         labelme_by_folder,
+        voc,
     ],
 )
 def test_each_split_is_a_data_set(
