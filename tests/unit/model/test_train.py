@@ -20,6 +20,7 @@ from model.data.coco import CROWDS, load_coco
 from model.data.seen_films import film_digests
 from model.network.checkpoint import load_checkpoint, load_network, trained_films
 from model.network.efficientnet_lite import imagenet_state_dict
+from model.training.claim import claimed
 from model.training.recipes import paper_recipe
 from tests.support.coco_folder import annotation, disc_folder, document, write
 from tests.support.tiny import CATEGORIES, tiny_preset
@@ -76,6 +77,7 @@ def test_the_same_command_goes_on_and_another_does_not(
     assert not (tmp_path / "run" / "metrics.json").exists()  # nothing was held out
     said = capsys.readouterr().err
     assert "checkpoint.pt is there already: going on from step 1" in said
+    assert "nothing is left to do: all steps are made" in said
     assert command(discs, tmp_path / "run", "--iterations", "1", "--rate", "0.1") == 1
     assert "other settings: training.learning_rate (0.002 there, 0.1" in capsys.readouterr().err
     assert command(discs, tmp_path / "run", "--epochs", "1") == 0  # two steps of two for 4 films
@@ -168,6 +170,7 @@ def test_a_broken_data_set_is_described(tmp_path: Path, capsys: pytest.CaptureFi
         (("--canvas", "70"), "(64, 64) is the nearest"),
         (("--batch-size", "4", "--accumulate", "3"), "accumulate may be 2"),
         (("--batch-size", "auto"), "finds the largest batch that a GPU's memory holds"),
+        (("--canvas", "32", "--batch-size", "1"), "a canvas of 32 x 32 is a single pixel"),
         (("--save-every", "0"), "--save-every must be 1 or more"),
         (("--val", "x", "--fold", "0"), "val and fold exclude each other"),
         (("--patience", "3"), "need --val or --fold"),
@@ -355,6 +358,33 @@ def test_a_wrong_flag_is_one_sentence(
     assert ended.value.code == 2
     assert sentence in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('preset = "crowdd"', "not 'crowdd': is 'crowded' meant?"),
+        ('preset = "tiny"\n[training]\nbatch_size = "auto"', "the command line, --batch-size auto"),
+    ],
+)
+def test_a_wrong_value_of_a_file_is_told(
+    text: str, sentence: str, discs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "mine.toml"
+    config.write_text(text)
+    given = ["--config", str(config), "--data", str(discs), "--out", str(tmp_path / "run")]
+    assert train.main([*given, "--device", "cpu", "--threads", "1"]) == 1
+    assert sentence in capsys.readouterr().err
+
+
+def test_two_runs_at_once_in_one_folder_are_refused(
+    discs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with claimed(tmp_path / "run"):
+        assert command(discs, tmp_path / "run", "--iterations", "1") == 1
+    assert "another run writes into" in capsys.readouterr().err
+    assert not [*(tmp_path / "run").iterdir()]
+    assert command(discs, tmp_path / "run", "--iterations", "1") == 0
 
 
 def test_a_place_where_nothing_can_be_written_is_told_before_films_are_read(
