@@ -150,6 +150,20 @@ def test_a_corrected_film_stays_in_its_split_and_a_new_one_is_trained_on(tmp_pat
     assert films == {"train": {"a.png": 2, "x.png": 0}, "val": {"b.png": 0}, "test": {"c.png": 2}}
 
 
+def test_deeper_annotations_that_are_passed_over_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    roboflow(tmp_path / "a")
+    put_films(tmp_path / "a", "a")
+    put_text(tmp_path / "a" / "annotations.json", coco("a"))
+    assert main([str(tmp_path / "a"), "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "valid/_annotations.coco.json have annotations too and are passed over" in said
+    paths = [str(tmp_path / "a" / split) for split in ("train", "valid")]
+    assert main([*paths, "--out", str(tmp_path / "b")]) == 0
+    assert "passed over" not in capsys.readouterr().out
+
+
 def test_one_split_by_itself_is_one_data_set(tmp_path: Path) -> None:
     roboflow(tmp_path / "a")
     folders = [str(tmp_path / "a" / split) for split in ("train", "valid", "test")]
