@@ -16,7 +16,7 @@ from model.training.recipes import paper_recipe
 
 ADVICE = "training.toml"  # in a data set's folder, by the doctor
 _FILMS = {"val", "fold"}  # either names the films to validate on
-_SPLITS = (("train", "valid"), ("train", "val"))
+_SPLITS = (("train", "valid"), ("train", "val"), ("train", "validation"))
 
 
 @dataclass(frozen=True)

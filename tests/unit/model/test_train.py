@@ -22,7 +22,7 @@ from model.network.checkpoint import load_checkpoint, load_network, trained_film
 from model.network.efficientnet_lite import imagenet_state_dict
 from model.training.claim import claimed
 from model.training.recipes import paper_recipe
-from tests.support.coco_folder import annotation, disc_folder, document, write
+from tests.support.coco_folder import SIZE, annotation, disc_folder, document, write
 from tests.support.tiny import CATEGORIES, tiny_preset
 
 
@@ -99,6 +99,27 @@ def test_a_run_is_not_resumed_on_other_films(discs: Path, tmp_path: Path) -> Non
     fold = ("--iterations", "1", "--folds", "2", "--fold")
     assert command(discs, tmp_path / "run", *fold, "0") == 0
     assert command(discs, tmp_path / "run", *fold, "1") == 1
+
+
+@pytest.mark.parametrize("changed", ["outline", "class", "film"])
+def test_a_run_is_not_resumed_where_films_or_outlines_changed(
+    changed: str, discs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(discs, tmp_path / "run", "--iterations", "1") == 0
+    [file] = discs.glob("*.json")
+    content = json.loads(file.read_text())
+    entry = content["annotations"][0]
+    if changed == "outline":
+        entry["segmentation"][0][0] += 1
+    elif changed == "class":
+        others = {each["id"] for each in content["categories"]} - {entry["category_id"]}
+        entry["category_id"] = others.pop()
+    else:
+        film = min(discs.rglob("*.png"))
+        cv2.imwrite(str(film), np.zeros(SIZE, np.uint8))
+    file.write_text(json.dumps(content))
+    assert command(discs, tmp_path / "run", "--iterations", "2") == 1
+    assert "films or outlines have changed since" in capsys.readouterr().err
 
 
 def test_fine_tuning_starts_from_a_checkpoint(discs: Path, tmp_path: Path) -> None:
@@ -308,10 +329,11 @@ def test_a_data_sets_own_advice_is_taken_and_flags_override_it(
     assert command(discs, tmp_path / "x", "--preset", "crowded", "--iterations", "0") == 1
 
 
+@pytest.mark.parametrize("name", ["valid", "validation"])
 def test_split_folders_are_trained_and_validated_on(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for split, films in (("train", 4), ("valid", 2)):
+    for split, films in (("train", 4), (name, 2)):
         disc_folder(tmp_path / "export" / split, films, seed=films)
     assert command(tmp_path / "export", tmp_path / "run", "--epochs", "1") == 0
     assert "validated every 2 steps (1 passes) on 2 films" in capsys.readouterr().err
