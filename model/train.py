@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import asdict
+from contextlib import nullcontext
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -21,13 +22,15 @@ import torch
 
 from model.cli import finish, tell
 from model.configuration.resolve import Say
-from model.configuration.toml_file import write_toml
+from model.configuration.run import RUN, RunSettings
+from model.configuration.toml_file import read_toml, write_toml
 from model.data.coco import CocoDataset, load_coco
 from model.data.seen_films import require_apart, require_unseen, unknown_films
 from model.network.checkpoint import adopt_backbone, trained_films
 from model.network.device import usable_device
 from model.network.solo_network import SoloNetwork
 from model.training.about import write_about
+from model.training.claim import claimed
 from model.training.distributed import ProcessGroup, own_device
 from model.training.memory_plan import choose_batch, tell_memory
 from model.training.observers import Log, Logs
@@ -100,19 +103,22 @@ def _train(arguments: argparse.Namespace, device: torch.device, group: ProcessGr
         _go_on(trainer, checkpoint, validation, plan, say)
     say(describe_run(preset.train, len(data.images)))
     tell_memory(trainer, say)
-    if group.rank == 0:
-        out.mkdir(parents=True, exist_ok=True)
-        write_toml(out / "config.toml", plan.run, preset, plan.validation)
-    log = _open_logs(out, trainer, arguments.log) if group.rank == 0 else None
-    try:
-        trainer.run(checkpoint, arguments.save_every, log, validation)
-    finally:
-        if log is not None:
-            log.close()
-    if validation is None and group.rank == 0:
-        about = out / "about.toml"
-        write_about(about, preset.model, trained_on(plan, data))
-        say(f"the weights are in {checkpoint}; before python -m export, complete {about}")
+    with claimed(out) if group.rank == 0 else nullcontext():
+        log = None
+        if group.rank == 0:
+            config = out / "config.toml"
+            run = _as_begun(plan.run, config) if goes_on else plan.run
+            write_toml(config, run, preset, plan.validation)
+            log = _open_logs(out, trainer, arguments.log)
+        try:
+            trainer.run(checkpoint, arguments.save_every, log, validation)
+        finally:
+            if log is not None:
+                log.close()
+        if validation is None and group.rank == 0:
+            about = out / "about.toml"
+            write_about(about, preset.model, trained_on(plan, data))
+            say(f"the weights are in {checkpoint}; before python -m export, complete {about}")
 
 
 def _seen_before(plan: Plan, held_out: CocoDataset | None, say: Say) -> tuple[str, ...]:
@@ -151,12 +157,26 @@ def _go_on(
     trainer: Trainer, checkpoint: Path, validation: Validation | None, plan: Plan, say: Say
 ) -> None:
     length = trainer.resume(checkpoint, validation)
-    unused = ", and --weights is not used" if plan.run.weights else ""
+    given = {"--weights": plan.run.weights, "--backbone-weights": plan.run.backbone_weights}
+    flags = " and ".join(flag for flag, path in given.items() if path)
+    unused = f", without {flags}" if flags else ""
     say(f"{checkpoint} is there already: going on from step {trainer.step}{unused}")
     if length:
         say(length)
-    if trainer.stopped:
+    if trainer.step == trainer.preset.train.iterations:
+        say("nothing is left to do: all steps are made. More --epochs or --iterations go on")
+    elif trainer.stopped:
         say("the validation has stopped this run: more --epochs go on, if there is a need")
+
+
+def _as_begun(run: RunSettings, config: Path) -> RunSettings:
+    """The settings with the weights that the run began with, whatever is named now."""
+    if not config.exists():
+        return run
+    begun = read_toml(config).tables[RUN]
+    return replace(
+        run, weights=begun.get("weights"), backbone_weights=begun.get("backbone_weights")
+    )
 
 
 def _open_logs(out: Path, trainer: Trainer, names: list[str]) -> Log:

@@ -44,17 +44,18 @@ def check_value(name: str, hint: Any, value: Any) -> Any:  # noqa: ANN401  # of 
         return TypeAdapter(hint).validate_json(json.dumps(value), strict=True)
     except (ValidationError, TypeError) as error:
         first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "Wrong type"
-        meant = _nearest(value, get_args(hint)) if get_origin(hint) is Literal else ""
+        meant = nearest(value, get_args(hint)) if get_origin(hint) is Literal else ""
         what = first.removeprefix("Input should be ")
         raise ValueError(f"{name} must be {what}, not {value!r}{meant}") from None
 
 
 def unknown_key(name: str, key: str, known: Iterable[str]) -> str:
     """The sentence about a key that is none of the known ones, with the one that may be meant."""
-    return f"{name} has no '{key}'{_nearest(key, known)}"
+    return f"{name} has no '{key}'{nearest(key, known)}"
 
 
-def _nearest(value: Any, choices: Iterable[str]) -> str:  # noqa: ANN401  # of whatever type
+def nearest(value: Any, choices: Iterable[str]) -> str:  # noqa: ANN401  # of whatever type
+    """The end of a sentence on a value that is none of the choices; "" where none is near."""
     close = difflib.get_close_matches(str(value), list(choices), 1, cutoff=0.5)
     return f": is '{close[0]}' meant?" if close else ""
 

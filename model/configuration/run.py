@@ -155,4 +155,8 @@ def _checked(table: str, key: str, value: Any) -> Any:  # noqa: ANN401  # of wha
         elsewhere = [name for hints in TABLES.values() for name in hints]
         raise ValueError(unknown_key(where, key, [*TABLES[table], *TABLES, *elsewhere]))
     name = key if table == RUN else f"[{table}] {key}"
+    if key == "batch_size" and value == "auto":
+        raise ValueError(
+            f"{name} must be a number: 'auto' is for the command line, --batch-size auto"
+        )
     return check_value(name, TABLES[table][key], value)

@@ -69,6 +69,25 @@ def find_annotation_files(data: Path) -> tuple[list[Path], Path]:
     return [data / next(iter(others))], _film_folder(data)
 
 
+def hidden_annotation_files(data: Path, found: list[Path]) -> list[Path]:
+    """Annotation files that `find_annotation_files` passes over, since others are nearer.
+
+    Args:
+        data: the folder.
+        found: the nearest ones.
+
+    Returns:
+        Paths below the folder.
+    """
+    places = {path.relative_to(data).parent for path in found}
+    deeper = {path for pattern in _ANNOTATION_FILES for path in _json_files(data, pattern)}
+    return [
+        path
+        for path in sorted(deeper)
+        if path.parent not in places and _has_annotations(data / path)
+    ]
+
+
 def split_of(path: PurePath) -> str:
     """Which split a path below a data set's folder is of: train, val, test, or "" for none.
 

@@ -24,6 +24,19 @@ def film_digests(data: CocoDataset) -> dict[Path, str]:
         return dict(zip(paths, pool.map(_digest, paths), strict=True))
 
 
+def content_digest(data: CocoDataset) -> str:
+    """A digest of what a run learns from: films, and the outlines and classes on them."""
+    films = film_digests(data)
+    found = hashlib.sha256()
+    for record in data.images:
+        found.update(f"{record.image_id} {record.frame} {films[record.path]}".encode())
+        for each in record.annotations:
+            found.update(f" {each.label} {each.is_crowd} {each.rle}".encode())
+            for ring in each.polygons:
+                found.update(ring.tobytes() + b";")
+    return found.hexdigest()
+
+
 def require_unseen(
     network: Path, trained: Collection[str], data: CocoDataset, measured: CocoDataset
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from model.configuration.fields import nearest
 from model.configuration.presets import PRESETS
 from model.configuration.recipe import Preset
 from model.configuration.resolve import Say, apply_layer, set_length
@@ -15,7 +16,7 @@ from model.training.recipes import paper_recipe
 
 ADVICE = "training.toml"  # in a data set's folder, by the doctor
 _FILMS = {"val", "fold"}  # either names the films to validate on
-_SPLITS = (("train", "valid"), ("train", "val"))
+_SPLITS = (("train", "valid"), ("train", "val"), ("train", "validation"))
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,10 @@ def make_plan(config: Path | None, flags: Layer, say: Say) -> Plan:
             f"one into the data set"
         )
     if run.preset not in PRESETS:
-        raise ValueError(f"preset must be one of {', '.join(sorted(PRESETS))}, not '{run.preset}'")
+        raise ValueError(
+            f"preset must be one of {', '.join(sorted(PRESETS))}, not '{run.preset}'"
+            f"{nearest(run.preset, PRESETS)}"
+        )
     chosen = flags.over(file, "validation")
     given = _FILMS & flags.tables["validation"].keys()
     if given:  # whichever of the two the file names

@@ -48,6 +48,19 @@ def check_same_run(
         raise CheckpointError(f"{path} has made {step} steps already, more than {length}")
 
 
+def check_same_content(path: Path, state: dict[str, Any], content: str) -> None:
+    """Checks that films and outlines are as they were, in checkpoints that say how they were.
+
+    Raises:
+        CheckpointError: if not, since the weights would be those of neither data set.
+    """
+    if state.get("content", content) != content:
+        raise CheckpointError(
+            f"films or outlines have changed since {path} was saved: it cannot be resumed. Start "
+            "from it with --weights, and give another --out"
+        )
+
+
 def describe_length(step: int, before: Preset, now: Preset) -> str | None:
     """What the schedule does in a run that goes on with another length; None for the same."""
     old, new = before.train.iterations, now.train.iterations

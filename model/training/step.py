@@ -17,6 +17,12 @@ from model.training.distributed import ProcessGroup, share
 from model.training.mixed_precision import autocast, gradient_scaler, in_float32
 from model.training.optimisation import build_optimizer, learning_rate_factor
 
+_ONE_VALUE = "Expected more than 1 value per channel"  # torch's sentence on a batch norm
+_TOO_SMALL = (
+    "a canvas of {} x {} is a single pixel where the backbone ends, of which batch norms learn "
+    "nothing with one film at a time: give a larger --canvas, more films (--batch-size above "
+    "--accumulate), or --frozen-batch-norm"
+)
 _SMALLEST_SCALE = 1.0  # of a float16 loss; below it overflow is no matter of scale
 
 
@@ -143,7 +149,12 @@ class Steps:
         if train.frozen_batch_norm or train.frozen_backbone:
             _freeze_statistics(self.network.backbone)
         with autocast(self.device, train.precision):
-            outputs = self.wrapped(images.to(self.device, memory_format=torch.channels_last))
+            try:
+                outputs = self.wrapped(images.to(self.device, memory_format=torch.channels_last))
+            except ValueError as error:
+                if not str(error).startswith(_ONE_VALUE):
+                    raise
+                raise ValueError(_TOO_SMALL.format(*images.shape[2:])) from None
         return self.criterion(in_float32(outputs), objects)
 
     def _batch_name(self) -> str:

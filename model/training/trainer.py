@@ -15,7 +15,7 @@ from model.configuration.recipe import Preset
 from model.data.coco import CocoDataset
 from model.data.dataset import collate
 from model.data.objects import Objects
-from model.data.seen_films import film_digests
+from model.data.seen_films import content_digest, film_digests
 from model.network.checkpoint import (
     TRAINED_FILMS,
     CheckpointError,
@@ -28,7 +28,7 @@ from model.training.distributed import ProcessGroup
 from model.training.interruption import Interruption, leave_signals_to_the_trainer
 from model.training.observers import Log, Validator
 from model.training.progress import Means, Progress
-from model.training.resumption import check_same_run, describe_length
+from model.training.resumption import check_same_content, check_same_run, describe_length
 from model.training.step import Steps
 
 
@@ -132,6 +132,7 @@ class Trainer(Steps):
             "step": self.step,
             "seed": self.seed,
             "films": self.films,
+            "content": self._content,
             TRAINED_FILMS: self._trained_films,
             "weights": self.averaged.state_dict(),
             "last_weights": self.network.state_dict(),
@@ -151,11 +152,12 @@ class Trainer(Steps):
             What the schedule does where the length is another.
 
         Raises:
-            CheckpointError: if it is of another network, recipe, seed or set of films, or holds
-                weights only.
+            CheckpointError: if it is of another network, recipe, seed or set of films, if a film or
+                an outline has changed, or if it holds weights only.
         """
         preset, state = load_checkpoint(path)
         check_same_run(path, (preset, state), (self.preset, self.seed, self.films))
+        check_same_content(path, state, self._content)
         try:
             self._restore(state)
             if validation is not None and state.get("validation") is not None:
@@ -182,6 +184,10 @@ class Trainer(Steps):
     @cached_property
     def _trained_films(self) -> list[str]:
         return sorted({*self.seen_before, *self.own_films})
+
+    @cached_property
+    def _content(self) -> str:
+        return content_digest(self.data)
 
     @cached_property
     def own_films(self) -> frozenset[str]:

@@ -9,7 +9,13 @@ from typing import Any
 
 from datasets.gather.layouts.edited_maps import take_edited_maps
 from datasets.gather.layouts.export import Export
-from model.data.annotation_file import SPLITS, find_annotation_files, listed, split_of
+from model.data.annotation_file import (
+    SPLITS,
+    find_annotation_files,
+    hidden_annotation_files,
+    listed,
+    split_of,
+)
 from model.data.coco import DatasetError, read_document
 from model.data.coco_values import as_flag, is_text, whole_number
 
@@ -47,6 +53,13 @@ def read_coco(source: Path) -> Iterator[Export]:
     order = sorted(zip(splits, files, strict=True), key=lambda pair: SPLITS.index(pair[0]))
     read = [(split, *read_document(file)) for split, file in order]
     notes = list(_take_brush_masks([document for _, document, _ in read]))
+    hidden = hidden_annotation_files(source, files) if source.is_dir() else []
+    if hidden:
+        notes.append(
+            f"{listed(hidden)} have annotations too and are passed over, since "
+            f"{listed([file.relative_to(source) for file in files])} is nearer: give the paths of "
+            "all that are meant."
+        )
     for split, document, films in read:
         _number_texts(document)
         said, lost = take_edited_maps(document, source)

@@ -30,15 +30,18 @@ from datasets.gather.layouts.pictures import (
 from datasets.gather.layouts.soft_edges import harden
 from datasets.gather.layouts.translation import Translation
 from datasets.gather.layouts.voc import VOID, VocClasses
+from datasets.gather.layouts.voc_splits import VocSplits
 from model.data.annotation_file import split_of
 from model.data.coco import DatasetError
 from model.data.coco_files import walk
+from solo.decoding.decode import sniff
 
 Labels = npt.NDArray[np.uint32]
 _PASSED_OVER = re.compile(
     "overlays|thumbnails|visuali[sz]ations?|segmentationclass.*|segmentationobjectvis.*",
     re.IGNORECASE,
 )
+_OF_NO_FILM = (".gif", ".bmp", ".webp")  # endings of masks that are told, and of nothing else
 _MOST_OBJECTS = 1000  # of a film; a picture that is no label map has more
 
 
@@ -60,15 +63,16 @@ def read_masks(source: Path, class_name: str) -> Iterator[Export]:
     """
     films, masks = _files(source)
     _refuse_semantic(source)
+    _require_png(source, masks)
     translation, voc = Translation(source), VocClasses(source)
     unnamed: list[PurePosixPath] = []
     by_film = _by_film(films, masks, translation)
+    splits = VocSplits(source)
     for path in films:
-        split = split_of(path.with_name("_"))
+        split = splits.of(path) or split_of(path.with_name("_"))
         own = by_film.get(path, [])
         try:
-            if not own:
-                raise ValueError("it has no mask: a film without objects needs one that is all 0")
+            _require_mask(source, [mask for mask, _ in own])
             size = film_size((source / path).read_bytes())
         except ValueError as error:
             translation.drop(f"'{path}': {error}", films=1, instances=len(own), split=split)
@@ -92,6 +96,27 @@ def read_masks(source: Path, class_name: str) -> Iterator[Export]:
     if not voc:
         _say_what_was_understood(translation, by_film)
     yield from translation.exports()
+
+
+def _require_png(source: Path, masks: list[PurePosixPath]) -> None:
+    if not any(_is_png(source / mask) for mask in masks):
+        raise DatasetError(
+            f"{source}: masks have to be PNG files, whose values are exact. {masks[0]} is none, "
+            "nor is any other: save them as PNG"
+        )
+
+
+def _require_mask(source: Path, masks: list[PurePosixPath]) -> None:
+    """Checks that a film has a mask that may be read, else it would be one without objects."""
+    if not masks:
+        raise ValueError("it has no mask: a film without objects needs one that is all 0")
+    if not any(_is_png(source / mask) for mask in masks):
+        raise ValueError(f"its mask '{masks[0]}' is no PNG file: save it as PNG")
+
+
+def _is_png(path: Path) -> bool:
+    with path.open("rb") as file:
+        return sniff(file.read(16)) == "png"
 
 
 def _refuse_semantic(source: Path) -> None:
@@ -144,13 +169,16 @@ def _files(source: Path) -> tuple[list[PurePosixPath], list[PurePosixPath]]:
     films: list[PurePosixPath] = []
     masks: list[PurePosixPath] = []
     found = list(pictures(source)) if source.is_dir() else []
+    if found:
+        found += sorted(path for path in walk(source) if path.suffix.lower() in _OF_NO_FILM)
     # What all are in, as the folder of an archive, tells none from another.
     top = Path(os.path.commonpath([path.parent for path in found])) if found else source
     for path in found:
         below = PurePosixPath(path.relative_to(source).as_posix())
         if not any(map(_PASSED_OVER.fullmatch, below.parts[:-1])):
             is_one = is_mask(PurePosixPath(path.relative_to(top).as_posix()))
-            (masks if is_one else films).append(below)
+            if is_one or below.suffix.lower() not in _OF_NO_FILM:
+                (masks if is_one else films).append(below)
     return films, masks
 
 

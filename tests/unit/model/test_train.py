@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,8 +21,9 @@ from model.data.coco import CROWDS, load_coco
 from model.data.seen_films import film_digests
 from model.network.checkpoint import load_checkpoint, load_network, trained_films
 from model.network.efficientnet_lite import imagenet_state_dict
+from model.training.claim import claimed
 from model.training.recipes import paper_recipe
-from tests.support.coco_folder import annotation, disc_folder, document, write
+from tests.support.coco_folder import SIZE, annotation, disc_folder, document, write
 from tests.support.tiny import CATEGORIES, tiny_preset
 
 
@@ -78,6 +80,7 @@ def test_the_same_command_goes_on_and_another_does_not(
     assert "checkpoint.pt is there already: going on from step 1" in said
     assert "No film is held out, so that nothing is measured" in said
     assert "before python -m export, complete" in said
+    assert "nothing is left to do: all steps are made" in said
     assert command(discs, tmp_path / "run", "--iterations", "1", "--rate", "0.1") == 1
     assert "other settings: training.learning_rate (0.002 there, 0.1" in capsys.readouterr().err
     assert command(discs, tmp_path / "run", "--epochs", "1") == 0  # two steps of two for 4 films
@@ -101,6 +104,27 @@ def test_a_run_is_not_resumed_on_other_films(discs: Path, tmp_path: Path) -> Non
     assert command(discs, tmp_path / "run", *fold, "1") == 1
 
 
+@pytest.mark.parametrize("changed", ["outline", "class", "film"])
+def test_a_run_is_not_resumed_where_films_or_outlines_changed(
+    changed: str, discs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(discs, tmp_path / "run", "--iterations", "1") == 0
+    [file] = discs.glob("*.json")
+    content = json.loads(file.read_text())
+    entry = content["annotations"][0]
+    if changed == "outline":
+        entry["segmentation"][0][0] += 1
+    elif changed == "class":
+        others = {each["id"] for each in content["categories"]} - {entry["category_id"]}
+        entry["category_id"] = others.pop()
+    else:
+        film = min(discs.rglob("*.png"))
+        cv2.imwrite(str(film), np.zeros(SIZE, np.uint8))
+    file.write_text(json.dumps(content))
+    assert command(discs, tmp_path / "run", "--iterations", "2") == 1
+    assert "films or outlines have changed since" in capsys.readouterr().err
+
+
 def test_fine_tuning_starts_from_a_checkpoint(discs: Path, tmp_path: Path) -> None:
     assert command(discs, tmp_path / "first", "--iterations", "1", "--seed", "3") == 0
     weights = str(tmp_path / "first" / "checkpoint.pt")
@@ -117,6 +141,10 @@ def test_fine_tuning_starts_from_a_checkpoint(discs: Path, tmp_path: Path) -> No
     torch.testing.assert_close(
         first.head.category.weight, second.head.category.weight, rtol=0, atol=5e-3
     )
+    # The run keeps them, named or not.
+    assert command(discs, tmp_path / "second", "--iterations", "1") == 0
+    config = tomllib.loads((tmp_path / "second" / "config.toml").read_text())
+    assert config["weights"] == weights
     third = tmp_path / "third"
     assert command(discs, third, "--iterations", "1") == 0
     fresh = load_network(third / "checkpoint.pt").head.category.weight
@@ -170,6 +198,7 @@ def test_a_broken_data_set_is_described(tmp_path: Path, capsys: pytest.CaptureFi
         (("--canvas", "70"), "(64, 64) is the nearest"),
         (("--batch-size", "4", "--accumulate", "3"), "accumulate may be 2"),
         (("--batch-size", "auto"), "finds the largest batch that a GPU's memory holds"),
+        (("--canvas", "32", "--batch-size", "1"), "a canvas of 32 x 32 is a single pixel"),
         (("--save-every", "0"), "--save-every must be 1 or more"),
         (("--val", "x", "--fold", "0"), "val and fold exclude each other"),
         (("--patience", "3"), "need --val or --fold"),
@@ -307,10 +336,11 @@ def test_a_data_sets_own_advice_is_taken_and_flags_override_it(
     assert command(discs, tmp_path / "x", "--preset", "crowded", "--iterations", "0") == 1
 
 
+@pytest.mark.parametrize("name", ["valid", "validation"])
 def test_split_folders_are_trained_and_validated_on(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for split, films in (("train", 4), ("valid", 2)):
+    for split, films in (("train", 4), (name, 2)):
         disc_folder(tmp_path / "export" / split, films, seed=films)
     assert command(tmp_path / "export", tmp_path / "run", "--epochs", "1") == 0
     assert "validated every 2 steps (1 pass) on 2 films" in capsys.readouterr().err
@@ -357,6 +387,33 @@ def test_a_wrong_flag_is_one_sentence(
     assert ended.value.code == 2
     assert sentence in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('preset = "crowdd"', "not 'crowdd': is 'crowded' meant?"),
+        ('preset = "tiny"\n[training]\nbatch_size = "auto"', "the command line, --batch-size auto"),
+    ],
+)
+def test_a_wrong_value_of_a_file_is_told(
+    text: str, sentence: str, discs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "mine.toml"
+    config.write_text(text)
+    given = ["--config", str(config), "--data", str(discs), "--out", str(tmp_path / "run")]
+    assert train.main([*given, "--device", "cpu", "--threads", "1"]) == 1
+    assert sentence in capsys.readouterr().err
+
+
+def test_two_runs_at_once_in_one_folder_are_refused(
+    discs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with claimed(tmp_path / "run"):
+        assert command(discs, tmp_path / "run", "--iterations", "1") == 1
+    assert "another run writes into" in capsys.readouterr().err
+    assert not [*(tmp_path / "run").iterdir()]
+    assert command(discs, tmp_path / "run", "--iterations", "1") == 0
 
 
 def test_a_place_where_nothing_can_be_written_is_told_before_films_are_read(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import struct
 import zlib
 from pathlib import Path
@@ -409,3 +410,31 @@ def test_dicom_films_of_any_name_have_masks(tmp_path: Path) -> None:
     assert main([str(tmp_path / "a"), "--out", str(tmp_path / "out")]) == 0
     ((_, name, mask),) = gathered(tmp_path / "out")
     assert (name, mask) == ("bolt", mask_of(SHAPES["b"][0][1]).tobytes())
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".tif", ".bmp", ".gif", ".webp"])
+def test_masks_in_another_format_are_one_sentence(
+    ending: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_films(tmp_path / "a" / "images", "ab")
+    (tmp_path / "a" / "logo.bmp").touch()
+    masks = [put_png(tmp_path / "a" / "masks" / f"{name}.png", label_map(name)) for name in "ab"]
+    other = masks[1].with_suffix(ending)
+    gif = b"GIF89a\x40\0\x30\0\0\0\0;"
+    other.write_bytes(
+        gif if ending == ".gif" else cv2.imencode(ending, label_map("b"))[1].tobytes()
+    )
+    masks[1].unlink()
+    assert main([str(tmp_path / "a"), "--out", str(tmp_path / "out"), "--class", "bolt"]) == 0
+    assert gathered(tmp_path / "out")
+    said = capsys.readouterr().out
+    assert f"'images/b.png': its mask 'masks/b{ending}' is no PNG file: save it as PNG" in said
+    document = json.loads((tmp_path / "out" / "annotations.json").read_text())
+    assert len(document["images"]) == 1  # b would have been trained on as a film without objects
+
+    masks[0].unlink()
+    shutil.rmtree(tmp_path / "out")
+    assert main([str(tmp_path / "a"), "--out", str(tmp_path / "out"), "--class", "bolt"]) == 1
+    said = capsys.readouterr().err
+    assert f"masks have to be PNG files, whose values are exact. masks/b{ending} is none" in said
+    assert said.count("PNG files") == 1

@@ -268,7 +268,7 @@ def test_masks_that_are_no_png_are_told_where_nothing_is_left(
     put_films(tmp_path / "a" / "images", "a")
     put_png(tmp_path / "a" / "masks" / "bolt" / "a.jpg", label_map("a"))
     assert main([str(tmp_path / "a"), "--out", str(tmp_path / "out")]) == 1
-    assert "'masks/bolt/a.jpg': it is no PNG file" in capsys.readouterr().err
+    assert "masks have to be PNG files" in capsys.readouterr().err
 
 
 def test_masks_of_which_nothing_says_the_class(

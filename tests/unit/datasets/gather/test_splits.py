@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from datasets.gather.__main__ import main
 from model.data.coco import load_coco
 from tests.support.exports import (
+    SHAPES,
+    SIZE,
     coco,
     gathered,
     labelme,
+    mask_of,
     put_films,
+    put_png,
     put_text,
     put_yolo,
     truth,
@@ -70,6 +75,22 @@ def labelme_by_folder(folder: Path) -> None:
         put_text(folder / split / f"{name}.json", labelme(name))
 
 
+def voc(folder: Path) -> None:
+    root = folder / "VOCdevkit" / "VOC2012"
+    put_films(root / "JPEGImages")
+    put_text(root / "class_names.txt", "__ignore__\n_background_\nbolt\nnut\n")
+    for name, shapes in SHAPES.items():
+        objects, classes = (np.zeros(SIZE, np.uint8) for _ in range(2))
+        for number, (label, box) in enumerate(shapes, 1):
+            objects[mask_of(box)] = number
+            classes[mask_of(box)] = 1 + (label == "nut")
+        put_png(root / "SegmentationObject" / f"{name}.png", objects)
+        put_png(root / "SegmentationClass" / f"{name}.png", classes)
+    lists = {"train": "a\n", "val": "b \r\n", "test": "c.png\n", "trainval": "a\nb\n"}
+    for split, text in lists.items():
+        put_text(root / "ImageSets" / "Segmentation" / f"{split}.txt", text)
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -80,6 +101,7 @@ def labelme_by_folder(folder: Path) -> None:
         yolo,
         yolo_without_paths,
         labelme_by_folder,
+        voc,
     ],
 )
 def test_each_split_is_a_data_set(
@@ -126,6 +148,20 @@ def test_a_corrected_film_stays_in_its_split_and_a_new_one_is_trained_on(tmp_pat
         for folder in [tmp_path / "out" / split]
     }
     assert films == {"train": {"a.png": 2, "x.png": 0}, "val": {"b.png": 0}, "test": {"c.png": 2}}
+
+
+def test_deeper_annotations_that_are_passed_over_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    roboflow(tmp_path / "a")
+    put_films(tmp_path / "a", "a")
+    put_text(tmp_path / "a" / "annotations.json", coco("a"))
+    assert main([str(tmp_path / "a"), "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "valid/_annotations.coco.json have annotations too and are passed over" in said
+    paths = [str(tmp_path / "a" / split) for split in ("train", "valid")]
+    assert main([*paths, "--out", str(tmp_path / "b")]) == 0
+    assert "passed over" not in capsys.readouterr().out
 
 
 def test_one_split_by_itself_is_one_data_set(tmp_path: Path) -> None:
