@@ -142,7 +142,7 @@ def test_fine_tuning_starts_from_a_checkpoint(discs: Path, tmp_path: Path) -> No
         first.head.category.weight, second.head.category.weight, rtol=0, atol=5e-3
     )
     # The run keeps them, named or not.
-    assert command(discs, tmp_path / "second", "--iterations", "1") == 0
+    assert command(other, tmp_path / "second", "--iterations", "1") == 0
     config = tomllib.loads((tmp_path / "second" / "config.toml").read_text())
     assert config["weights"] == weights
     third = tmp_path / "third"
