@@ -22,6 +22,7 @@ _ENOUGH = 0.9  # AP; what is above it is not lost to the canvas
 _LARGER = 1.25
 _LARGEST = 1024  # pixels a side; beyond that a step takes long
 _WORTH = 0.02  # AP that a larger canvas must bring
+_IN_VAIN = 2  # canvases in a row that bring less: how outlines meet the pixels varies with the size
 _STRIDE = 32  # sides of a canvas are its multiples
 
 
@@ -50,15 +51,16 @@ def fit_canvas(data: CocoDataset, canvas_size: tuple[int, int]) -> CanvasFit:
     """
     size, best = canvas_size, highest_precision(data, canvas_size)
     fit = CanvasFit(canvas_size, best, size, best)
-    while best is not None and best < _ENOUGH and max(size) < _LARGEST:
+    in_vain = 0
+    while best is not None and best < _ENOUGH and max(size) < _LARGEST and in_vain < _IN_VAIN:
         height, width = (
             side + max(_STRIDE, round((_LARGER - 1) * side / _STRIDE) * _STRIDE) for side in size
         )
-        better = highest_precision(data, (height, width))
-        if better is None or better < best + _WORTH:
-            break
-        size, best = (height, width), better
-        fit = fit._replace(size=size, best=best)
+        size, reached = (height, width), highest_precision(data, (height, width)) or 0
+        in_vain += 1
+        if reached >= best + _WORTH:
+            best, in_vain = reached, 0
+            fit = fit._replace(size=size, best=best)
     return fit
 
 

@@ -17,8 +17,10 @@ import torch
 from model.configuration.network import Level, ModelConfig
 from model.configuration.recipe import Preset, TrainConfig
 from model.data.coco import DatasetError, load_coco
+from model.network.solo_network import SoloNetwork
 from model.training.distributed import ProcessGroup
 from model.training.trainer import Trainer
+from model.training.validation import Verdict
 from model.training.verify import load_readable
 from tests.support.tiny import FourConvolutions, seeded, tiny_config
 
@@ -47,6 +49,45 @@ def losses_of(run: str, data: Path, group: ProcessGroup) -> list[dict[str, float
     return [*losses, {"running statistics": float(torch.stack(statistics).sum())}]
 
 
+class StopsAtTwo:
+    """A validation that the first process alone is asked, and that ends the run at its second."""
+
+    every = 1
+
+    def __init__(self, group: ProcessGroup) -> None:
+        self.group = group
+        self.asked = 0
+
+    def after(
+        self, step: int, passes: float, values: dict[str, float], network: SoloNetwork
+    ) -> Verdict:
+        """The best at first, and then in vain."""
+        assert self.group.rank == 0
+        self.asked += 1
+        return Verdict(is_best=self.asked == 1, stop=self.asked == 2)
+
+    def state(self) -> dict[str, int]:
+        """How often it was asked."""
+        return {"asked": self.asked}
+
+    def restore(self, state: dict[str, int]) -> None:
+        """Goes on from there."""
+        self.asked = state["asked"]
+
+    def finish(self, network: SoloNetwork) -> None:
+        """In the first process alone."""
+        assert self.group.rank == 0
+
+
+def step_of_the_stop(data: Path, folder: Path, group: ProcessGroup) -> int:
+    """The step after which a process ends, of six."""
+    network = seeded(RUNS[FROZEN])
+    preset = Preset(RUNS[FROZEN], TrainConfig(6, batch_size=4, frozen_batch_norm=True))
+    trainer = Trainer(network, preset, load_coco(data), seed=3, group=group)
+    trainer.run(folder / "checkpoint.pt", validation=StopsAtTwo(group))
+    return trainer.step
+
+
 def main() -> None:
     """Joins torchrun's group; each process writes what it saw."""
     data, broken, answer = map(Path, sys.argv[1:])
@@ -54,7 +95,8 @@ def main() -> None:
     group = ProcessGroup.join(torch.device("cpu"))
     losses = {run: losses_of(run, data, group) for run in RUNS}
     faults = faults_of(broken, group)
-    seen = json.dumps({"losses": losses, "faults": faults})
+    stop = step_of_the_stop(data, answer.parent, group)
+    seen = json.dumps({"losses": losses, "faults": faults, "stop": stop})
     answer.with_name(f"{answer.name}.{group.rank}").write_text(seen)
     group.leave()
     # All is written. At exit, threads of torch's process group are now and then destroyed while

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from model.data.objects import Objects
+from model.network.checkpoint import load_checkpoint
 from model.training.distributed import ProcessGroup, own_device, positive_cells, share
 from tests.support.coco_folder import disc_folder
 from tests.support.parallel_run import RUNS, losses_of
@@ -42,6 +43,10 @@ def test_two_processes_lose_and_learn_what_one_does(tmp_path: Path) -> None:
     assert seen == other
     named = [fault.partition(": ")[0] for fault in seen["faults"]]
     assert named == ["image 10 cannot be decoded", "image 13 cannot be decoded"]
+    assert seen["stop"] == 2  # of six: the second validation, which the first process made
+    state = load_checkpoint(tmp_path / "checkpoint.pt")[1]
+    assert (state["step"], state["stopped"]) == (2, True)
+    assert (tmp_path / "best.pt").exists()
     together = seen["losses"]
     assert together.keys() == RUNS.keys()
     for run, found in together.items():
