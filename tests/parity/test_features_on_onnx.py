@@ -93,6 +93,7 @@ def test_features_of_every_backbone(
 
 
 @pytest.mark.parametrize("variant", first(*VARIANTS))
+@pytest.mark.long
 def test_features_of_every_variant(
     variant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
